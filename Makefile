@@ -1,0 +1,29 @@
+# Each target installs what it needs on its first run.
+.PHONY: install demo test check test-cuda bench clean
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml tools/install.sh
+	bash tools/install.sh $(VENV)
+
+demo: $(STAMP)
+	$(VENV)/bin/lidarpan demo --out out/demo
+
+check: $(STAMP)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: check
+	$(VENV)/bin/python -m pytest -n 2
+
+test-cuda: $(STAMP)
+	LIDARPAN_REQUIRE_CUDA=1 $(VENV)/bin/python -m pytest -m cuda
+
+bench: $(STAMP)
+	$(VENV)/bin/lidarpan bench
+
+clean:
+	rm -rf $(VENV) out .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Procedural towns, and LiDAR sensors that look at them."""
