@@ -1,0 +1,271 @@
+"""One panel of a picture: coloured points, outlines, range rings, ego marker and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable
+from lidarpan.draw_colors import PointColors
+from lidarpan.draw_text import BACKGROUND, DIM, INK, LabelPlacer, nice_step
+from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DOT_M = 0.07  # radius of a point's dot at the sensor ...
+DOT_GROWTH = 0.0022  # ... and what each metre of range adds, as the beams spread
+MIN_OUTLINE_POINTS = 8
+_ANGLES = np.arange(24) * (np.pi / 12)
+_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BevView:
+    """A square map around the sensor; forward is up, left is left.
+
+    Attributes:
+        size_px: edge of the map, pixels.
+        range_m: from the sensor to the map's edge.
+
+    Raises:
+        InputError: the size is not in 64..8192 px or the range not positive.
+    """
+
+    size_px: int
+    range_m: float
+
+    def __post_init__(self) -> None:
+        if not 64 <= self.size_px <= 8192:
+            raise InputError(f"size must be 64 to 8192 pixels, got {self.size_px}")
+        if not self.range_m > 0:
+            raise InputError(f"range must be above 0 m, got {self.range_m:g}")
+
+    @property
+    def meters_per_pixel(self) -> float:
+        """Edge of a pixel on the ground."""
+        return 2 * self.range_m / self.size_px
+
+    @property
+    def font_px(self) -> int:
+        """Font size that suits the map."""
+        return int(np.clip(round(self.size_px / 72), 11, 40))
+
+    @property
+    def gap_px(self) -> int:
+        """Between two maps."""
+        return max(4, self.font_px // 2)
+
+    def to_pixels(self, points: FloatArray) -> FloatArray:
+        """(N, 2+) metres to (N, 2) float32 column and row."""
+        flipped = -points[:, 1::-1].astype(np.float32)
+        pixels: FloatArray = (flipped / np.float32(self.meters_per_pixel)) + self.size_px / 2
+        return pixels.astype(np.float32)
+
+
+def bev_panel(
+    scan: Scan,
+    meaning: PointColors,
+    labels: PanopticLabels | None,
+    classes: ClassTable | None,
+    view: BevView,
+    mode: str,
+) -> Image.Image:
+    """Draw one map; outlines and labels where the mode shows instances."""
+    from PIL import Image, ImageDraw
+
+    from lidarpan.kernels.raster import stroke_circles, stroke_outlines
+
+    canvas = _dots(scan, meaning, view)
+    step = nice_step(view.range_m / 3.5) if view.range_m >= 3.5 else view.range_m / 2
+    radii_m = np.arange(step, view.range_m * np.sqrt(2), step, np.float32)
+    line_px = max(1.0, view.size_px / 1100)
+    center = (view.size_px / 2, view.size_px / 2)
+    ring_px = radii_m / np.float32(view.meters_per_pixel)
+    canvas = stroke_circles(canvas, center, ring_px, line_px, np.array(INK, np.uint8), 0.22)
+    hulls: list[tuple[int, FloatArray]] = []
+    if labels is not None and mode in ("panoptic", "instance", "error"):
+        hulls = _hulls(scan, labels, view)
+        segments, first, colors = _outline_arrays(hulls, labels, meaning, mode)
+        canvas = stroke_outlines(canvas, segments, first, colors, 1.3 * line_px)
+    image = Image.fromarray(canvas)
+    placer = LabelPlacer(
+        ImageDraw.Draw(image), (0, 0, view.size_px, view.size_px), view.font_px, []
+    )
+    _ego_marker(image, view, placer)
+    _ring_texts(radii_m, view, placer)
+    if labels is not None and classes is not None and mode in ("panoptic", "instance"):
+        _instance_texts(hulls, labels, classes, placer)
+    return image
+
+
+def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
+    from lidarpan.kernels.raster import shade_pixels, splat_points
+
+    factor = 2
+    place = view.to_pixels(scan.points) * factor
+    z = scan.points[:, 2]
+    priority = z + np.where(meaning.on_top, np.float32(1000), np.float32(0))
+    range_m = np.hypot(scan.points[:, 0], scan.points[:, 1])
+    radius_m = DOT_M + DOT_GROWTH * range_m
+    radius = np.maximum(radius_m / view.meters_per_pixel, 0.75).astype(np.float32) * factor
+    edge = view.size_px * factor
+    owner = splat_points(
+        np.ascontiguousarray(place[:, 0]),
+        np.ascontiguousarray(place[:, 1]),
+        priority.astype(np.float32),
+        radius,
+        radius,
+        edge,
+        edge,
+        True,
+    )
+    image: NDArray[np.uint8] = shade_pixels(
+        owner, meaning.colors, np.array(BACKGROUND, np.uint8), factor
+    )
+    return image
+
+
+def convex_hull(points: FloatArray) -> FloatArray:
+    """Corners of the smallest convex polygon around points, by Andrew's monotone chain.
+
+    Args:
+        points: (N, 2).
+
+    Returns:
+        (H, 2) float32 corners in order round the polygon; H <= N, no three on a line.
+    """
+    rows = sorted({(float(x), float(y)) for x, y in points})
+    if len(rows) <= 2:
+        return np.array(rows, np.float32).reshape(-1, 2)
+
+    def half(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        chain: list[tuple[float, float]] = []
+        for x, y in ordered:
+            while len(chain) >= 2:
+                (ax, ay), (bx, by) = chain[-2], chain[-1]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        return chain
+
+    return np.array(half(rows)[:-1] + half(rows[::-1])[:-1], np.float32)
+
+
+def _hulls(scan: Scan, labels: PanopticLabels, view: BevView) -> list[tuple[int, FloatArray]]:
+    """(instance id, (H, 2) outline in pixels), largest first; instances wholly outside left out."""
+    has = np.flatnonzero(labels.instance > 0)
+    order = has[np.argsort(labels.instance[has], kind="stable")]
+    ids, start, count = np.unique(labels.instance[order], return_index=True, return_counts=True)
+    place = view.to_pixels(scan.points[order])
+    hulls = []
+    for k in np.argsort(-count, kind="stable"):
+        part = place[start[k] : start[k] + count[k]]
+        inside = ((part >= 0) & (part < view.size_px)).all(axis=1)
+        if inside.any() and count[k] >= MIN_OUTLINE_POINTS:
+            hulls.append(
+                (int(ids[k]), _padded(convex_hull(part), 1 + 0.12 / view.meters_per_pixel))
+            )
+    return hulls
+
+
+def _padded(hull: FloatArray, pad_px: float) -> FloatArray:
+    """A hull moved outwards: the hull of small octagons around its corners."""
+    octagon = pad_px * _DIRECTIONS[::3]
+    return convex_hull((hull[:, None] + octagon).reshape(-1, 2))
+
+
+def _outline_arrays(
+    hulls: list[tuple[int, FloatArray]], labels: PanopticLabels, meaning: PointColors, mode: str
+) -> tuple[FloatArray, IntArray, NDArray[np.uint8]]:
+    """Segments, first segment and colour of each outline, as the kernel wants them."""
+    if not hulls:
+        return np.zeros((0, 4), np.float32), np.zeros(1, np.int32), np.zeros((0, 3), np.uint8)
+    segments = np.concatenate([np.hstack([h, np.roll(h, -1, axis=0)]) for _, h in hulls])
+    first = np.cumsum([0] + [len(hull) for _, hull in hulls]).astype(np.int32)
+    if mode == "error":
+        return segments, first, np.tile(np.array(DIM, np.uint8), (len(hulls), 1))
+    ids, example = np.unique(labels.instance, return_index=True)
+    own = meaning.colors[example[np.searchsorted(ids, [i for i, _ in hulls])]].astype(np.float32)
+    return segments, first, (0.45 * own + 0.55 * 255).astype(np.uint8)
+
+
+def _ego_marker(image: Image.Image, view: BevView, placer: LabelPlacer) -> None:
+    """A white arrow head that points forward."""
+    from PIL import Image, ImageDraw
+
+    half = max(1.1 / view.meters_per_pixel, view.font_px * 0.75)
+    fine = 4
+    edge = int(2 * half * fine) + fine
+    mask = Image.new("L", (edge, edge), 0)
+    corners = [(0.5, 0.02), (0.9, 0.95), (0.5, 0.74), (0.1, 0.95)]
+    ImageDraw.Draw(mask).polygon([(x * edge, y * edge) for x, y in corners], fill=255)
+    for grow, color in ((1.35, BACKGROUND), (1.0, INK)):
+        size = max(3, round(edge / fine * grow))
+        corner = round(view.size_px / 2 - size / 2)
+        image.paste(color, (corner, corner), mask.resize((size, size), Image.Resampling.LANCZOS))
+    middle = view.size_px / 2
+    placer.taken.append((middle - half, middle - half, middle + half, middle + half))
+
+
+def _ring_texts(radii_m: FloatArray, view: BevView, placer: LabelPlacer) -> None:
+    """Metres of each ring, on the diagonal towards the front right."""
+    for radius_m in radii_m:
+        text = f"{radius_m:g} m"
+        offset = radius_m / view.meters_per_pixel * np.sqrt(0.5)
+        x = view.size_px / 2 + offset - placer.size * 1.2
+        y = view.size_px / 2 - offset - placer.size * 0.6
+        if x + placer.size * 3.5 < view.size_px and y > placer.size * 0.5:
+            placer.write(text, float(x), float(y), DIM)
+
+
+def _instance_texts(
+    hulls: list[tuple[int, FloatArray]],
+    labels: PanopticLabels,
+    classes: ClassTable,
+    placer: LabelPlacer,
+) -> None:
+    """Class and id beside each outline where there is room, largest objects first."""
+    for instance, hull in hulls:
+        points = labels.semantic[labels.instance == instance]
+        name = classes.names[int(np.bincount(points).argmax())].replace("_", " ")
+        low, high = hull.min(axis=0), hull.max(axis=0)
+        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+        placer.place(f"{name} {instance}", box)
+
+
+def range_panel(scan: Scan, meaning: PointColors, width_px: int) -> Image.Image:
+    """Draw one range view: column by azimuth, row by elevation, the nearest point on top."""
+    from PIL import Image
+
+    from lidarpan.kernels.raster import shade_pixels, splat_points
+
+    x, y, z = scan.points.T
+    flat = np.hypot(x, y)
+    elevation = np.arctan2(z, flat)
+    low, high = np.percentile(elevation, [0.2, 99.8]) if scan.num_points else (-0.5, 0.1)
+    margin = 0.03 * max(high - low, 0.05)
+    low, high = low - margin, high + margin
+    stretch = 2.2  # a beam's spacing is wider than the azimuth step
+    height_px = max(32, round(width_px * (high - low) / (2 * np.pi) * stretch))
+    factor = 2
+    column = (0.5 - np.arctan2(y, x) / (2 * np.pi)) * width_px * factor
+    row = (high - elevation) / (high - low) * height_px * factor
+    half_width = np.full(scan.num_points, max(0.5, width_px / 1900) * factor, np.float32)
+    half_height = np.full(scan.num_points, max(0.5, height_px / 120) * factor, np.float32)
+    owner = splat_points(
+        column.astype(np.float32),
+        row.astype(np.float32),
+        (-np.linalg.norm(scan.points, axis=1)).astype(np.float32),
+        half_width,
+        half_height,
+        height_px * factor,
+        width_px * factor,
+        False,
+    )
+    background = np.array(BACKGROUND, np.uint8)
+    return Image.fromarray(shade_pixels(owner, meaning.colors, background, factor))
