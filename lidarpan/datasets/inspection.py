@@ -1,0 +1,140 @@
+"""What looks wrong with a scan before a network sees it: height, axes, scale."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import FloatArray, Scan
+
+EXPECTED_HEIGHT_M = 1.73
+"""Height of KITTI's sensor above the road, metres."""
+
+_HEIGHT_TOLERANCE_M = 0.5
+_SLAB_M = 0.4
+_MAX_TILT_RAD = np.radians(6.0)
+_MIN_POINTS = 200
+
+
+def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> list[str]:
+    """Say in words what is unusual about a street scan: scale, axis order, ground height.
+
+    Args:
+        scan: any scan; fewer than 200 points are not judged.
+        expected_height_m: sensor height above ground that the reader of the scan was made for.
+    """
+    points = scan.points[:: (scan.num_points // 40_000) | 1]  # odd: no beam is left out
+    if len(points) < _MIN_POINTS:
+        return [f"only {scan.num_points} points: too few for a street scene"]
+    range_m = float(np.percentile(np.linalg.norm(points, axis=1), 98))
+    if range_m > 1000:
+        return [
+            f"98 % of the points lie within {range_m:.0f} m: the coordinates look like "
+            f"{'millimetres' if range_m > 8000 else 'another unit'}, wanted metres"
+        ]
+    if range_m < 2:
+        return [
+            f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
+            "this looks like another unit or a normalised scan"
+        ]
+    up = _up_axis(points)
+    if up != "z":
+        return [f"the ground lies across {up}, not z: wanted x forward, y left, z up"]
+    return [*_height_warnings(points, expected_height_m), *_forward_warnings(points)]
+
+
+def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float, float] | None:
+    """Fit the plane z = a x + b y + c to the lowest points around the sensor.
+
+    The low point (5 %) of each 2 m cell between 3 m and `reach_m` is kept while it agrees with the
+    plane to 0.3 m (repeated least squares).
+
+    Args:
+        points: (N, 3) metres.
+        reach_m: how far to look.
+
+    Returns:
+        (a, b, c), or None where there is too little to see.
+    """
+    distance = np.hypot(points[:, 0], points[:, 1])
+    near = points[(distance > 3.0) & (distance < reach_m)].astype(np.float64)
+    if len(near) < _MIN_POINTS // 2:
+        return None
+    low = _low_points(near, cell_m=2.0)
+    plane = np.array([0.0, 0.0, np.percentile(low[:, 2], 30)])
+    tolerance_m = 2.0
+    for _ in range(6):
+        design = np.column_stack([low[:, :2], np.ones(len(low))])
+        agree = np.abs(low[:, 2] - design @ plane) < tolerance_m
+        if agree.sum() < 8:
+            return None
+        plane = np.linalg.lstsq(design[agree], low[agree, 2], rcond=None)[0]
+        tolerance_m = max(0.3, tolerance_m * 0.6)
+    return float(plane[0]), float(plane[1]), float(plane[2])
+
+
+def _low_points(points: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
+    """The point at the 5th height percentile of every cell with five points or more."""
+    cells = np.floor(points[:, :2] / cell_m).astype(np.int64)
+    key = cells[:, 0] * 1_000_003 + cells[:, 1]
+    order = np.lexsort((points[:, 2], key))
+    _, first, count = np.unique(key[order], return_index=True, return_counts=True)
+    full = count >= 5
+    low: NDArray[np.float64] = points[order[(first + count // 20)[full]]]
+    return low
+
+
+def _up_axis(points: FloatArray) -> str:
+    """The axis whose densest slab holds most points, with its direction: "z" for z up."""
+    far = points[np.linalg.norm(points, axis=1) > 3.0]
+    if len(far) < _MIN_POINTS // 2:
+        return "z"
+    share, height = zip(*(_densest_slab(far[:, axis]) for axis in range(3)), strict=True)
+    best = int(np.argmax(share))
+    if best != 2 and share[best] < 2 * share[2]:
+        best = 2  # a long wall is no ground
+    beyond = np.mean(far[:, best] > height[best] + _SLAB_M)
+    below = np.mean(far[:, best] < height[best] - _SLAB_M)
+    upside_down = below > 4 * beyond and height[best] > 0 and share[best] > 0.2
+    return ("-" if upside_down else "") + "xyz"[best]
+
+
+def _densest_slab(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Share of the points in the densest 0.4 m, and where it is."""
+    half = _SLAB_M / 2
+    inside = values[np.abs(values) < 100]
+    counts = np.bincount(((inside + 100) / half).astype(np.int64), minlength=3)
+    slabs = counts[:-1] + counts[1:]
+    best = int(slabs.argmax())
+    return float(slabs[best] / len(values)), (best + 1) * half - 100
+
+
+def _height_warnings(points: FloatArray, expected_height_m: float) -> list[str]:
+    ground = fit_ground(points)
+    if ground is None:
+        return ["no ground found around the sensor: is it a street scan with z up?"]
+    warnings = []
+    height_m = -ground[2]
+    if abs(height_m - expected_height_m) > _HEIGHT_TOLERANCE_M:
+        warnings.append(
+            f"the ground lies {height_m:.2f} m below the sensor, expected "
+            f"{expected_height_m:.2f} m: another mounting height, or z counted from elsewhere"
+        )
+    tilt = np.arctan(np.hypot(ground[0], ground[1]))
+    if tilt > _MAX_TILT_RAD:
+        warnings.append(f"the ground is tilted by {np.degrees(tilt):.0f} degrees: is z up?")
+    return warnings
+
+
+def _forward_warnings(points: FloatArray) -> list[str]:
+    """Streets are longer along the driving direction: compare the spread along y and x."""
+    far = points[np.hypot(points[:, 0], points[:, 1]) > 3.0]
+    if len(far) < _MIN_POINTS // 2:
+        return []
+    spread = far[:, :2].std(axis=0)
+    if spread[1] < 1.25 * spread[0]:
+        return []
+    return [
+        f"the scene is longer along y ({spread[1]:.0f} m) than x ({spread[0]:.0f} m): "
+        "if y points forward, turn the points to x forward, y left"
+    ]
