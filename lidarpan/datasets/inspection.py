@@ -91,7 +91,7 @@ def _up_axis(points: FloatArray) -> str:
         return "z"
     share, height = zip(*(_densest_slab(far[:, axis]) for axis in range(3)), strict=True)
     best = int(np.argmax(share))
-    if best != 2 and share[best] < 2 * share[2]:
+    if share[best] < max(0.25, 2 * share[2]):
         best = 2  # a long wall is no ground
     beyond = np.mean(far[:, best] > height[best] + _SLAB_M)
     below = np.mean(far[:, best] < height[best] - _SLAB_M)
