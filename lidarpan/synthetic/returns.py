@@ -1,0 +1,99 @@
+"""What a surface gives back: which returns are lost, and how bright the others are."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import FloatArray
+from lidarpan.synthetic.kinds import MATERIALS
+
+# material -> (brightness, spread between objects and places, share of returns lost head-on)
+_OPTICS: dict[str, tuple[float, float, float]] = {
+    "asphalt": (0.24, 0.07, 0.01),
+    "marking": (0.42, 0.14, 0.0),
+    "concrete": (0.31, 0.06, 0.0),
+    "gravel": (0.31, 0.06, 0.0),
+    "grass": (0.32, 0.09, 0.01),
+    "soil": (0.29, 0.07, 0.0),
+    "brick": (0.38, 0.10, 0.01),
+    "plaster": (0.46, 0.12, 0.0),
+    "glass": (0.08, 0.12, 0.80),
+    "metal": (0.22, 0.17, 0.06),
+    "wood": (0.31, 0.09, 0.01),
+    "leaf": (0.34, 0.11, 0.02),
+    "bark": (0.31, 0.12, 0.01),
+    "car_paint": (0.22, 0.20, 0.08),
+    "dark_paint": (0.02, 0.05, 0.25),
+    "rubber": (0.08, 0.10, 0.10),
+    "cloth": (0.26, 0.16, 0.02),
+    "skin": (0.34, 0.08, 0.0),
+    "plastic": (0.28, 0.14, 0.03),
+    "retroreflector": (0.42, 0.26, 0.01),
+}
+_BRIGHT = np.array([_OPTICS[name][0] for name in MATERIALS], np.float32)
+_SPREAD = np.array([_OPTICS[name][1] for name in MATERIALS], np.float32)
+_LOST = np.array([_OPTICS[name][2] for name in MATERIALS], np.float32)
+_SHINY = np.isin(np.array(MATERIALS), ("glass", "metal", "car_paint", "dark_paint", "plastic"))
+
+
+def is_lost(
+    material: NDArray[np.uint8],
+    range_m: FloatArray,
+    cosine: FloatArray,
+    max_range_m: float,
+    empty_share: float,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which returns are too weak to be reported. (N,) each -> (N,) bool.
+
+    Weakness grows with range, grazing incidence, and for shiny surfaces with any incidence.
+
+    Args:
+        material: index into MATERIALS.
+        range_m: metres.
+        cosine: of the angle of incidence.
+        max_range_m: of the sensor.
+        empty_share: lost from any surface.
+        rng: source of chance.
+    """
+    far = np.clip(range_m / max_range_m, 0, 1)
+    graze = np.clip(1 - cosine / 0.35, 0, 1)
+    shiny = _SHINY[material]
+    chance = _LOST[material] * np.where(shiny, 1 + 1.2 * (1 - cosine), 1)
+    chance = chance + np.where(shiny, 0.25, 0.06) * graze * (0.3 + far)
+    chance = chance + 0.75 * np.clip(far - 0.35, 0, 1) ** 2 * (1.2 - _BRIGHT[material])
+    chance = chance + empty_share
+    lost: NDArray[np.bool_] = rng.random(len(material)) < chance
+    return lost
+
+
+def measured_intensity(
+    material: NDArray[np.uint8],
+    range_m: FloatArray,
+    cosine: FloatArray,
+    tone: FloatArray,
+    gain: FloatArray,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Brightness of returns, in [0, 1]. (N,) each -> (N,) float32.
+
+    Range is compensated by the sensor as the KITTI one does, so only incidence, material and the
+    tone of the object count.
+
+    Args:
+        material: index into MATERIALS.
+        range_m: metres.
+        cosine: of the angle of incidence.
+        tone: standard normal, the same over an object or a patch of ground.
+        gain: of the beam, about 1.
+        rng: source of chance.
+    """
+    bright = _BRIGHT[material] + _SPREAD[material] * (
+        0.7 * tone + 0.55 * rng.standard_normal(len(material)).astype(np.float32)
+    )
+    steep = np.where(_SHINY[material], 0.25 + 0.75 * cosine**2, 0.72 + 0.28 * np.sqrt(cosine))
+    faint = 1 - 0.25 * np.clip(range_m / 80 - 0.3, 0, 1)
+    intensity = np.clip(bright * steep * faint * gain, 0, 0.99)
+    quantised: FloatArray = (np.round(intensity * 100) / 100).astype(np.float32)
+    return quantised

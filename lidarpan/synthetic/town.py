@@ -1,0 +1,236 @@
+"""A town: planned whole, built piece by piece around where the sensor is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import FloatArray, IntArray
+from lidarpan.synthetic.actors import Actor, make_actor
+from lidarpan.synthetic.ground import CODE, Ground, Relief, make_ground, make_relief
+from lidarpan.synthetic.kinds import KINDS
+from lidarpan.synthetic.layout import Layout, make_layout
+from lidarpan.synthetic.mesh import Mesh, join
+from lidarpan.synthetic.parcels import Parcel, develop, make_parcels
+from lidarpan.synthetic.raycast import Caster, DensityField
+from lidarpan.synthetic.site import Body, Pose, Site, build_parts
+from lidarpan.synthetic.streets import paint_streets
+from lidarpan.synthetic.traffic import STRETCH_M, Mover, furnish, make_movers
+from lidarpan.synthetic.vegetation import make_density_field
+
+MARGIN_M = 4.0
+_BARRED = np.isin(np.arange(len(CODE)), [CODE["road"], CODE["marking"]])
+
+
+@lru_cache(maxsize=512)
+def stock_actor(kind: str, variant: int) -> Actor:
+    """The given shape of a kind, made once."""
+    index = [k.name for k in KINDS].index(kind)
+    return make_actor(kind, np.random.default_rng([index, variant, 4711]))
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An actor somewhere: its number, shape, pose, height of its ground, whether it moves."""
+
+    number: int
+    kind: str
+    variant: int
+    pose: Pose
+    ground_m: float
+    velocity: tuple[float, float] = (0.0, 0.0)
+    moves: bool = False
+
+
+@dataclass(frozen=True)
+class Built:
+    """Triangles ready to be cast at.
+
+    Attributes:
+        caster: of the mesh.
+        mesh: the triangles.
+        instance: (T,) int32 actor number of each triangle, 0 for none.
+        moving: (T,) bool.
+    """
+
+    caster: Caster
+    mesh: Mesh
+    instance: IntArray
+    moving: NDArray[np.bool_]
+
+
+def build_actors(actors: list[Placed], besides: Mesh | None = None) -> Built:
+    """Actors, and a mesh that belongs to nobody, as one."""
+    meshes, owners, moving = [], [], []
+    if besides is not None:
+        meshes.append(besides)
+        owners.append(np.zeros(len(besides.triangles), np.int32))
+        moving.append(np.zeros(len(besides.triangles), np.bool_))
+    for actor in actors:
+        x, y, yaw = actor.pose
+        mesh = stock_actor(actor.kind, actor.variant).mesh.moved(x, y, actor.ground_m, yaw)
+        meshes.append(mesh)
+        owners.append(np.full(len(mesh.triangles), actor.number, np.int32))
+        moving.append(np.full(len(mesh.triangles), actor.moves))
+    mesh = join(meshes)
+    owner = np.concatenate([np.zeros(0, np.int32), *owners])
+    return Built(Caster(mesh), mesh, owner, np.concatenate([np.zeros(0, np.bool_), *moving]))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The part of a town around a place.
+
+    Attributes:
+        middle: (2,) float64 world metres.
+        ground: the ground.
+        solid: everything solid that rests.
+        porous: porous bodies, closed, and their caster.
+        porous_caster: of them.
+        actors: those at rest.
+    """
+
+    middle: NDArray[np.float64]
+    ground: Ground
+    solid: Built
+    porous: Body
+    porous_caster: Caster
+    actors: list[Placed]
+
+
+@dataclass
+class Town:
+    """The plan of a town and who lives in it; the same for the same seed and length."""
+
+    seed: int
+    layout: Layout
+    parcels: list[Parcel]
+    streets: Site
+    relief: Relief
+    background: str
+    movers: list[Mover]
+    ego_start_m: float
+    ego_speed_m_s: float
+    leaves: DensityField
+    tones: FloatArray
+    numbers: dict[tuple[int, int, int], int] = field(default_factory=dict)
+
+    def number_of(self, key: tuple[int, int, int]) -> int:
+        """The lasting number (from 1) of the actor with this key."""
+        return self.numbers.setdefault(key, len(self.numbers) + 1)
+
+    def piece(self, middle: NDArray[np.float64], radius_m: float) -> Piece:
+        """Build what lies within radius_m metres of a place."""
+        site, keys = self._plan(middle, radius_m + MARGIN_M)
+        ground = make_ground(
+            middle, radius_m + MARGIN_M, self.background,
+            site.surfaces, site.mounds, self.relief, self.seed,
+        )  # fmt: skip
+        solid, porous = build_parts(site, ground, _BARRED)
+        placed = []
+        for spot, key in zip(site.actors, keys, strict=True):
+            at = np.array(spot.pose[:2])
+            if ground.contains(at) and np.hypot(*(at - middle)) < radius_m:
+                height = float(ground.heights_at(at))
+                number = self.number_of(key)
+                placed.append(Placed(number, spot.kind, spot.variant, spot.pose, height))
+        placed = _without_overlaps(placed)
+        return Piece(
+            middle, ground, build_actors(placed, solid.mesh), porous, Caster(porous.mesh), placed
+        )
+
+    def _plan(
+        self, middle: NDArray[np.float64], radius_m: float
+    ) -> tuple[Site, list[tuple[int, int, int]]]:
+        """Join the plots, streets and stretches near a place, and key their actors."""
+        site, keys = Site(), []
+        for parcel in self.parcels:
+            reach = radius_m + 0.5 * parcel.width + parcel.depth
+            if np.hypot(parcel.frame[0] - middle[0], parcel.frame[1] - middle[1]) < reach:
+                part = develop(parcel, self.seed)
+                keys += [(0, parcel.number, k) for k in range(len(part.actors))]
+                site.merge(part)
+        site.merge(self.streets)
+        for street in self.layout.streets:
+            for number in range(int(np.ceil(street.length / STRETCH_M))):
+                x, y, _ = street.frame((number + 0.5) * STRETCH_M)
+                if np.hypot(x - middle[0], y - middle[1]) < radius_m + STRETCH_M:
+                    part = furnish(self.layout, street, number, self.seed)
+                    source = street.number * 1000 + number
+                    keys += [(1, source, k) for k in range(len(part.actors))]
+                    site.merge(part)
+        return site, keys
+
+    def moving_actors(self, piece: Piece, time_s: float, radius_m: float) -> list[Placed]:
+        """Who moves near the middle of a piece at a time."""
+        near = []
+        for index, mover in enumerate(self.movers):
+            street = self.layout.streets[mover.street]
+            pose = mover.pose(street, time_s)
+            if pose is None:
+                continue
+            at = np.array(pose[:2])
+            if np.hypot(*(at - piece.middle)) < radius_m and piece.ground.contains(at):
+                speed = abs(mover.drift_m_s) if mover.drift_m_s else abs(mover.speed_m_s)
+                velocity = (speed * float(np.cos(pose[2])), speed * float(np.sin(pose[2])))
+                height = float(piece.ground.heights_at(at))
+                number = self.number_of((2, 0, index))
+                near.append(
+                    Placed(number, mover.kind, mover.variant, pose, height, velocity, speed > 0)
+                )
+        return near
+
+
+def _without_overlaps(actors: list[Placed]) -> list[Placed]:
+    """Leave out actors that stand in one another: circles along each length must not meet."""
+    kept: list[Placed] = []
+    centers, radii = np.zeros((0, 2)), np.zeros(0)
+    for actor in actors:
+        length, width, _ = stock_actor(actor.kind, actor.variant).size_m
+        count = max(1, round(length / width))
+        reach = max(0.0, (length - width) / 2)
+        way = np.array([np.cos(actor.pose[2]), np.sin(actor.pose[2])])
+        own = np.array(actor.pose[:2]) + np.linspace(-reach, reach, count)[:, None] * way
+        gap = np.hypot(*(own[:, None] - centers[None]).transpose(2, 0, 1)) - radii[None]
+        if gap.size and gap.min() < width / 2:
+            continue
+        kept.append(actor)
+        centers = np.concatenate([centers, own])
+        radii = np.concatenate([radii, np.full(count, width / 2)])
+    return kept
+
+
+def make_town(seed: int, drive_m: float = 0.0, view_m: float = 80.0) -> Town:
+    """Plan a town in which the ego can drive drive_m metres along street 0.
+
+    Args:
+        seed: of everything in it.
+        drive_m: metres.
+        view_m: how far the sensor sees, metres.
+    """
+    rng = np.random.default_rng([seed, 0])
+    layout = make_layout(rng, drive_m + 2 * view_m + 40)
+    style = layout.streets[0].profile.style
+    hilliness = float(rng.choice((0.008, 0.02, 0.04), p=(0.45, 0.35, 0.2)))
+    streets = Site()
+    paint_streets(streets, layout, rng)
+    ego_start = view_m + float(rng.uniform(0, 40))
+    movers, speed = make_movers(layout, rng, ego_start)
+    leaves = make_density_field(seed % 16)
+    logs = np.log(leaves.values)
+    return Town(
+        seed=seed,
+        layout=layout,
+        parcels=make_parcels(layout, rng),
+        streets=streets,
+        relief=make_relief(rng, hilliness),
+        background={"urban": "yard", "main": "lawn"}.get(style, "meadow"),
+        movers=movers,
+        ego_start_m=ego_start,
+        ego_speed_m_s=speed,
+        leaves=leaves,
+        tones=((logs - logs.mean()) / logs.std()).astype(np.float32),
+    )
