@@ -1,0 +1,1 @@
+"""The network: sparse convolution, U-Net, bird's-eye-view branch, heads, losses and weights."""

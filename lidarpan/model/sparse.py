@@ -1,0 +1,261 @@
+"""Sparse convolution behind one seam: the same modules and weights, whichever engine runs them.
+
+A module holds its weight, (K, C_in, C_out) with kernel positions in x, y, z order, and nothing
+else; the engine that multiplies comes with the tensor. Convolutions are cross-correlations, as
+torch's: out[o] = sum_k W[k] x[o * stride - padding + k], over the cells that are occupied.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lidarpan.structures import InputError
+
+Triple = tuple[int, int, int]
+ENGINES = ("native", "spconv", "triton")
+
+
+@dataclass(eq=False)
+class Level:
+    """The occupied cells of a batch at one resolution, and what engines know of them.
+
+    Attributes:
+        indices: (V, 4) int32 [batch, x, y, z], contiguous, distinct. The native engine wants them
+            in ascending order; `voxelize` and strided convolutions give them so.
+        shape: cells (X, Y, Z) of the grid.
+        batch_size: B.
+        maps: neighbour maps and coarser levels by geometry, built once and shared.
+    """
+
+    indices: Tensor
+    shape: Triple
+    batch_size: int
+    maps: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+
+class Geometry(NamedTuple):
+    """Kernel size, stride and padding of a convolution, in cells along x, y, z."""
+
+    kernel: Triple
+    stride: Triple
+    padding: Triple
+
+    def coarser(self, shape: Triple) -> Triple:
+        """Shape of the strided convolution's output; a cell that is cut off by the end counts."""
+        x, y, z = (
+            -(-max(n + 2 * p - k, 0) // s) + 1 for n, k, s, p in zip(shape, *self, strict=True)
+        )
+        return x, y, z
+
+
+class Engine(Protocol):
+    """What multiplies: every method is differentiable in features and weight."""
+
+    name: str
+
+    def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
+        """(V, C_in), (K, C_in, C_out) -> (V, C_out) on the same cells."""
+
+    def strided(
+        self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor
+    ) -> tuple[Level, Tensor]:
+        """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+
+    def inverse(self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor) -> Tensor:
+        """(W, C_in), (K, C_in, C_out) -> (V, C_out) on `level`, the finer one."""
+
+
+class SparseTensor:
+    """Features of the occupied cells of a batch.
+
+    Args:
+        features: (V, C).
+        indices: (V, 4) int32 [batch, x, y, z], distinct, ascending.
+        shape: cells (X, Y, Z) of the grid.
+        batch_size: B.
+        engine: what convolves them; None takes the default of the features' device.
+
+    Raises:
+        InputError: indices have another shape or dtype, or as many rows as features have not.
+    """
+
+    def __init__(
+        self,
+        features: Tensor,
+        indices: Tensor,
+        shape: Triple,
+        batch_size: int,
+        engine: Engine | None = None,
+    ) -> None:
+        if indices.ndim != 2 or indices.shape[1] != 4 or indices.dtype != torch.int32:
+            raise InputError(
+                f"indices must be (V, 4) int32, got {tuple(indices.shape)} {indices.dtype}"
+            )
+        if len(indices) != len(features):
+            raise InputError(f"wanted one index per feature, got {len(indices)}, {len(features)}")
+        self.features = features
+        self.engine = engine or choose_engine(features.device)
+        self.level = Level(indices.contiguous(), shape, batch_size)
+
+    @property
+    def indices(self) -> Tensor:
+        """(V, 4) int32 [batch, x, y, z]."""
+        return self.level.indices
+
+    @property
+    def shape(self) -> Triple:
+        """Cells (X, Y, Z) of the grid."""
+        return self.level.shape
+
+    @property
+    def batch_size(self) -> int:
+        """B."""
+        return self.level.batch_size
+
+    def with_features(self, features: Tensor) -> SparseTensor:
+        """The same cells with other features, (V, C'); neighbour maps are shared."""
+        return self.at_level(self.level, features)
+
+    def at_level(self, level: Level, features: Tensor) -> SparseTensor:
+        """Features on another level, with this tensor's engine."""
+        other = object.__new__(SparseTensor)
+        other.features, other.engine, other.level = features, self.engine, level
+        return other
+
+    def sibling(self, features: Tensor, indices: Tensor, shape: Triple) -> SparseTensor:
+        """Another grid of the same batch with this tensor's engine."""
+        return SparseTensor(features, indices, shape, self.batch_size, self.engine)
+
+
+def _triple(value: int | tuple[int, ...]) -> Triple:
+    x, y, z = (value,) * 3 if isinstance(value, int) else value
+    return x, y, z
+
+
+def _weight(kernel: Triple, in_channels: int, out_channels: int) -> nn.Parameter:
+    """(K, C_in, C_out), uniform with the variance for rectified units (He et al. 2015, eq. 10)."""
+    volume = math.prod(kernel)
+    bound = math.sqrt(6 / (in_channels * volume))
+    return nn.Parameter(torch.empty(volume, in_channels, out_channels).uniform_(-bound, bound))
+
+
+class SubmanifoldConv3d(nn.Module):
+    """out[i] = sum over occupied neighbours j = i + offset_k of x[j] W[k]. (V, Cin) -> (V, Cout).
+
+    Graham et al. 2018, "3D Semantic Segmentation with Submanifold Sparse Convolutional Networks".
+
+    Raises:
+        InputError: a kernel edge is even.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, ...] = 3
+    ) -> None:
+        super().__init__()
+        self.kernel = _triple(kernel_size)
+        if any(edge % 2 == 0 for edge in self.kernel):
+            raise InputError(f"a submanifold kernel has odd edges, got {self.kernel}")
+        self.weight = _weight(self.kernel, in_channels, out_channels)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Convolve on the same cells."""
+        return x.with_features(x.engine.submanifold(x.level, self.kernel, x.features, self.weight))
+
+
+class StridedConv3d(nn.Module):
+    """out[o] = sum_k x[o * stride - padding + k] W[k] on every cell o that sees an occupied one.
+
+    (V, Cin) -> (W, Cout); with kernel = stride and no padding o = floor(cell / stride), and
+    the coarser grid covers the finer one also where it is not a whole number of strides.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...] = 2,
+        stride: int | tuple[int, ...] = 2,
+        padding: int | tuple[int, ...] = 0,
+    ) -> None:
+        super().__init__()
+        self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
+        self.weight = _weight(self.geometry.kernel, in_channels, out_channels)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        """Convolve to the coarser cells."""
+        return x.at_level(*x.engine.strided(x.level, self.geometry, x.features, self.weight))
+
+
+class InverseConv3d(nn.Module):
+    """out[f] = sum over o, k with f = o * stride - padding + k of x[o] W[k]. (W, Cin) -> (V, Cout).
+
+    The transpose of a strided convolution of the same geometry, on the cells that one came from.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...] = 2,
+        stride: int | tuple[int, ...] = 2,
+        padding: int | tuple[int, ...] = 0,
+    ) -> None:
+        super().__init__()
+        self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
+        self.weight = _weight(self.geometry.kernel, in_channels, out_channels)
+
+    def forward(self, x: SparseTensor, like: SparseTensor) -> SparseTensor:
+        """Back from the coarser cells of x to those of `like`.
+
+        Raises:
+            InputError: x is not on the level that a strided convolution of this geometry made
+                from `like`.
+        """
+        known = like.level.maps.get(self.geometry)
+        if known is None or known.coarse is not x.level:
+            raise InputError(f"x does not come from `like` by a convolution of {self.geometry}")
+        features = x.engine.inverse(like.level, self.geometry, x.features, self.weight)
+        return like.with_features(features)
+
+
+def choose_engine(device: torch.device | str, name: str | None = None) -> Engine:
+    """The named engine, or the best for the device: native on CPU, elsewhere spconv if it is there.
+
+    Raises:
+        InputError: the name is unknown, or the engine cannot run on this machine or device.
+    """
+    device = torch.device(device)
+    if name is None:
+        if device.type == "cuda":
+            ready = [e for e, available, _ in describe_engines() if available and e != "native"]
+            return choose_engine(device, ready[0] if ready else "native")
+        name = "native"
+    match name:
+        case "native":
+            from lidarpan.model.sparse_native import NativeEngine
+
+            return NativeEngine()
+        case "spconv":
+            from lidarpan.model.sparse_spconv import SpconvEngine
+
+            return SpconvEngine(device)
+        case "triton":
+            from lidarpan.model.sparse_triton import TritonEngine
+
+            return TritonEngine(device)
+        case _:
+            raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
+
+
+def describe_engines() -> list[tuple[str, bool, str]]:
+    """(name, whether it can run here, its version or the reason why not) of every engine."""
+    from lidarpan.model.sparse_native import describe as native
+    from lidarpan.model.sparse_spconv import describe as spconv
+    from lidarpan.model.sparse_triton import describe as triton
+
+    return [("native", *native()), ("spconv", *spconv()), ("triton", *triton())]

@@ -1,0 +1,238 @@
+"""The native engine: numba kernels for float32 on the CPU, plain torch for everything else."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lidarpan.kernels import convolve, neighbours
+from lidarpan.model.sparse import Geometry, Level, Triple
+from lidarpan.structures import InputError
+
+
+@dataclass(eq=False)
+class Rulebook:
+    """Which input rows add to which output rows, by block of output rows and kernel offset.
+
+    Attributes:
+        pair_in: (M,) int32 input rows, with gaps between blocks.
+        pair_out: (M,) int32 output rows.
+        starts: (blocks, K + 1) int64 first pair of each offset, and the end of the last.
+        num_out: number of output rows.
+    """
+
+    pair_in: NDArray[np.int32]
+    pair_out: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    num_out: int
+
+    def offset_pairs(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+        """(input rows, output rows) of every offset, int64."""
+        pairs = []
+        for k in range(self.starts.shape[1] - 1):
+            pieces = [
+                np.arange(a, b)
+                for a, b in zip(self.starts[:, k], self.starts[:, k + 1], strict=True)
+            ]
+            rows = np.concatenate([np.zeros(0, np.int64), *pieces])
+            pairs.append(
+                (
+                    torch.from_numpy(self.pair_in[rows]).to(device, torch.int64),
+                    torch.from_numpy(self.pair_out[rows]).to(device, torch.int64),
+                )
+            )
+        return pairs
+
+
+@dataclass(eq=False)
+class StridedMap:
+    """A strided convolution's coarser level, and its pairs in both directions."""
+
+    coarse: Level
+    down: Rulebook
+    up: Rulebook
+
+
+class _Convolve(torch.autograd.Function):
+    """out[o] = sum over pairs (i, o) of offset k of x[i] W[k], float32 on the CPU."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, book: Rulebook, back: Rulebook, mirror: bool
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.book, ctx.back, ctx.mirror = book, back, mirror
+        return _multiply(x, weight, book)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            # Seen from the input, a submanifold offset is its mirror image's pairs swapped.
+            turned = weight.flip(0) if ctx.mirror else weight
+            grad_x = _multiply(grad, turned.transpose(1, 2), ctx.back)
+        if ctx.needs_input_grad[1]:
+            grad_weight = _weight_grad(x, grad, ctx.book, weight.shape)
+        return grad_x, grad_weight, None, None, None
+
+
+def _threads() -> int:
+    return min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))
+
+
+def _multiply(x: Tensor, weight: Tensor, book: Rulebook) -> Tensor:
+    """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout)."""
+    offsets, cin, cout = weight.shape
+    width = convolve.panel_width(cout)
+    padded = -(-cout // width) * width
+    if padded != cout:
+        weight = torch.nn.functional.pad(weight, (0, padded - cout))
+    panels = weight.reshape(offsets, cin, padded // width, width).transpose(1, 2).contiguous()
+    out = torch.zeros((book.num_out, padded), dtype=torch.float32)
+    convolve.convolve(
+        x.detach().contiguous().numpy(),
+        panels.detach().numpy(),
+        book.pair_in,
+        book.pair_out,
+        book.starts,
+        out.numpy(),
+        _threads(),
+    )
+    return out if padded == cout else out[:, :cout].contiguous()
+
+
+def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> Tensor:
+    """(Vin, Cin), (Vout, Cout) -> (K, Cin, Cout)."""
+    offsets, cin, cout = shape
+    width = convolve.panel_width(cout)
+    padded = -(-cout // width) * width
+    if padded != cout:
+        grad = torch.nn.functional.pad(grad, (0, padded - cout))
+    out = torch.zeros((offsets, cin, padded), dtype=torch.float32)
+    convolve.convolve_weight_grad(
+        x.detach().contiguous().numpy(),
+        grad.detach().contiguous().numpy(),
+        book.pair_in,
+        book.pair_out,
+        book.starts,
+        width,
+        out.numpy(),
+        _threads(),
+    )
+    return out if padded == cout else out[:, :, :cout].contiguous()
+
+
+def _multiply_plain(x: Tensor, weight: Tensor, book: Rulebook) -> Tensor:
+    """What `_multiply` does, in torch's own differentiable operations: any device, any dtype."""
+    out: Tensor | None = None
+    for k, (rows_in, rows_out) in enumerate(book.offset_pairs(x.device)):
+        product = x.index_select(0, rows_in) @ weight[k]
+        if out is None:
+            out = product.new_zeros((book.num_out, weight.shape[2]))
+        out = out.index_add(0, rows_out, product)
+    assert out is not None
+    return out
+
+
+def _convolve(x: Tensor, weight: Tensor, book: Rulebook, back: Rulebook, mirror: bool) -> Tensor:
+    if x.device.type != "cpu" or torch.float64 in (x.dtype, weight.dtype):
+        return _multiply_plain(x, weight, book)
+    out: Tensor = _Convolve.apply(x.float(), weight.float(), book, back, mirror)  # type: ignore[no-untyped-call]
+    return out.to(x.dtype)
+
+
+def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Cells on the host and the first row of each of their columns."""
+    if "columns" not in level.maps:
+        cells = level.indices.cpu().numpy()
+        fault = neighbours.find_fault(cells, np.asarray(level.shape), level.batch_size)
+        if fault >= 0:
+            raise InputError(
+                f"indices must be distinct, ascending in [batch, x, y, z] and inside "
+                f"{level.shape} x {level.batch_size} scans: row {fault} is {cells[fault].tolist()}"
+            )
+        starts = neighbours.column_starts(cells, np.asarray(level.shape), level.batch_size)
+        level.maps["columns"] = cells, starts
+    columns: tuple[NDArray[np.int32], NDArray[np.int32]] = level.maps["columns"]
+    return columns
+
+
+def _kernel_positions(kernel: Triple) -> NDArray[np.int64]:
+    """(K, 3) positions in a kernel, x slowest."""
+    return np.array(list(itertools.product(*map(range, kernel))), np.int64)
+
+
+def _list_pairs(
+    source: Level, target: Level, offsets: NDArray[np.int64], scale: Triple, divisor: Triple
+) -> Rulebook:
+    cells, starts = _cells(source)
+    targets, _ = _cells(target)
+    pair_in, pair_out, block_starts = neighbours.list_pairs(
+        cells,
+        starts,
+        np.asarray(source.shape),
+        targets,
+        offsets,
+        np.asarray(scale),
+        np.asarray(divisor),
+    )
+    return Rulebook(pair_in, pair_out, block_starts, len(targets))
+
+
+class NativeEngine:
+    """Sparse convolution in numba on the CPU, in torch alone on other devices."""
+
+    name = "native"
+
+    def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
+        """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        if kernel not in level.maps:
+            offsets = _kernel_positions(kernel) - np.asarray(kernel) // 2
+            level.maps[kernel] = _list_pairs(level, level, offsets, (1, 1, 1), (1, 1, 1))
+        book = level.maps[kernel]
+        return _convolve(features, weight, book, book, mirror=True)
+
+    def strided(
+        self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor
+    ) -> tuple[Level, Tensor]:
+        """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+        found = self._strided_map(level, geometry)
+        return found.coarse, _convolve(features, weight, found.down, found.up, mirror=False)
+
+    def inverse(self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor) -> Tensor:
+        """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        found = self._strided_map(level, geometry)
+        return _convolve(features, weight, found.up, found.down, mirror=False)
+
+    def _strided_map(self, level: Level, geometry: Geometry) -> StridedMap:
+        if geometry not in level.maps:
+            cells, _ = _cells(level)
+            shape = geometry.coarser(level.shape)
+            kernel, stride, padding = map(np.asarray, geometry)
+            coarse_cells = neighbours.strided_cells(
+                cells, np.asarray(shape), level.batch_size, kernel, stride, padding
+            )
+            indices = torch.from_numpy(coarse_cells).to(level.indices.device)
+            coarse = Level(indices, shape, level.batch_size)
+            positions = _kernel_positions(geometry.kernel) - padding
+            one = (1, 1, 1)
+            level.maps[geometry] = StridedMap(
+                coarse,
+                down=_list_pairs(level, coarse, positions, geometry.stride, one),
+                up=_list_pairs(coarse, level, -positions, one, geometry.stride),
+            )
+        found: StridedMap = level.maps[geometry]
+        return found
+
+
+def describe() -> tuple[bool, str]:
+    """(True, version)."""
+    return True, f"numba {numba.__version__}, torch {torch.__version__}"
