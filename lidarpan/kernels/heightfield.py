@@ -23,7 +23,7 @@ def cast_heightfield(
     """Distance along each ray to the first cell whose height is at or above the ray.
 
     Tiles of tile x tile cells are skipped while the ray stays above their highest cell; inside a
-    tile the ray is sampled every half cell and the last step is halved six times.
+    tile the ray is sampled every cell and the last step is halved six times.
 
     Args:
         origin: (3,) float32, metres, above the field.
@@ -48,7 +48,7 @@ def cast_heightfield(
         flat = np.sqrt(dx * dx + dy * dy)
         if flat < 1e-6:
             continue
-        step = 0.5 * cell_m / flat
+        step = cell_m / flat
         limit = limit_m[ray]
         t = 0.0
         while t < limit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.site import Pose, Site, place
+from lidarpan.synthetic.site import Pose, Site, draw, place
 
 
 def _wall_material(rng: np.random.Generator) -> str:
@@ -58,7 +58,7 @@ def _add_roof(
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     x, y, yaw = own
-    over = float(rng.uniform(0.3, 0.7))
+    over = draw(rng, 0.3, 0.7)
     if roof == "flat":
         size = (length + 0.1, depth + 0.1, 0.3)
         site.add("box", own, size, "building", "concrete", bottom=height)
@@ -70,11 +70,11 @@ def _add_roof(
         span + 2 * over,
         span * rng.uniform(0.3, 0.55),
     )
-    inset = float(rng.uniform(0.4, 0.8)) if roof == "hip" else 0.0
+    inset = draw(rng, 0.4, 0.8) if roof == "hip" else 0.0
     pose = (x, y, yaw + np.pi / 2 * turned)
     site.add("gable", pose, size, "building", "brick", bottom=height - 0.1, parameter=inset)
     if rng.random() < 0.6:
-        px, py = place(own, float(rng.uniform(-0.3, 0.3)) * length, 0.5)
+        px, py = place(own, draw(rng, -0.3, 0.3) * length, 0.5)
         size = (0.6, 0.6, size[2] + 0.8)
         site.add("box", (px, py, yaw), size, "building", "brick", bottom=height, anchor=(x, y))
 
@@ -84,13 +84,13 @@ def _add_facade(
     material: str, rng: np.random.Generator, door: bool,
 ) -> None:  # fmt: skip
     """Piers and bands in front of a wall, so that windows lie back; glass in the openings."""
-    relief = float(rng.uniform(0.06, 0.22))
-    storey = float(rng.uniform(2.6, 3.1))
+    relief = draw(rng, 0.06, 0.22)
+    storey = draw(rng, 2.6, 3.1)
     floors = max(1, int(height / storey))
     count = max(1, int(wide / rng.uniform(2.0, 3.4)))
     pitch = wide / count
-    opening = float(rng.uniform(0.35, 0.6)) * pitch
-    sill, lintel = float(rng.uniform(0.7, 1.0)), float(rng.uniform(2.1, 2.4))
+    opening = draw(rng, 0.35, 0.6) * pitch
+    sill, lintel = draw(rng, 0.7, 1.0), draw(rng, 2.1, 2.4)
 
     def add(x: float, length: float, low: float, high: float, made: str, out: float) -> None:
         px, py = place(front, x, -out / 2)
@@ -111,7 +111,7 @@ def _add_facade(
                 add(x, opening, low + sill, low + lintel, "glass", 0.02)
     add(0, wide, (floors - 1) * storey + lintel, height, material, relief)
     if door:
-        x = float(rng.uniform(-0.3, 0.3)) * wide
+        x = draw(rng, -0.3, 0.3) * wide
         px, py = place(front, x, -0.6)
         size = (1.6, 1.0, 0.35)
         site.add("box", (px, py, front[2]), size, "building", "concrete", anchor=anchor)
@@ -121,13 +121,13 @@ def _add_facade(
                 "box", (px, py, front[2]), size, "building", "concrete", bottom=2.5, anchor=anchor
             )
         if rng.random() < 0.35:
-            out = float(rng.uniform(0.6, 1.8))
+            out = draw(rng, 0.6, 1.8)
             bx, by = place(front, -x * 0.8, -out / 2)
-            size = (float(rng.uniform(2, 3.5)), out, height * float(rng.uniform(0.4, 1.0)))
+            size = (draw(rng, 2, 3.5), out, height * draw(rng, 0.4, 1.0))
             site.add("box", (bx, by, front[2]), size, "building", material, anchor=anchor)
     elif rng.random() < 0.15 and height > 5:
         for floor in range(1, floors):
-            px, py = place(front, float(rng.uniform(-0.2, 0.2)) * wide, -0.6)
+            px, py = place(front, draw(rng, -0.2, 0.2) * wide, -0.6)
             size = (min(3.0, wide * 0.5), 1.2, 1.0)
             low = floor * storey - 0.1
             site.add(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.site import Pose, Site, place
+from lidarpan.synthetic.site import Pose, Site, draw, place
 
 
 def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A lamp post; the arm reaches to the left of the pose."""
-    height = float(rng.uniform(4, 9))
-    wide = float(rng.uniform(0.12, 0.22))
+    height = draw(rng, 4, 9)
+    wide = draw(rng, 0.12, 0.22)
     x, y, yaw = pose
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=0.6)
     site.add("tube", pose, (wide * 1.7, wide * 1.7, 0.9), "pole", "metal", parameter=0.9)
-    reach = float(rng.uniform(0.2, 1.8))
+    reach = draw(rng, 0.2, 1.8)
     ax, ay = place(pose, 0, reach / 2)
     site.add(
         "box", (ax, ay, yaw), (0.15, reach, 0.12), "pole", "metal", bottom=height, anchor=(x, y)
@@ -24,12 +24,12 @@ def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
 def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A traffic sign: one or two plates on a post, facing against the pose's x axis."""
     x, y, yaw = pose
-    height = float(rng.uniform(2.1, 3.2))
-    wide = float(rng.uniform(0.06, 0.09))
+    height = draw(rng, 2.1, 3.2)
+    wide = draw(rng, 0.06, 0.09)
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=1.0)
     top = height
     for _ in range(int(rng.integers(1, 3))):
-        plate = float(rng.uniform(0.45, 0.9))
+        plate = draw(rng, 0.45, 0.9)
         tall = plate * float(rng.choice((1.0, 1.0, 0.5, 1.4)))
         px, py = place(pose, -0.06, 0)
         site.add(
@@ -41,8 +41,8 @@ def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
 
 def add_direction_board(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A wide board on two posts."""
-    wide, tall = float(rng.uniform(1.5, 3.5)), float(rng.uniform(0.8, 2.0))
-    low = float(rng.uniform(1.2, 2.5))
+    wide, tall = draw(rng, 1.5, 3.5), draw(rng, 0.8, 2.0)
+    low = draw(rng, 1.2, 2.5)
     for side in (-0.4, 0.4):
         px, py = place(pose, 0.1, side * wide)
         site.add("tube", (px, py, 0), (0.1, 0.1, low + tall), "pole", "metal", parameter=1.0)
@@ -63,9 +63,9 @@ def add_bollards(
     site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator
 ) -> None:
     """A row of short posts."""
-    for x in np.arange(x0, x1, float(rng.uniform(1.3, 2.2))):
+    for x in np.arange(x0, x1, draw(rng, 1.3, 2.2)):
         px, py = place(frame, float(x), y)
-        size = (0.12, 0.12, float(rng.uniform(0.6, 1.05)))
+        size = (0.12, 0.12, draw(rng, 0.6, 1.05))
         site.add("tube", (px, py, 0), size, "pole", "metal", parameter=0.9)
 
 
@@ -80,15 +80,15 @@ def add_fence(
     sort = sort or str(rng.choice(FENCES, p=(0.22, 0.22, 0.2, 0.16, 0.12, 0.08)))
     solid = ("fence", "wood", 0.0)
     height, thick, (kind, material, density) = {
-        "boards": (float(rng.uniform(0.9, 2.0)), 0.05, solid),
-        "pickets": (float(rng.uniform(0.7, 1.3)), 0.06, ("fence", "wood", 16.0)),
-        "mesh": (float(rng.uniform(0.9, 2.0)), 0.05, ("fence", "metal", 12.0)),
-        "wall": (float(rng.uniform(0.4, 2.0)), 0.25, ("wall", "plaster", 0.0)),
-        "brick_wall": (float(rng.uniform(0.4, 2.0)), 0.3, ("wall", "brick", 0.0)),
+        "boards": (draw(rng, 0.9, 2.0), 0.05, solid),
+        "pickets": (draw(rng, 0.7, 1.3), 0.06, ("fence", "wood", 16.0)),
+        "mesh": (draw(rng, 0.9, 2.0), 0.05, ("fence", "metal", 12.0)),
+        "wall": (draw(rng, 0.4, 2.0), 0.25, ("wall", "plaster", 0.0)),
+        "brick_wall": (draw(rng, 0.4, 2.0), 0.3, ("wall", "brick", 0.0)),
         "rail": (0.75, 0.1, ("fence", "metal", 0.0)),
     }[sort]
     bottom = 0.35 if sort == "rail" else -0.2
-    x, step = x0, float(rng.uniform(1.8, 2.8))
+    x, step = x0, draw(rng, 1.8, 2.8)
     while x < x1 - 0.2:
         run = min(step, x1 - x)
         px, py = place(frame, x + run / 2, y)
@@ -107,10 +107,10 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
         case 0:
             for k in range(int(rng.integers(1, 4))):
                 px, py = place(pose, 0.7 * k, 0)
-                size = (0.6, 0.7, float(rng.uniform(0.95, 1.15)))
+                size = (0.6, 0.7, draw(rng, 0.95, 1.15))
                 site.add("box", (px, py, pose[2]), size, "clutter", "plastic")
         case 1:
-            size = (float(rng.uniform(0.6, 1.4)), 0.35, float(rng.uniform(0.9, 1.5)))
+            size = (draw(rng, 0.6, 1.4), 0.35, draw(rng, 0.9, 1.5))
             site.add("box", pose, size, "clutter", "metal")
         case 2:
             site.add("box", pose, (1.7, 0.45, 0.08), "clutter", "wood", bottom=0.4)
@@ -132,7 +132,7 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
 
 def add_shelter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A bus shelter whose open side looks along the pose's y axis."""
-    wide = float(rng.uniform(3, 5))
+    wide = draw(rng, 3, 5)
     for x in (-wide / 2, wide / 2):
         px, py = place(pose, x, 0)
         size = (0.06, 1.3, 2.3)

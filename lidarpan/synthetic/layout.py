@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.synthetic.site import Pose
+from lidarpan.synthetic.site import Pose, draw
 
 Points = NDArray[np.float64]
 
@@ -108,44 +109,47 @@ class Layout:
     streets: tuple[Street, ...]
     junctions: tuple[Junction, ...]
 
+    @cached_property
+    def _samples(self) -> tuple[Points, NDArray[np.float64], NDArray[np.int64]]:
+        """Every third centreline point (M, 2), its street's half width and its street's number."""
+        points = [street.points[::3] for street in self.streets]
+        counts = [len(part) for part in points]
+        edges = [max(s.profile.edge(-1), s.profile.edge(1)) for s in self.streets]
+        numbers = [street.number for street in self.streets]
+        return np.concatenate(points), np.repeat(edges, counts), np.repeat(numbers, counts)
+
     def clearance(self, points: Points, besides: int) -> NDArray[np.float64]:
         """Metres from points to the nearest other street's private edge. (K, 2) -> (K,)."""
-        best = np.full(len(points), np.inf)
-        for street in self.streets:
-            if street.number == besides:
-                continue
-            edge = max(street.profile.edge(-1), street.profile.edge(1))
-            low = street.points.min(axis=0) - 60
-            high = street.points.max(axis=0) + 60
-            near = ((points > low) & (points < high)).all(axis=1)
-            if near.any():
-                gap = points[near][:, None, :] - street.points[None, ::3]
-                distance = np.sqrt((gap**2).sum(axis=2)).min(axis=1) - edge
-                best[near] = np.minimum(best[near], distance)
-        return best
+        samples, edges, numbers = self._samples
+        squared = (points[:, None, 0] - samples[:, 0]) ** 2
+        squared += (points[:, None, 1] - samples[:, 1]) ** 2
+        gap = np.sqrt(squared) - edges
+        gap[:, numbers == besides] = np.inf
+        nearest: NDArray[np.float64] = gap.min(axis=1)
+        return nearest
 
 
 def make_profile(rng: np.random.Generator, style: str) -> Profile:
     """Draw the cross-section of a street of a style."""
 
     def each(chance: float, low: float, high: float) -> dict[int, float]:
-        return {s: float(rng.uniform(low, high)) if rng.random() < chance else 0.0 for s in (-1, 1)}
+        return {s: draw(rng, low, high) if rng.random() < chance else 0.0 for s in (-1, 1)}
 
     none = {-1: 0.0, 1: 0.0}
     match style:
         case "residential":
             return Profile(
-                style, float(rng.uniform(2.6, 4.0)), 0.0, each(0.35, 2.0, 2.4),
+                style, draw(rng, 2.6, 4.0), 0.0, each(0.35, 2.0, 2.4),
                 each(0.35, 0.8, 2.5), none, each(0.92, 1.4, 2.6), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
             return Profile(
-                style, float(rng.uniform(3.0, 5.5)), 0.0, each(0.65, 2.0, 5.0),
+                style, draw(rng, 3.0, 5.5), 0.0, each(0.65, 2.0, 5.0),
                 each(0.3, 0.8, 2.0), each(0.2, 1.2, 2.0), each(1.0, 2.0, 4.5),
                 bool(rng.random() < 0.5),
             )  # fmt: skip
         case "main":
-            median = float(rng.uniform(1.2, 6.0)) if rng.random() < 0.6 else 0.0
+            median = draw(rng, 1.2, 6.0) if rng.random() < 0.6 else 0.0
             lanes = float(rng.choice([3.3, 6.5, 7.0]))
             return Profile(
                 style, lanes + median / 2 + 0.3, median, each(0.25, 2.0, 2.5),
@@ -153,13 +157,13 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             )  # fmt: skip
         case "rural":
             return Profile(
-                style, float(rng.uniform(2.3, 3.6)), 0.0, none, each(1.0, 0.8, 3.0), none,
+                style, draw(rng, 2.3, 3.6), 0.0, none, each(1.0, 0.8, 3.0), none,
                 each(0.2, 1.4, 2.2), bool(rng.random() < 0.4),
             )  # fmt: skip
         case _:
-            median = float(rng.uniform(1.5, 5.0))
+            median = draw(rng, 1.5, 5.0)
             return Profile(
-                "highway", float(rng.uniform(7.5, 11.5)) + median / 2, median, none,
+                "highway", draw(rng, 7.5, 11.5) + median / 2, median, none,
                 each(1.0, 2.0, 5.0), none, none, True,
             )  # fmt: skip
 
@@ -175,7 +179,7 @@ def make_layout(rng: np.random.Generator, length_m: float) -> Layout:
     bend = {"residential": 1.0, "urban": 0.5, "main": 0.4, "rural": 1.2, "highway": 0.25}[style]
     main = _curve(rng, np.zeros(2), 0.0, length_m, bend, profile, 0)
     streets, junctions = [main], []
-    s = float(rng.uniform(15, 60))
+    s = draw(rng, 15, 60)
     spacing = {"residential": 65, "urban": 75, "main": 90, "rural": 140, "highway": 300}[style]
     while s < length_m - 15:
         arms = ((-1,), (1,), (-1, 1))[int(rng.choice(3, p=(0.33, 0.33, 0.34)))]
@@ -185,12 +189,12 @@ def make_layout(rng: np.random.Generator, length_m: float) -> Layout:
             heading = yaw + arm * turn
             side_style = str(rng.choice(("residential", "urban", "rural"), p=_side_shares(style)))
             side_profile = make_profile(rng, side_style)
-            reach = float(rng.uniform(50, 130))
+            reach = draw(rng, 50, 130)
             streets.append(
                 _curve(rng, np.array([x, y]), heading, reach, 0.7, side_profile, len(streets))
             )
             junctions.append(Junction(0, len(streets) - 1, s, (arm,)))
-        s += spacing * float(rng.uniform(0.45, 1.6))
+        s += spacing * draw(rng, 0.45, 1.6)
     return Layout(tuple(streets), tuple(junctions))
 
 

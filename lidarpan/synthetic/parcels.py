@@ -9,7 +9,7 @@ import numpy as np
 from lidarpan.synthetic.buildings import add_building
 from lidarpan.synthetic.furniture import add_clutter, add_fence, add_sign
 from lidarpan.synthetic.layout import Layout, Street
-from lidarpan.synthetic.site import Pose, Site, place, place_all
+from lidarpan.synthetic.site import Pose, Site, draw, place, place_all
 from lidarpan.synthetic.vegetation import add_bush, add_hedge, add_thicket, add_tree
 
 CAR_VARIANTS = 24
@@ -54,7 +54,7 @@ def make_parcels(layout: Layout, rng: np.random.Generator) -> list[Parcel]:
                 if rng.random() < 0.6 or s == 0:
                     use = uses[int(rng.choice(len(uses), p=shares))][0]
                 width = min(_draw_width(use, rng), street.length - s)
-                depth = float(rng.uniform(24, 40))
+                depth = draw(rng, 24, 40)
                 parcel = _fit(layout, street, side, s, width, depth, use, len(parcels))
                 if parcel is not None:
                     parcels.append(parcel)
@@ -70,7 +70,7 @@ def _draw_width(use: str, rng: np.random.Generator) -> float:
         "woods": (18, 45), "field": (30, 60), "park": (20, 40), "lot": (18, 36),
         "screen": (18, 40),
     }[use]  # fmt: skip
-    return float(rng.uniform(low, high))
+    return draw(rng, low, high)
 
 
 def _fit(
@@ -79,14 +79,12 @@ def _fit(
 ) -> Parcel | None:  # fmt: skip
     x, y, yaw = street.frame(s + width / 2, side * street.profile.edge(side))
     frame = (x, y, yaw if side > 0 else yaw + np.pi)
-    while depth >= 7:
-        front = np.linspace(-width / 2, width / 2, 5)
-        rows = np.linspace(0.5, depth, 6)
-        corners = place_all(frame, np.stack(np.meshgrid(front, rows), axis=-1).reshape(-1, 2))
-        if layout.clearance(corners, street.number).min() > 0.3:
-            return Parcel(frame, width, depth, use, number)
-        depth -= 6
-    return None
+    rows = np.arange(0.5, depth, 4.5)
+    grid = np.stack(np.meshgrid(np.linspace(-width / 2, width / 2, 5), rows), axis=-1)
+    clear = layout.clearance(place_all(frame, grid.reshape(-1, 2)), street.number)
+    free = (clear.reshape(len(rows), 5) > 0.3).all(axis=1)
+    deep = depth if free.all() else float(rows[np.argmin(free)]) - 4.5
+    return Parcel(frame, width, deep, use, number) if deep >= 7 else None
 
 
 def develop(parcel: Parcel, seed: int) -> Site:
@@ -121,13 +119,13 @@ def _boundary(
     """A hedge, fence, wall, bushes, or nothing, along x of a frame."""
     if x1 - x0 < 0.8:
         return
-    draw = rng.random()
-    height = float(rng.uniform(0.8, 2.2))
-    if draw < bare:
+    luck = rng.random()
+    height = draw(rng, 0.8, 2.2)
+    if luck < bare:
         return
-    if draw < bare + 0.3:
+    if luck < bare + 0.3:
         add_hedge(site, frame, x0, x1, y, rng, height, clipped=True)
-    elif draw < bare + 0.42:
+    elif luck < bare + 0.42:
         add_hedge(site, frame, x0, x1, y, rng, height * 1.2, clipped=False)
     else:
         add_fence(site, frame, x0, x1, y, rng)
@@ -149,16 +147,16 @@ def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         inner = [(-half, 1.0), (half, 1.0), (half, depth), (-half, depth)]
         site.raise_land(float(rng.normal(0.2, 0.5)), frame, inner)
     setback = float(rng.choice((rng.uniform(1.5, 5), rng.uniform(4, 9))))
-    length = min(float(rng.uniform(8, 13)), 2 * half - 2.5)
-    deep = float(rng.uniform(8, 12))
+    length = min(draw(rng, 8, 13), 2 * half - 2.5)
+    deep = draw(rng, 8, 12)
     drive_side = int(rng.choice((-1, 1)))
-    shift = -drive_side * max(0.0, (2 * half - length) / 2 - 1.0) * float(rng.uniform(0.3, 1))
+    shift = -drive_side * max(0.0, (2 * half - length) / 2 - 1.0) * draw(rng, 0.3, 1)
     height = float(rng.choice((3.0, 5.8, 6.2, 8.5), p=(0.25, 0.35, 0.3, 0.1)))
     middle = (shift, setback + deep / 2)
     yaw = float(rng.normal(0, 0.04))
     add_building(site, frame, *middle, length, deep, height, rng, yaw=yaw)
     gaps = [_drive(site, frame, half, setback, deep, drive_side, rng)]
-    door = shift + float(rng.uniform(-0.3, 0.3)) * length
+    door = shift + draw(rng, -0.3, 0.3) * length
     path = str(rng.choice(("path", "sidewalk")))
     site.paint_rectangle(path, frame, door - 0.7, -0.2, door + 0.7, setback)
     gaps.append((door - 0.8, door + 0.8))
@@ -170,16 +168,16 @@ def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         _boundary(site, _turned(frame, x, 0), start, depth, 0.0, rng, bare=0.25)
     _boundary(site, frame, -half, half, depth - 0.4, rng)
     for _ in range(int(rng.poisson(2.2))):
-        x = float(rng.uniform(-half + 1, half - 1))
-        y = float(rng.uniform(0.8, max(1.5, setback - 1)))
+        x = draw(rng, -half + 1, half - 1)
+        y = draw(rng, 0.8, max(1.5, setback - 1))
         if all(not low - 0.8 < x < high + 0.8 for low, high in gaps):
             (add_tree if rng.random() < 0.22 else add_bush)(site, *place(frame, x, y), rng, 0.75)
     for _ in range(int(rng.poisson(4))):
-        x, y = float(rng.uniform(-half, half)), float(rng.uniform(setback + deep + 2, depth))
+        x, y = draw(rng, -half, half), draw(rng, setback + deep + 2, depth)
         (add_tree if rng.random() < 0.5 else add_bush)(site, *place(frame, x, y), rng, 1.0)
     if rng.random() < 0.35:
         x = gaps[0][0] - drive_side * 0.6 - 0.3
-        add_clutter(site, (*place(frame, x, float(rng.uniform(0.6, 2))), frame[2]), rng)
+        add_clutter(site, (*place(frame, x, draw(rng, 0.6, 2)), frame[2]), rng)
 
 
 def _front(
@@ -201,17 +199,17 @@ def _drive(
     rng: np.random.Generator,
 ) -> tuple[float, float]:  # fmt: skip
     """Driveway, sometimes with a garage and a car. -> its extent along x."""
-    wide = float(rng.uniform(2.8, 5.0))
+    wide = draw(rng, 2.8, 5.0)
     outer = side * (half - 0.5)
     low, high = sorted((outer, outer - side * wide))
-    end = setback + float(rng.uniform(2, deep))
+    end = setback + draw(rng, 2, deep)
     surface = str(rng.choice(("driveway", "driveway", "driveway_gravel", "lot")))
     site.paint_rectangle(surface, frame, low, -0.05, high, end)
     middle = (low + high) / 2
     if rng.random() < 0.45:
         add_building(site, frame, middle, end + 2.6, 3.2, 5.5, 2.4, rng, "flat")
     if rng.random() < 0.5 and end > 5.2:
-        y = float(rng.uniform(2.6, end - 2.4))
+        y = draw(rng, 2.6, end - 2.4)
         kind = "van" if rng.random() < 0.1 else "car"
         turn = np.pi / 2 * float(rng.choice((-1, 1))) + float(rng.normal(0, 0.04))
         pose = (*place(frame, middle, y), frame[2] + turn)
@@ -226,9 +224,9 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
         setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4))))
         ground, low, high = "yard", 6.0, 15.0
     elif use == "flats":
-        setback, ground, low, high = float(rng.uniform(3, 10)), "lawn", 8.5, 16.0
+        setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
     else:
-        setback = float(rng.uniform(6, 14))
+        setback = draw(rng, 6, 14)
         ground, low, high = str(rng.choice(("lot", "yard"))), 4.0, 9.0
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint("lawn" if ground == "lawn" else ground, frame, outline)
@@ -236,15 +234,15 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
         site.paint_rectangle("lawn", frame, -half, 0, half, setback)
         _boundary(site, frame, -half, -0.8, 0.3, rng)
         _boundary(site, frame, 0.8, half, 0.3, rng)
-    deep = min(float(rng.uniform(10, 15)), depth - setback - 1)
-    gap = 0.0 if use == "row" and rng.random() < 0.75 else float(rng.uniform(2, 5))
+    deep = min(draw(rng, 10, 15), depth - setback - 1)
+    gap = 0.0 if use == "row" and rng.random() < 0.75 else draw(rng, 2, 5)
     length = 2 * half - 2 * gap
-    height = float(rng.uniform(low, high))
+    height = draw(rng, low, high)
     add_building(site, frame, 0, setback + deep / 2, length, deep, height, rng)
     if use == "flats":
         site.paint_rectangle("sidewalk", frame, -1, 0, 1, setback)
         for _ in range(int(rng.poisson(4))):
-            x, y = float(rng.uniform(-half, half)), float(rng.uniform(0.8, setback - 1))
+            x, y = draw(rng, -half, half), draw(rng, 0.8, setback - 1)
             (add_tree if rng.random() < 0.4 else add_bush)(site, *place(frame, x, y), rng, 0.9)
         if rng.random() < 0.5:
             _boundary(site, frame, -half, -1.2, 0.4, rng)
@@ -255,7 +253,7 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
         for x in (-half + 0.2, half - 0.2):
             _boundary(site, _turned(frame, x, 0), 0.5, depth, 0.0, rng)
     for _ in range(int(rng.poisson(1.0))):
-        x = float(rng.uniform(-half, half))
+        x = draw(rng, -half, half)
         add_clutter(site, (*place(frame, x, max(0.5, setback - 0.6)), frame[2]), rng)
 
 
@@ -263,7 +261,7 @@ def _park_row(
     site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator, fill: float
 ) -> None:
     """Cars side by side, noses across the row, 0.5 to 0.9 m apart."""
-    pitch = 1.85 + float(rng.uniform(0.5, 0.9))
+    pitch = 1.85 + draw(rng, 0.5, 0.9)
     for x in np.arange(x0, x1, pitch):
         if rng.random() < fill:
             turn = np.pi / 2 * float(rng.choice((-1, 1))) + float(rng.normal(0, 0.03))
@@ -276,17 +274,17 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint(str(rng.choice(("lot", "bay", "driveway_gravel"))), frame, outline)
-    rim = float(rng.uniform(0.6, 2.0))
+    rim = draw(rng, 0.6, 2.0)
     site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
     _boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
-    fill = float(rng.uniform(0.3, 0.9))
+    fill = draw(rng, 0.3, 0.9)
     for y in np.arange(rim + 3, depth - 3, 8.2):
         _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill)
     for x in (-half + 0.3, half - 0.3):
         _boundary(site, _turned(frame, x, 0), 1.0, depth, 0.0, rng)
     _boundary(site, frame, -half, half, depth - 0.4, rng)
     for _ in range(int(rng.poisson(1.5))):
-        x = float(rng.uniform(-half, half))
+        x = draw(rng, -half, half)
         add_tree(site, *place(frame, x, rim / 2), rng, 0.8)
 
 
@@ -298,7 +296,7 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     a, b = rng.uniform(-half, half, 2)
     site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
     for _ in range(int(rng.poisson(0.012 * parcel.width * depth))):
-        x, y = float(rng.uniform(-half, half)), float(rng.uniform(1, depth))
+        x, y = draw(rng, -half, half), draw(rng, 1, depth)
         (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.1)
     if rng.random() < 0.35:
         _boundary(site, frame, -half, half, 0.4, rng)
@@ -312,7 +310,7 @@ def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     site.paint(str(rng.choice(("meadow", "meadow", "field"))), frame, outline)
     site.raise_land(float(rng.normal(0, 0.8)), frame, [(-half, 3), (half, 3), (half, depth)])
     for _ in range(int(rng.poisson(3))):
-        x, y = float(rng.uniform(-half, half)), float(rng.uniform(1, depth))
+        x, y = draw(rng, -half, half), draw(rng, 1, depth)
         (add_tree if rng.random() < 0.3 else add_bush)(site, *place(frame, x, y), rng, 1.0)
     if rng.random() < 0.4:
         add_fence(site, frame, -half, half, 0.6, rng, "mesh")
@@ -322,11 +320,11 @@ def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint(str(rng.choice(("meadow", "soil"))), frame, outline)
-    edge = float(rng.uniform(0.5, 4))
+    edge = draw(rng, 0.5, 4)
     rise = [(-half, edge), (half, edge), (half, depth), (-half, depth)]
     site.raise_land(float(rng.normal(0.4, 0.9)), frame, rise)
-    add_thicket(site, frame, -half, edge, half, edge + 8, rng, float(rng.uniform(7, 16)))
-    add_thicket(site, frame, -half, edge + 8, half, depth, rng, float(rng.uniform(2, 6)))
+    add_thicket(site, frame, -half, edge, half, edge + 8, rng, draw(rng, 7, 16))
+    add_thicket(site, frame, -half, edge + 8, half, depth, rng, draw(rng, 2, 6))
 
 
 def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
@@ -334,18 +332,18 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint("lawn", frame, outline)
-    y = float(rng.uniform(0.4, 3.0))
-    draw = rng.random()
-    if draw < 0.45:
-        tall = float(rng.uniform(1.5, 3.5))
+    y = draw(rng, 0.4, 3.0)
+    luck = rng.random()
+    if luck < 0.45:
+        tall = draw(rng, 1.5, 3.5)
         add_hedge(site, frame, -half, half, y, rng, tall, clipped=rng.random() < 0.4)
     else:
         add_fence(site, frame, -half, half, y, rng)
-        if draw > 0.6:
+        if luck > 0.6:
             add_thicket(site, frame, -half, y + 1, half, y + 4, rng, 12)
     if depth > 22 and rng.random() < 0.7:
-        length = 2 * half * float(rng.uniform(0.4, 0.8))
-        height = float(rng.uniform(3, 10))
+        length = 2 * half * draw(rng, 0.4, 0.8)
+        height = draw(rng, 3, 10)
         add_building(site, frame, 0, y + 12, length, 10, height, rng)
     if rng.random() < 0.2:
         add_sign(site, (*place(frame, 0, 0.2), frame[2]), rng)

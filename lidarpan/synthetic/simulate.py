@@ -121,7 +121,7 @@ def simulate_sequence(
         middle = np.array(at[:2])
         if piece is None or np.hypot(*(middle - piece.middle)) > REBUILD_M:
             piece = town.piece(middle, room)
-        pose = manner.world_T_sensor(piece, at, time_s)
+        pose = manner.stand(piece, at, time_s)
         rng = np.random.default_rng([seed, 10, index])
         yield _render(town, piece, pose, sensor, time_s, view, rng)
 
@@ -151,7 +151,7 @@ class _Manner:
         x, y, yaw = street.frame(s, -lane_offset(street) + self.offset_m)
         return x, y, yaw + self.yaw_rad
 
-    def world_T_sensor(
+    def stand(
         self, piece: Piece, at: tuple[float, float, float], time_s: float
     ) -> NDArray[np.float64]:
         """The sensor over the ground it stands on, tilted with it."""

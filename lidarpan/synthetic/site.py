@@ -17,6 +17,11 @@ Pose = tuple[float, float, float]
 """x, y in metres and yaw in radians."""
 
 
+def draw(rng: np.random.Generator, low: float, high: float) -> float:
+    """A uniform number from low up to high; low when high is below it."""
+    return float(rng.uniform(low, max(low, high)))
+
+
 def place(frame: Pose, x: float, y: float) -> tuple[float, float]:
     """A point of a local frame in the world."""
     cos, sin = float(np.cos(frame[2])), float(np.sin(frame[2]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lidarpan.synthetic.layout import Junction, Layout, Points, Street
-from lidarpan.synthetic.site import Site
+from lidarpan.synthetic.site import Site, draw
 
 
 def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
@@ -65,11 +65,11 @@ def _paint_bays(site: Site, street: Street, look: dict[str, str], rng: np.random
         width = profile.bay[side]
         s = 8.0
         while width > 0 and s < street.length:
-            run = float(rng.uniform(10, 40))
+            run = draw(rng, 10, 40)
             low, high = sorted((side * profile.half_width, side * (profile.half_width + width)))
             stop = min(s + run, street.length)
             site.surfaces.append((look["bay"], street.ribbon(s, stop, low, high)))
-            s += run + float(rng.uniform(1.5, 6))
+            s += run + draw(rng, 1.5, 6)
 
 
 def _paint_median(site: Site, street: Street, layout: Layout, look: dict[str, str]) -> None:
@@ -138,7 +138,7 @@ def _paint_corners(
         flank_way = np.array([-away[1], away[0]]) * flank
         # corner = start + across * main_edge + k * along = start + flank_way * side_edge + m * away
         system = np.stack([along, -away], axis=1)
-        k, m = np.linalg.solve(system, flank_way * side_edge - across * main_edge)
+        k, _ = np.linalg.solve(system, flank_way * side_edge - across * main_edge)
         corner = side.points[0] + across * main_edge + k * along
         radius = 4.0 if outer else 6.0
         a, b = corner + turn * np.sign(k * turn) * along * radius, corner + away * radius
@@ -152,7 +152,7 @@ def _paint_crosswalks(
     main = layout.streets[junction.main]
     if rng.random() > 0.35:
         return
-    start = main.profile.edge(junction.arms[0]) + float(rng.uniform(0, 3))
+    start = main.profile.edge(junction.arms[0]) + draw(rng, 0, 3)
     half = side.profile.half_width
     for offset in np.arange(-half + 0.4, half - 0.4, 1.0):
         stripe = side.ribbon(start, start + 3.0, offset, offset + 0.5)

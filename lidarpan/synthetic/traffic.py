@@ -17,7 +17,7 @@ from lidarpan.synthetic.furniture import (
     add_traffic_light,
 )
 from lidarpan.synthetic.layout import Layout, Street
-from lidarpan.synthetic.site import Pose, Site, place
+from lidarpan.synthetic.site import Pose, Site, draw, place
 from lidarpan.synthetic.vegetation import add_bush, add_hedge, add_tree
 
 STRETCH_M = 50.0
@@ -113,19 +113,19 @@ def _park(
     offset = profile.half_width + (bay / 2 if bay else -1.0)
     across = bay > 4.2
     angle = float(rng.choice((np.pi / 2, np.pi / 3))) if across else 0.0
-    s = start + float(rng.uniform(0, 4))
+    s = start + draw(rng, 0, 4)
     while s < stop - 2:
         if rng.random() < 0.12:
-            s += float(rng.uniform(4, 14))
+            s += draw(rng, 4, 14)
             continue
-        draw = rng.random()
-        kind = "car" if draw < 0.86 else "van" if draw < 0.93 else "truck" if draw < 0.955 else ""
+        luck = rng.random()
+        kind = "car" if luck < 0.86 else "van" if luck < 0.93 else "truck" if luck < 0.955 else ""
         kind = kind or str(rng.choice(("trailer", "motorcycle", "construction_vehicle")))
         length = {"car": 4.4, "van": 5.2, "truck": 8.5, "trailer": 5.0, "motorcycle": 1.2}.get(
             kind, 6.0
         )
         if across:
-            kind, length = ("van" if draw > 0.94 else "car"), 2.0 / np.sin(angle)
+            kind, length = ("van" if luck > 0.94 else "car"), 2.0 / np.sin(angle)
         pose = _along(street, s + length / 2, side * (offset + float(rng.normal(0, 0.08))), side)
         turn = angle * float(rng.choice((-1, 1))) if across else 0.0
         turn += float(rng.normal(0, 0.02)) + np.pi * float(rng.random() < 0.12)
@@ -133,7 +133,7 @@ def _park(
             turn += 1.2
         if rng.random() < fill and _free(layout, street, pose, 4.0):
             site.put(kind, _variant(kind, rng), (pose[0], pose[1], pose[2] + turn))
-        s += length + float(rng.uniform(0.4, 0.9))
+        s += length + draw(rng, 0.4, 0.9)
 
 
 def _plant(
@@ -146,7 +146,7 @@ def _plant(
     if strip <= 0.7 and not has_trees:
         return
     offset = side * (profile.half_width + profile.bay[side] + max(0.5, strip / 2))
-    s = start + float(rng.uniform(0, 8))
+    s = start + draw(rng, 0, 8)
     while s < stop:
         pose = street.frame(s, offset)
         if _free(layout, street, pose, 2.0):
@@ -155,9 +155,9 @@ def _plant(
             elif rng.random() < 0.5 and strip > 1.2:
                 add_bush(site, pose[0], pose[1], rng, 0.7)
             if strip > 1.0 and rng.random() < 0.25:
-                tall = float(rng.uniform(0.4, 1.1))
-                add_hedge(site, pose, 1.0, float(rng.uniform(3, 8)), 0.0, rng, tall, False)
-        s += float(rng.uniform(6, 14))
+                tall = draw(rng, 0.4, 1.1)
+                add_hedge(site, pose, 1.0, draw(rng, 3, 8), 0.0, rng, tall, False)
+        s += draw(rng, 6, 14)
 
 
 def _stand(
@@ -175,21 +175,21 @@ def _stand(
             if _free(layout, street, pose, 1.0):
                 add_lamp(site, pose, rng)
     for _ in range(int(rng.poisson(1.1))):
-        pose = _along(street, float(rng.uniform(start, stop)), side * (kerb + 0.1), side)
+        pose = _along(street, draw(rng, start, stop), side * (kerb + 0.1), side)
         if _free(layout, street, pose, 0.3):
             add_sign(site, pose, rng)
             if rng.random() < 0.15:
                 site.put("pedestrian", _variant("pedestrian", rng), (*place(pose, 0.5, 0.2), 0.4))
     back = profile.edge(side) - 0.45
     for _ in range(int(rng.poisson(0.5))):
-        pose = _along(street, float(rng.uniform(start, stop)), side * back, side)
+        pose = _along(street, draw(rng, start, stop), side * back, side)
         if _free(layout, street, pose, 0.5) and profile.sidewalk[side] > 1.7:
             add_clutter(site, pose, rng)
     if rng.random() < 0.08 and profile.sidewalk[side] > 1.8:
         pose = street.frame(start, side * kerb)
-        add_bollards(site, pose, 0.0, float(rng.uniform(5, 15)), 0.0, rng)
+        add_bollards(site, pose, 0.0, draw(rng, 5, 15), 0.0, rng)
     if profile.style in ("main", "highway") and rng.random() < 0.2:
-        pose = _along(street, float(rng.uniform(start, stop)), side * (kerb + 0.4), side)
+        pose = _along(street, draw(rng, start, stop), side * (kerb + 0.4), side)
         add_direction_board(site, pose, rng)
     for junction in layout.junctions:
         if junction.main == street.number and start <= junction.s < stop and rng.random() < 0.4:
@@ -208,14 +208,14 @@ def _gather(
         return
     middle = profile.edge(side) - max(walk, 0.8) / 2
     for _ in range(int(rng.poisson(0.55 if walk else 0.15))):
-        pose = street.frame(float(rng.uniform(start, stop)), side * middle)
+        pose = street.frame(draw(rng, start, stop), side * middle)
         if _free(layout, street, pose, 0.0):
             _group(site, pose, rng)
     if rng.random() < 0.22 and walk:
-        pose = street.frame(float(rng.uniform(start, stop)), side * (profile.edge(side) - 0.9))
+        pose = street.frame(draw(rng, start, stop), side * (profile.edge(side) - 0.9))
         kind = "bicycle" if rng.random() < 0.6 else "motorcycle"
         if _free(layout, street, pose, 2.0):
-            pitch = float(rng.uniform(0.45, 0.8)) if kind == "bicycle" else 1.1
+            pitch = draw(rng, 0.45, 0.8) if kind == "bicycle" else 1.1
             for k in range(int(rng.integers(1, 7))):
                 px, py = place(pose, pitch * k, 0)
                 turn = np.pi / 2 + float(rng.normal(0, 0.1))
@@ -224,7 +224,7 @@ def _gather(
                     size = (0.05, 0.7, 0.75)
                     site.add("box", (px, py, pose[2]), size, "clutter", "metal")
     if rng.random() < 0.06 and walk > 1.8:
-        _bus_stop(site, layout, street, side, float(rng.uniform(start, stop)), rng)
+        _bus_stop(site, layout, street, side, draw(rng, start, stop), rng)
 
 
 def _group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
@@ -252,7 +252,7 @@ def _bus_stop(
 def _plant_median(
     site: Site, street: Street, start: float, stop: float, rng: np.random.Generator, taste: float
 ) -> None:
-    for s in np.arange(start + 4, stop, float(rng.uniform(7, 12))):
+    for s in np.arange(start + 4, stop, draw(rng, 7, 12)):
         x, y, yaw = street.frame(float(s))
         if taste < 0.35:
             add_tree(site, x, y, rng, 0.9)
@@ -275,18 +275,18 @@ def _road_works(
 ) -> None:
     """A closed piece of a lane with cones or barriers, workers and a machine."""
     side = int(rng.choice((-1, 1)))
-    s0, run = float(rng.uniform(start, stop - 5)), float(rng.uniform(10, 22))
-    inner = side * (street.profile.half_width - float(rng.uniform(1.5, 2.6)))
+    s0, run = draw(rng, start, stop - 5), draw(rng, 10, 22)
+    inner = side * (street.profile.half_width - draw(rng, 1.5, 2.6))
     outer = side * (street.profile.half_width + 0.5)
-    for s in np.arange(s0, s0 + run, float(rng.uniform(1.6, 3))):
+    for s in np.arange(s0, s0 + run, draw(rng, 1.6, 3)):
         for offset in (inner, outer):
             kind = "cone" if rng.random() < 0.5 else "barrier"
             pose = street.frame(float(s), offset)
             if _free(layout, street, pose, 0.0):
                 site.put(kind, _variant(kind, rng), pose)
     for _ in range(int(rng.integers(1, 5))):
-        pose = street.frame(s0 + float(rng.uniform(1, run)), (inner + outer) / 2)
-        turn = float(rng.uniform(0, 6.28))
+        pose = street.frame(s0 + draw(rng, 1, run), (inner + outer) / 2)
+        turn = draw(rng, 0, 6.28)
         site.put("worker", _variant("worker", rng), (pose[0], pose[1], turn))
     if rng.random() < 0.7:
         pose = street.frame(s0 + run / 2, (inner + outer) / 2)
@@ -303,7 +303,7 @@ def make_movers(
     for street in layout.streets:
         top = {"residential": 8.0, "urban": 9.0, "main": 13.0, "rural": 15.0, "highway": 24.0}
         for side in (-1, 1):
-            speed = top[street.profile.style] * float(rng.uniform(0.5, 1.1))
+            speed = top[street.profile.style] * draw(rng, 0.5, 1.1)
             if rng.random() < 0.12:
                 speed = 0.0
             if street.number == 0 and side == -1:
@@ -321,7 +321,7 @@ def _lane(
     movers = []
     profile = street.profile
     offset = side * lane_offset(street)
-    s = float(rng.uniform(0, gap)) + (14.0 if street.number else 0.0)
+    s = draw(rng, 0, gap) + (14.0 if street.number else 0.0)
     while s < street.length:
         kind = str(rng.choice(_TRAFFIC, p=_TRAFFIC_SHARES))
         small = kind in ("bicyclist", "motorcyclist")
@@ -355,13 +355,13 @@ def _walkers(street: Street, side: int, rng: np.random.Generator) -> list[Mover]
     movers = []
     walk = max(profile.sidewalk[side], 0.8)
     for _ in range(int(rng.poisson(street.length / 60 if profile.sidewalk[side] else 0.3))):
-        offset = side * (profile.edge(side) - walk * float(rng.uniform(0.25, 0.75)))
-        speed = float(rng.uniform(0.8, 1.7)) * float(rng.choice((-1, 1)))
+        offset = side * (profile.edge(side) - walk * draw(rng, 0.25, 0.75))
+        speed = draw(rng, 0.8, 1.7) * float(rng.choice((-1, 1)))
         kind = "child" if rng.random() < 0.15 else "pedestrian"
-        s = float(rng.uniform(0, street.length))
+        s = draw(rng, 0, street.length)
         drift = 0.0
         if rng.random() < 0.12:
-            speed, drift = 0.0, -side * float(rng.uniform(0.8, 1.5))
-            offset *= float(rng.uniform(0.1, 1))
+            speed, drift = 0.0, -side * draw(rng, 0.8, 1.5)
+            offset *= draw(rng, 0.1, 1)
         movers.append(Mover(kind, _variant(kind, rng), street.number, s, offset, speed, drift))
     return movers

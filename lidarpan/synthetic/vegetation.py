@@ -6,7 +6,7 @@ import numpy as np
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.raycast import DensityField
-from lidarpan.synthetic.site import Pose, Site, place
+from lidarpan.synthetic.site import Pose, Site, draw, place
 
 
 def make_density_field(seed: int) -> DensityField:
@@ -21,10 +21,10 @@ def make_density_field(seed: int) -> DensityField:
 
 def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: float = 1.0) -> None:
     """A trunk, a few boughs and a crown; size 1 is a street tree of about 8 m."""
-    height = size * float(rng.uniform(5.5, 11))
-    bare = height * float(rng.uniform(0.2, 0.42)) if rng.random() < 0.8 else 0.4
-    radius = 0.018 * height * float(rng.uniform(0.7, 1.6))
-    yaw = float(rng.uniform(0, np.pi))
+    height = size * draw(rng, 5.5, 11)
+    bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.8 else 0.4
+    radius = 0.018 * height * draw(rng, 0.7, 1.6)
+    yaw = draw(rng, 0, np.pi)
     if rng.random() < 0.18:
         _add_conifer(site, x, y, rng, height, radius)
         return
@@ -37,16 +37,16 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
         "tube", (x, y, yaw), (3 * radius, 3 * radius, 0.7), "trunk", "bark",
         bottom=-0.3, parameter=0.55,
     )  # fmt: skip
-    spread = height * float(rng.uniform(0.22, 0.36))
-    density = float(rng.uniform(0.5, 1.6))
+    spread = height * draw(rng, 0.22, 0.36)
+    density = draw(rng, 0.5, 1.6)
     crown = height - bare
     for _ in range(int(rng.integers(2, 5))):
         dx, dy = rng.normal(0, 0.35 * spread, 2)
-        tall = crown * float(rng.uniform(0.55, 0.95))
-        wide = spread * float(rng.uniform(1.0, 1.7))
-        low = bare + float(rng.uniform(0, crown - tall))
+        tall = crown * draw(rng, 0.55, 0.95)
+        wide = spread * draw(rng, 1.0, 1.7)
+        low = bare + draw(rng, 0, crown - tall)
         site.add(
-            "blob", (x + dx, y + dy, float(rng.uniform(0, 6))), (wide, wide, tall),
+            "blob", (x + dx, y + dy, draw(rng, 0, 6)), (wide, wide, tall),
             "vegetation", "leaf", bottom=low, density=density, anchor=(x, y),
         )  # fmt: skip
 
@@ -54,16 +54,16 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
 def _add_conifer(
     site: Site, x: float, y: float, rng: np.random.Generator, height: float, radius: float
 ) -> None:
-    low = float(rng.uniform(0.1, 1.2))
-    wide = height * float(rng.uniform(0.25, 0.45))
+    low = draw(rng, 0.1, 1.2)
+    wide = height * draw(rng, 0.25, 0.45)
     site.add(
         "tube", (x, y, 0), (2 * radius, 2 * radius, 0.6 * height), "trunk", "bark",
         bottom=-0.3, parameter=0.5,
     )  # fmt: skip
-    density = float(rng.uniform(1.0, 2.5))
+    density = draw(rng, 1.0, 2.5)
     for share, width in ((0.0, 1.0), (0.3, 0.72), (0.6, 0.42)):
         site.add(
-            "blob", (x, y, float(rng.uniform(0, 6))),
+            "blob", (x, y, draw(rng, 0, 6)),
             (wide * width, wide * width, 0.5 * height), "vegetation", "leaf",
             bottom=low + share * 0.75 * height, density=density, anchor=(x, y),
         )  # fmt: skip
@@ -75,9 +75,9 @@ def add_bush(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
         wide, tall = size * rng.uniform(0.6, 2.2), size * rng.uniform(0.4, 2.0)
         dx, dy = rng.normal(0, 0.45 * size, 2)
         site.add(
-            "blob", (x + dx, y + dy, float(rng.uniform(0, 6))),
-            (wide, wide * float(rng.uniform(0.6, 1.2)), tall), "vegetation", "leaf",
-            bottom=-0.25 * tall, density=float(rng.uniform(2.0, 7.0)),
+            "blob", (x + dx, y + dy, draw(rng, 0, 6)),
+            (wide, wide * draw(rng, 0.6, 1.2), tall), "vegetation", "leaf",
+            bottom=-0.25 * tall, density=draw(rng, 2.0, 7.0),
         )  # fmt: skip
 
 
@@ -86,23 +86,23 @@ def add_hedge(
     height: float, clipped: bool,
 ) -> None:  # fmt: skip
     """A hedge along x of a local frame: clipped to a wall of leaves, or a row of bushes."""
-    wide = float(rng.uniform(0.5, 1.3))
+    wide = draw(rng, 0.5, 1.3)
     x = x0
     while x < x1 - 0.3:
-        run = min(float(rng.uniform(1.2, 3.0)), x1 - x)
+        run = min(draw(rng, 1.2, 3.0), x1 - x)
         px, py = place(frame, x + run / 2, y + float(rng.normal(0, 0.05)))
         tall = height * float(rng.uniform(0.94, 1.06) if clipped else rng.uniform(0.6, 1.3))
         if clipped:
             size = (run + 0.05, wide, tall + 0.2)
             site.add(
                 "box", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.2, density=float(rng.uniform(5, 9)),
+                bottom=-0.2, density=draw(rng, 5, 9),
             )  # fmt: skip
         else:
-            size = (run * 1.7, wide * float(rng.uniform(1.2, 2.4)), tall * 1.35)
+            size = (run * 1.7, wide * draw(rng, 1.2, 2.4), tall * 1.35)
             site.add(
                 "blob", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.35 * tall, density=float(rng.uniform(1.5, 5)),
+                bottom=-0.35 * tall, density=draw(rng, 1.5, 5),
             )  # fmt: skip
         x += run
 
@@ -114,8 +114,8 @@ def add_thicket(
     """Woods or wild growth on a rectangle of a local frame: trees over bushes."""
     count = int((x1 - x0) * (y1 - y0) / 100 * per_100m2)
     for _ in range(count):
-        x, y = place(frame, float(rng.uniform(x0, x1)), float(rng.uniform(y0, y1)))
+        x, y = place(frame, draw(rng, x0, x1), draw(rng, y0, y1))
         if rng.random() < 0.35:
-            add_tree(site, x, y, rng, float(rng.uniform(0.6, 1.4)))
+            add_tree(site, x, y, rng, draw(rng, 0.6, 1.4))
         else:
-            add_bush(site, x, y, rng, float(rng.uniform(0.8, 1.9)))
+            add_bush(site, x, y, rng, draw(rng, 0.8, 1.9))
