@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.fields import Fields
+from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError
 
 _TYPES = {
@@ -102,3 +103,29 @@ def _ascii(
     for column, name in enumerate(names):
         records[name] = table[:, column]
     return records
+
+
+def write_ply(path: Path, columns: Fields, comments: list[str]) -> None:
+    """Write vertices as a binary little-endian `.ply` file, whole or not at all.
+
+    Args:
+        path: the file.
+        columns: property name -> (M,) values of a type that `.ply` knows.
+        comments: lines for the header.
+    """
+    names = {numpy: ply for ply, numpy in reversed(_TYPES.items())}  # the plain C names
+    dtype = np.dtype([(name, column.dtype.newbyteorder("<")) for name, column in columns.items()])
+    records = np.empty(len(next(iter(columns.values()))), dtype)
+    for name, column in columns.items():
+        records[name] = column
+    lines = [
+        "ply",
+        "format binary_little_endian 1.0",
+        *(f"comment {comment}" for comment in comments),
+        f"element vertex {len(records)}",
+        *(f"property {names[c.dtype.str[1:]]} {name}" for name, c in columns.items()),
+        "end_header\n",
+    ]
+    with whole_file(path) as beside, beside.open("wb") as stream:
+        stream.write("\n".join(lines).encode("ascii"))
+        stream.write(records.tobytes())

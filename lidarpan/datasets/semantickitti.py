@@ -221,3 +221,8 @@ def pack_labels(labels: PanopticLabels, classes: ClassTable) -> NDArray[np.uint3
     raw = classes.to_raw(labels.semantic).astype(np.uint32)
     packed: NDArray[np.uint32] = raw | (instance.astype(np.uint32) << np.uint32(16))
     return packed
+
+
+def write_predictions(file: Path, labels: PanopticLabels, classes: ClassTable) -> None:
+    """Write predicted labels as the benchmark wants them, whole or not at all."""
+    write_label(file, pack_labels(labels, classes))

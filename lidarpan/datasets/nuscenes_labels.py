@@ -1,0 +1,95 @@
+"""Panoptic nuScenes label arrays: uint16 = 1000 * class + instance, in `.npz` files.
+
+Ground truth counts in the 32 general classes, predictions in the 16 challenge classes.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.dataset import number_by_first_point
+from lidarpan.datasets.whole_file import whole_file
+from lidarpan.structures import InputError, IntArray, PanopticLabels
+
+FACTOR = 1000
+NUM_CHALLENGE = 17
+MAX_INSTANCE = FACTOR - 1
+
+
+def read_panoptic(file: Path) -> NDArray[np.uint16]:
+    """Read a `*_panoptic.npz` file: (N,) uint16.
+
+    Raises:
+        InputError: no such file, or no array `data` of whole numbers in it.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such label file")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            data: NDArray[np.uint16] = archive["data"]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InputError(f"{file}: wanted an .npz file with an array 'data', got {error}") from None
+    if data.ndim != 1 or data.dtype.kind not in "ui":
+        raise InputError(f"{file}: wanted (N,) uint16, got {data.shape} {data.dtype}")
+    return data.astype(np.uint16)
+
+
+def write_panoptic(file: Path, packed: NDArray[np.uint16]) -> None:
+    """Write a `*_panoptic.npz` file, whole or not at all. packed: (N,) uint16."""
+    with whole_file(file) as beside, beside.open("wb") as stream:
+        np.savez_compressed(stream, data=packed)
+
+
+def unpack_panoptic(packed: NDArray[np.uint16], classes: ClassTable) -> PanopticLabels:
+    """Split 1000 * class + instance into train ids and instances. (N,) uint16 -> N points.
+
+    The classes are the general ones where any is above 16 (the surfaces of a true scan all are),
+    else the challenge's. Instances are numbered by their first point.
+
+    Raises:
+        InputError: a class that neither has.
+    """
+    category = (packed // FACTOR).astype(np.int32)
+    semantic = train_ids(category, classes)
+    is_instance = classes.is_thing[semantic] & (packed % FACTOR > 0)
+    return PanopticLabels(semantic, number_by_first_point(np.where(is_instance, packed, 0)))
+
+
+def train_ids(category: IntArray, classes: ClassTable) -> NDArray[np.uint8]:
+    """General (where any is above 16) or challenge classes as train ids. (N,) -> (N,) uint8."""
+    if category.size and int(category.max()) >= NUM_CHALLENGE:
+        return classes.to_train(category)
+    return category.astype(np.uint8)
+
+
+def pack_panoptic(labels: PanopticLabels, classes: ClassTable) -> NDArray[np.uint16]:
+    """Join labels to 1000 * challenge class + instance. N points -> (N,) uint16.
+
+    Labels of another class table are mapped to the nearest challenge class. Instance ids are kept
+    while all are below 1000, so that those of a sequence stay; else they are numbered within
+    their class, and only the largest 999 of a class keep one. Stuff and void get instance 0.
+    """
+    challenge = load_class_table("nuscenes")
+    category = classes.to_nuscenes[labels.semantic]
+    instance = np.where(challenge.is_thing[category], labels.instance, 0).astype(np.int64)
+    if instance.size and int(instance.max()) > MAX_INSTANCE:
+        for thing in challenge.things:
+            of_class = category == thing
+            instance[of_class] = _renumber(instance[of_class])
+    packed: NDArray[np.uint16] = (category.astype(np.int64) * FACTOR + instance).astype(np.uint16)
+    return packed
+
+
+def _renumber(instance: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Ids 1, 2, ... from large to small, 0 for those beyond the 999 largest."""
+    ids, inverse, count = np.unique(instance, return_inverse=True, return_counts=True)
+    count[ids <= 0] = -1
+    rank = np.empty(len(ids), np.int64)
+    rank[np.argsort(-count, kind="stable")] = np.arange(1, len(ids) + 1)
+    rank[(rank > MAX_INSTANCE) | (ids <= 0)] = 0
+    return rank[inverse]
