@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw_colors import PointColors, color_points
-from lidarpan.draw_panels import BevView, bev_panel, range_panel
+from lidarpan.draw_panels import BevView, bev_panel
+from lidarpan.draw_range import range_panel
 from lidarpan.draw_text import DIM, INK, PAPER, font_of, legend_strip, text_width
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
@@ -88,9 +89,10 @@ def draw_range_view(
     Raises:
         InputError: as in `draw_panoptic`.
     """
-    font_px = BevView(size_px, 1.0).font_px
+    font_px = BevView(max(64, round(size_px * 0.6)), 1.0).font_px
     panels = _panels(scan, labels, classes, truth, mode)
-    images = [range_panel(scan, part, size_px) for _, part, _ in panels]
+    shown = classes if mode in ("panoptic", "instance") else None
+    images = [range_panel(scan, p, which, shown, size_px, font_px) for _, p, which in panels]
     legend = legend_strip(size_px, font_px, [part for _, part, _ in panels], None)
     return _sheet(images, [name for name, _, _ in panels], legend, title, font_px, 0, is_row=False)
 
@@ -138,7 +140,7 @@ def _panels(
     """Heading, colours and labels of each panel."""
     own = color_points(scan, labels, classes, truth, mode)
     if mode == "error":
-        return [("errors", own, truth)]
+        return [("prediction against truth; outlines are the true objects", own, truth)]
     if truth is None or mode in ("height", "intensity"):
         return [("", own, labels)]
     return [

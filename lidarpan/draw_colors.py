@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import VOID, ClassTable
 from lidarpan.draw_errors import ERROR_KINDS, IGNORED, RIGHT, error_kinds
-from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
+from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
 
 Colors = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
@@ -35,6 +35,10 @@ _VIRIDIS = np.array(
     ],
     np.float32,
 )  # fmt: skip
+# Classes that cover the ground: drawn closed between the rings that hit them.
+FLAT = frozenset(
+    ("road", "parking", "sidewalk", "other-ground", "terrain", "driveable_surface", "other_flat")
+)
 _GOLDEN = 0.6180339887
 
 
@@ -45,14 +49,18 @@ class PointColors:
     Attributes:
         colors: (N, 3) uint8.
         on_top: (N,) bool, points drawn over all others.
+        group: (N,) int32, points that may belong to one surface share a number.
         entries: (colour, text) of each class or kind that is present.
+        emphasis: how much larger the points on top are drawn.
         ramp: (low, high, unit) of a colour scale, or None.
     """
 
     colors: Colors
     on_top: NDArray[np.bool_]
+    group: IntArray
     entries: list[tuple[Rgb, str]] = field(default_factory=list)
     ramp: tuple[float, float, str] | None = None
+    emphasis: float = 1.0
 
 
 def ramp_colors(share: FloatArray) -> Colors:
@@ -149,10 +157,30 @@ def class_entries(labels: PanopticLabels, classes: ClassTable) -> list[tuple[Rgb
     return entries
 
 
-def _value_colors(values: FloatArray, low: float, high: float, unit: str) -> PointColors:
-    high = max(high, low + 1e-3)
-    share = ((values - low) / (high - low)).astype(np.float32)
-    return PointColors(ramp_colors(share), np.zeros(len(values), np.bool_), [], (low, high, unit))
+def _surface_group(labels: PanopticLabels, classes: ClassTable) -> IntArray:
+    """(N,) int32: the class where it covers the ground, else -1."""
+    table = [i if name in FLAT else -1 for i, name in enumerate(classes.names)]
+    group: IntArray = np.array(table, np.int32)[labels.semantic]
+    return group
+
+
+def _measured(scan: Scan, mode: str, group: IntArray | None) -> PointColors:
+    """Height, or intensity on a square-root scale; ground is closed where labels tell it."""
+    if mode == "height":
+        values, unit, bottom, top = scan.points[:, 2], "m above the sensor", 1, 98
+    else:
+        values, unit, bottom, top = scan.intensity, "intensity (square-root scale)", 0, 99
+    low, high = np.percentile(values, [bottom, top]) if len(values) else (0.0, 1.0)
+    share = np.clip((values - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    if mode == "intensity":
+        share = np.sqrt(share)
+    none = np.full(len(values), -1, np.int32)
+    ramp = (float(low), float(high), unit)
+    return PointColors(ramp_colors(share), none > 0, none if group is None else group, [], ramp)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}%" if share >= 0.001 else "< 0.1%"
 
 
 def _error_colors(
@@ -162,11 +190,14 @@ def _error_colors(
     table = np.array([ERROR_COLORS[kind] for kind in ERROR_KINDS], np.uint8)
     share = np.bincount(kinds, minlength=len(ERROR_KINDS)) / max(1, len(kinds))
     entries = [
-        (ERROR_COLORS[kind], f"{kind} {100 * share[index]:.1f}%")
+        (ERROR_COLORS[kind], f"{kind} {_percent(share[index])}")
         for index, kind in enumerate(ERROR_KINDS)
         if share[index] > 0
     ]
-    return PointColors(table[kinds], (kinds != RIGHT) & (kinds != IGNORED), entries)
+    on_top = (kinds != RIGHT) & (kinds != IGNORED)
+    group = _surface_group(truth, classes)
+    group[labels.semantic != truth.semantic] = -1
+    return PointColors(table[kinds], on_top, group, entries, emphasis=1.4)
 
 
 def color_points(
@@ -184,13 +215,13 @@ def color_points(
     """
     if mode not in MODES:
         raise InputError(f"no drawing mode {mode!r}: wanted one of {', '.join(MODES)}")
-    if mode == "height":
-        z = scan.points[:, 2]
-        low, high = np.percentile(z, [1, 98]) if len(z) else (0.0, 1.0)
-        return _value_colors(z, float(low), float(high), "m above the sensor")
-    if mode == "intensity":
-        top = float(np.percentile(scan.intensity, 99)) if scan.num_points else 1.0
-        return _value_colors(np.sqrt(scan.intensity), 0.0, np.sqrt(max(top, 1e-6)), "intensity")
+    if labels is not None and labels.num_points != scan.num_points:
+        raise InputError(
+            f"labels must fit the scan, got {labels.num_points} labels for {scan.num_points} points"
+        )
+    if mode in ("height", "intensity"):
+        group = _surface_group(labels, classes) if labels and classes else None
+        return _measured(scan, mode, group)
     if labels is None or classes is None:
         raise InputError(f"mode {mode} needs labels and their class table: use height or intensity")
     if labels.num_points != scan.num_points:
@@ -208,11 +239,12 @@ def color_points(
         return _error_colors(labels, truth, classes)
     table = class_colors(classes)
     on_top = classes.is_thing[labels.semantic]
+    group = _surface_group(labels, classes)
     if mode == "instance":
         table[~classes.is_thing] = STUFF_GREY
         table[VOID] = ERROR_COLORS["ignored"]
         entries = [(STUFF_GREY, "no instance")]
-        return PointColors(_per_instance(labels, table, True), on_top, entries)
+        return PointColors(_per_instance(labels, table, True), on_top, group, entries)
     is_panoptic = mode == "panoptic"
     rgb = _per_instance(labels, table, False) if is_panoptic else table[labels.semantic]
-    return PointColors(rgb, on_top, class_entries(labels, classes))
+    return PointColors(rgb, on_top, group, class_entries(labels, classes))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw_colors import PointColors
-from lidarpan.draw_text import BACKGROUND, DIM, INK, LabelPlacer, nice_step
+from lidarpan.draw_text import BACKGROUND, DIM, INK, Box, LabelPlacer, nice_step
 from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
 
 if TYPE_CHECKING:
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 DOT_M = 0.07  # radius of a point's dot at the sensor ...
 DOT_GROWTH = 0.0022  # ... and what each metre of range adds, as the beams spread
 MIN_OUTLINE_POINTS = 8
+SURFACE = 0.4  # share of a point's colour in the ground between the rings
+NUM_COLUMNS, STEP_M = 900, 0.1  # polar grid of that ground
+GAP = (2.5, 0.013, 10.0)  # rings joined: metres near the sensor, growth with range squared, most
+MAX_SLOPE = 0.2
+CLOSED_COLUMNS = 3  # shadows up to this wide are closed
+MAX_FILLED_M = 22.0  # larger outlines stay empty: no object is that long
+MAX_SURFACE_PX = 1000  # finer is not needed: the ground is filled with its own colour
 _ANGLES = np.arange(24) * (np.pi / 12)
 _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32)
 
@@ -59,6 +66,10 @@ class BevView:
         """Between two maps."""
         return max(4, self.font_px // 2)
 
+    def is_object_size(self, hull: FloatArray) -> bool:
+        """Whether an outline in pixels is no larger than objects are."""
+        return float(np.ptp(hull, axis=0).max()) * self.meters_per_pixel <= MAX_FILLED_M
+
     def to_pixels(self, points: FloatArray) -> FloatArray:
         """(N, 2+) metres to (N, 2) float32 column and row."""
         flipped = -points[:, 1::-1].astype(np.float32)
@@ -89,8 +100,10 @@ def bev_panel(
     hulls: list[tuple[int, FloatArray]] = []
     if labels is not None and mode in ("panoptic", "instance", "error"):
         hulls = _hulls(scan, labels, view)
-        segments, first, colors = _outline_arrays(hulls, labels, meaning, mode)
-        canvas = stroke_outlines(canvas, segments, first, colors, 1.3 * line_px)
+        segments, first, own, light = _outline_arrays(hulls, labels, meaning, mode)
+        is_filled = [mode != "error" and view.is_object_size(hull) for _, hull in hulls]
+        opacity = np.where(is_filled, 0.3, 0).astype(np.float32)
+        canvas = stroke_outlines(canvas, segments, first, light, 1.2 * line_px, own, opacity)
     image = Image.fromarray(canvas)
     placer = LabelPlacer(
         ImageDraw.Draw(image), (0, 0, view.size_px, view.size_px), view.font_px, []
@@ -98,7 +111,7 @@ def bev_panel(
     _ego_marker(image, view, placer)
     _ring_texts(radii_m, view, placer)
     if labels is not None and classes is not None and mode in ("panoptic", "instance"):
-        _instance_texts(hulls, labels, classes, placer)
+        _instance_texts(hulls, labels, classes, view, placer)
     return image
 
 
@@ -112,21 +125,36 @@ def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
     range_m = np.hypot(scan.points[:, 0], scan.points[:, 1])
     radius_m = DOT_M + DOT_GROWTH * range_m
     radius = np.maximum(radius_m / view.meters_per_pixel, 0.75).astype(np.float32) * factor
+    radius[meaning.on_top] *= np.float32(meaning.emphasis)
     edge = view.size_px * factor
-    owner = splat_points(
-        np.ascontiguousarray(place[:, 0]),
-        np.ascontiguousarray(place[:, 1]),
-        priority.astype(np.float32),
-        radius,
-        radius,
-        edge,
-        edge,
-        True,
-    )
+    column, row = np.ascontiguousarray(place.T)
+    owner = splat_points(column, row, priority.astype(np.float32), radius, radius, edge, edge, True)
+    background = np.array(BACKGROUND, np.uint8)
+    dimmed = (SURFACE * meaning.colors + (1 - SURFACE) * background).astype(np.uint8)
+    under = _surface(scan, meaning, view)
     image: NDArray[np.uint8] = shade_pixels(
-        owner, meaning.colors, np.array(BACKGROUND, np.uint8), factor
+        owner, meaning.colors, under, dimmed, background, factor
     )
     return image
+
+
+def _surface(scan: Scan, meaning: PointColors, view: BevView) -> IntArray:
+    """(S, S) int32: point whose ground fills each cell of the map, -1 for none."""
+    from lidarpan.kernels.surface import close_columns, join_rings, polar_to_square
+
+    x, y, z = np.ascontiguousarray(scan.points.T)
+    range_m = np.hypot(x, y)
+    azimuth = np.arctan2(y, x) * np.float32(NUM_COLUMNS / (2 * np.pi))
+    column = np.floor(azimuth).astype(np.int32) % NUM_COLUMNS
+    order = np.argsort(np.minimum(range_m * 100, 65535).astype(np.uint16), kind="stable")
+    order = order[np.argsort(column[order].astype(np.uint16), kind="stable")].astype(np.int32)
+    group = np.where(meaning.on_top, np.int32(-1), meaning.group)
+    shape = (NUM_COLUMNS, int(np.ceil(view.range_m * np.sqrt(2) / STEP_M)) + 1)
+    grid = join_rings(order, column, range_m, z, group, shape, STEP_M, GAP, MAX_SLOPE)
+    grid = close_columns(grid, group, CLOSED_COLUMNS)
+    edge = -(-view.size_px // -(-view.size_px // MAX_SURFACE_PX))
+    cells: IntArray = polar_to_square(grid, STEP_M, edge, 2 * view.range_m / edge)
+    return cells
 
 
 def convex_hull(points: FloatArray) -> FloatArray:
@@ -162,36 +190,38 @@ def _hulls(scan: Scan, labels: PanopticLabels, view: BevView) -> list[tuple[int,
     order = has[np.argsort(labels.instance[has], kind="stable")]
     ids, start, count = np.unique(labels.instance[order], return_index=True, return_counts=True)
     place = view.to_pixels(scan.points[order])
+    pad_px = 1 + 0.12 / view.meters_per_pixel
     hulls = []
     for k in np.argsort(-count, kind="stable"):
         part = place[start[k] : start[k] + count[k]]
         inside = ((part >= 0) & (part < view.size_px)).all(axis=1)
         if inside.any() and count[k] >= MIN_OUTLINE_POINTS:
-            hulls.append(
-                (int(ids[k]), _padded(convex_hull(part), 1 + 0.12 / view.meters_per_pixel))
-            )
+            outer = part[(part @ _DIRECTIONS.T).argmax(axis=0)]
+            hulls.append((int(ids[k]), _padded(convex_hull(outer), pad_px)))
     return hulls
 
 
 def _padded(hull: FloatArray, pad_px: float) -> FloatArray:
     """A hull moved outwards: the hull of small octagons around its corners."""
-    octagon = pad_px * _DIRECTIONS[::3]
+    octagon = np.float32(pad_px) * _DIRECTIONS[::3]
     return convex_hull((hull[:, None] + octagon).reshape(-1, 2))
 
 
 def _outline_arrays(
     hulls: list[tuple[int, FloatArray]], labels: PanopticLabels, meaning: PointColors, mode: str
-) -> tuple[FloatArray, IntArray, NDArray[np.uint8]]:
-    """Segments, first segment and colour of each outline, as the kernel wants them."""
+) -> tuple[FloatArray, IntArray, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Segments, first segment, fill and line colour of each outline, as the kernel wants them."""
+    none = np.zeros((0, 3), np.uint8)
     if not hulls:
-        return np.zeros((0, 4), np.float32), np.zeros(1, np.int32), np.zeros((0, 3), np.uint8)
+        return np.zeros((0, 4), np.float32), np.zeros(1, np.int32), none, none
     segments = np.concatenate([np.hstack([h, np.roll(h, -1, axis=0)]) for _, h in hulls])
     first = np.cumsum([0] + [len(hull) for _, hull in hulls]).astype(np.int32)
     if mode == "error":
-        return segments, first, np.tile(np.array(DIM, np.uint8), (len(hulls), 1))
+        dim = np.tile(np.array(DIM, np.uint8), (len(hulls), 1))
+        return segments, first, dim, dim
     ids, example = np.unique(labels.instance, return_index=True)
-    own = meaning.colors[example[np.searchsorted(ids, [i for i, _ in hulls])]].astype(np.float32)
-    return segments, first, (0.45 * own + 0.55 * 255).astype(np.uint8)
+    own = meaning.colors[example[np.searchsorted(ids, [i for i, _ in hulls])]]
+    return segments, first, own, (0.45 * own + 0.55 * 255).astype(np.uint8)
 
 
 def _ego_marker(image: Image.Image, view: BevView, placer: LabelPlacer) -> None:
@@ -227,45 +257,16 @@ def _instance_texts(
     hulls: list[tuple[int, FloatArray]],
     labels: PanopticLabels,
     classes: ClassTable,
+    view: BevView,
     placer: LabelPlacer,
 ) -> None:
     """Class and id beside each outline where there is room, largest objects first."""
+    boxes: dict[int, Box] = {}
     for instance, hull in hulls:
+        (left, top), (right, bottom) = hull.min(axis=0).tolist(), hull.max(axis=0).tolist()
+        boxes[instance] = (left, top, right, bottom)
+    placer.taken.extend(boxes[i] for i, hull in hulls if view.is_object_size(hull))
+    for instance, _ in hulls:
         points = labels.semantic[labels.instance == instance]
         name = classes.names[int(np.bincount(points).argmax())].replace("_", " ")
-        low, high = hull.min(axis=0), hull.max(axis=0)
-        box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-        placer.place(f"{name} {instance}", box)
-
-
-def range_panel(scan: Scan, meaning: PointColors, width_px: int) -> Image.Image:
-    """Draw one range view: column by azimuth, row by elevation, the nearest point on top."""
-    from PIL import Image
-
-    from lidarpan.kernels.raster import shade_pixels, splat_points
-
-    x, y, z = scan.points.T
-    flat = np.hypot(x, y)
-    elevation = np.arctan2(z, flat)
-    low, high = np.percentile(elevation, [0.2, 99.8]) if scan.num_points else (-0.5, 0.1)
-    margin = 0.03 * max(high - low, 0.05)
-    low, high = low - margin, high + margin
-    stretch = 2.2  # a beam's spacing is wider than the azimuth step
-    height_px = max(32, round(width_px * (high - low) / (2 * np.pi) * stretch))
-    factor = 2
-    column = (0.5 - np.arctan2(y, x) / (2 * np.pi)) * width_px * factor
-    row = (high - elevation) / (high - low) * height_px * factor
-    half_width = np.full(scan.num_points, max(0.5, width_px / 1900) * factor, np.float32)
-    half_height = np.full(scan.num_points, max(0.5, height_px / 120) * factor, np.float32)
-    owner = splat_points(
-        column.astype(np.float32),
-        row.astype(np.float32),
-        (-np.linalg.norm(scan.points, axis=1)).astype(np.float32),
-        half_width,
-        half_height,
-        height_px * factor,
-        width_px * factor,
-        False,
-    )
-    background = np.array(BACKGROUND, np.uint8)
-    return Image.fromarray(shade_pixels(owner, meaning.colors, background, factor))
+        placer.place(f"{name} {instance}", boxes[instance])

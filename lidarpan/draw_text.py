@@ -57,20 +57,27 @@ class LabelPlacer:
     size: int
     taken: list[Box]
 
-    def place(self, text: str, around: Box, color: Rgb = INK) -> bool:
-        """Write beside a box: right of it, else left, above, below. False where none is free."""
+    def place(self, text: str, around: Box, is_above: bool = False) -> bool:
+        """Write beside a box: right of it, else left, above, below. False where none is free.
+
+        Args:
+            text: one short line.
+            around: (left, top, right, bottom), pixels.
+            is_above: try only above.
+        """
         width, height = text_width(text, self.size), self.size * 1.15
         left, top, right, bottom = around
-        middle_x, middle_y, gap = (left + right) / 2, (top + bottom) / 2, self.size * 0.3
-        for x, y in (
+        middle_x, middle_y, gap = (left + right) / 2, (top + bottom) / 2, self.size * 0.4
+        places = [
             (right + gap, middle_y - height / 2),
             (left - gap - width, middle_y - height / 2),
             (middle_x - width / 2, top - gap - height),
             (middle_x - width / 2, bottom + gap),
-        ):
+        ]
+        for x, y in places[2:3] if is_above else places:
             box = (x, y, x + width, y + height)
             if self._is_free(box):
-                self.write(text, x, y, color)
+                self.write(text, x, y)
                 return True
         return False
 

@@ -60,12 +60,21 @@ def splat_points(
 
 
 @njit(cache=True)
-def shade_pixels(owner: IntArray, colors: Image8, background: Image8, factor: int) -> Image8:
+def shade_pixels(
+    owner: IntArray,
+    colors: Image8,
+    under: IntArray,
+    under_colors: Image8,
+    background: Image8,
+    factor: int,
+) -> Image8:
     """Colour each picture pixel with the mean of its factor x factor finer pixels.
 
     Args:
         owner: (H * factor, W * factor) int32 point of each fine pixel, -1 for none.
         colors: (N, 3) uint8.
+        under: int32 point whose surface fills a pixel, -1 for none; stretched over the picture.
+        under_colors: (N, 3) uint8 of the surfaces.
         background: (3,) uint8.
         factor: fine pixels per pixel along each axis.
 
@@ -75,9 +84,13 @@ def shade_pixels(owner: IntArray, colors: Image8, background: Image8, factor: in
     num_rows, num_columns = owner.shape[0] // factor, owner.shape[1] // factor
     image = np.empty((num_rows, num_columns, 3), np.uint8)
     share = factor * factor
+    stretch = under.shape[1] / num_columns
     for r in range(num_rows):
+        under_row = under[r * under.shape[0] // num_rows]
         for c in range(num_columns):
             red, green, blue = 0, 0, 0
+            below = under_row[int(c * stretch)]
+            ground = under_colors[below] if below >= 0 else background
             for dr in range(factor):
                 for dc in range(factor):
                     i = owner[r * factor + dr, c * factor + dc]
@@ -86,13 +99,40 @@ def shade_pixels(owner: IntArray, colors: Image8, background: Image8, factor: in
                         green += colors[i, 1]
                         blue += colors[i, 2]
                     else:
-                        red += background[0]
-                        green += background[1]
-                        blue += background[2]
+                        red += ground[0]
+                        green += ground[1]
+                        blue += ground[2]
             image[r, c, 0] = red // share
             image[r, c, 1] = green // share
             image[r, c, 2] = blue // share
     return image
+
+
+@njit(cache=True)
+def _blend(out: Image8, r: int, c: int, color: Image8, weight: float) -> None:
+    for channel in range(3):
+        old = float(out[r, c, channel])
+        out[r, c, channel] = np.uint8(old + weight * (float(color[channel]) - old) + 0.5)
+
+
+@njit(cache=True)
+def _fill_convex(out: Image8, edges: FloatArray, color: Image8, opacity: float) -> None:
+    """Between the leftmost and the rightmost crossing of each row's middle line."""
+    for r in range(
+        max(0, int(edges[:, 1].min())), min(out.shape[0], int(np.ceil(edges[:, 1].max())))
+    ):
+        y = r + 0.5
+        left, right = np.inf, -np.inf
+        for e in range(len(edges)):
+            ax, ay, bx, by = edges[e, 0], edges[e, 1], edges[e, 2], edges[e, 3]
+            if min(ay, by) <= y <= max(ay, by) and ay != by:
+                x = ax + (y - ay) / (by - ay) * (bx - ax)
+                left, right = min(left, x), max(right, x)
+        if left <= right:
+            for c in range(
+                max(0, int(np.ceil(left - 0.5))), min(out.shape[1], int(right - 0.5) + 1)
+            ):
+                _blend(out, r, c, color, opacity)
 
 
 @njit(cache=True)
@@ -107,16 +147,24 @@ def _segment_distance(x: float, y: float, segment: FloatArray) -> float:
 
 @njit(cache=True)
 def stroke_outlines(
-    image: Image8, segments: FloatArray, first: IntArray, colors: Image8, width: float
+    image: Image8,
+    segments: FloatArray,
+    first: IntArray,
+    colors: Image8,
+    width: float,
+    fills: Image8,
+    opacity: FloatArray,
 ) -> Image8:
-    """Draw closed or open outlines with smooth edges over a copy of the picture.
+    """Draw convex outlines with smooth edges, lightly filled, over a copy of the picture.
 
     Args:
         image: (H, W, 3) uint8.
         segments: (S, 4) float32 pixels: column and row of the start, then of the end.
         first: (K + 1,) int32; outline k is segments[first[k]:first[k + 1]].
-        colors: (K, 3) uint8.
+        colors: (K, 3) uint8 of the lines.
         width: of the line, pixels.
+        fills: (K, 3) uint8 of the insides.
+        opacity: (K,) float32 of the insides, 0 to 1.
 
     Returns:
         (H, W, 3) uint8.
@@ -124,6 +172,7 @@ def stroke_outlines(
     out = image.copy()
     reach = width / 2 + 0.5
     for k in range(len(colors)):
+        _fill_convex(out, segments[first[k] : first[k + 1]], fills[k], opacity[k])
         for s in range(first[k], first[k + 1]):
             part = segments[s]
             c0 = max(0, int(min(part[0], part[2]) - reach - 1))
@@ -134,10 +183,7 @@ def stroke_outlines(
                 for c in range(c0, c1):
                     cover = reach - _segment_distance(c + 0.5, r + 0.5, part)
                     if cover > 0:
-                        weight = min(1.0, cover)
-                        for channel in range(3):
-                            old, new = out[r, c, channel], colors[k, channel]
-                            out[r, c, channel] = np.uint8(old + weight * (float(new) - old) + 0.5)
+                        _blend(out, r, c, colors[k], min(1.0, cover))
     return out
 
 
@@ -180,8 +226,5 @@ def stroke_circles(
                     dx = c + 0.5 - center[0]
                     cover = reach - abs(np.sqrt(dx * dx + dy * dy) - radius)
                     if cover > 0 and (dx < 0) == (side < 0):
-                        weight = min(1.0, cover) * opacity
-                        for channel in range(3):
-                            old, new = out[r, c, channel], color[channel]
-                            out[r, c, channel] = np.uint8(old + weight * (float(new) - old) + 0.5)
+                        _blend(out, r, c, color, min(1.0, cover) * opacity)
     return out
