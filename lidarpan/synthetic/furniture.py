@@ -28,8 +28,8 @@ def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     wide = draw(rng, 0.06, 0.09)
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=1.0)
     top = height
-    for _ in range(int(rng.integers(1, 3))):
-        plate = draw(rng, 0.45, 0.9)
+    for _ in range(1 + int(rng.random() < 0.25)):
+        plate = draw(rng, 0.4, 0.8)
         tall = plate * float(rng.choice((1.0, 1.0, 0.5, 1.4)))
         px, py = place(pose, -0.06, 0)
         site.add(

@@ -30,12 +30,12 @@ class Surface:
 
 
 SURFACES: dict[str, Surface] = {
-    "meadow": Surface("terrain", "grass", 0.05, 0.035, 0.10),
-    "lawn": Surface("terrain", "grass", 0.10, 0.02, 0.02),
-    "verge": Surface("terrain", "grass", 0.11, 0.025, 0.03),
-    "ditch": Surface("terrain", "grass", -0.35, 0.04, 0.08),
+    "meadow": Surface("terrain", "grass", 0.05, 0.025, 0.06),
+    "lawn": Surface("terrain", "grass", 0.10, 0.014, 0.02),
+    "verge": Surface("terrain", "grass", 0.10, 0.02, 0.03),
+    "ditch": Surface("terrain", "grass", -0.35, 0.03, 0.06),
     "soil": Surface("terrain", "soil", 0.08, 0.03, 0.04),
-    "field": Surface("terrain", "soil", 0.02, 0.05, 0.10),
+    "field": Surface("terrain", "soil", 0.02, 0.035, 0.06),
     "road": Surface("road", "asphalt", 0.0, 0.003),
     "marking": Surface("lane_marking", "marking", 0.002, 0.002),
     "bay": Surface("parking", "concrete", 0.015, 0.005),
@@ -45,7 +45,8 @@ SURFACES: dict[str, Surface] = {
     "driveway": Surface("parking", "concrete", 0.10, 0.007, 0.01),
     "driveway_gravel": Surface("parking", "gravel", 0.09, 0.012, 0.02),
     "sidewalk": Surface("sidewalk", "concrete", 0.12, 0.004, 0.005),
-    "sidewalk_low": Surface("sidewalk", "concrete", 0.03, 0.004),
+    "sidewalk_flush": Surface("sidewalk", "concrete", 0.04, 0.004, 0.005),
+    "sidewalk_high": Surface("sidewalk", "concrete", 0.16, 0.005, 0.005),
     "sidewalk_asphalt": Surface("sidewalk", "asphalt", 0.11, 0.005, 0.005),
     "path": Surface("sidewalk", "gravel", 0.10, 0.01, 0.02),
     "bikeway": Surface("sidewalk", "asphalt", 0.10, 0.004),
@@ -139,7 +140,7 @@ class Ground:
         return _KIND[codes], _MATERIAL[codes]
 
     def cast(self, origin: FloatArray, directions: FloatArray, limit_m: FloatArray) -> FloatArray:
-        """Range at which rays meet the ground, inf if not before limit. (3,), (R, 3), (R,) -> (R,)."""
+        """Range at which rays meet the ground, inf if not before limit. -> (R,)."""
         from lidarpan.kernels.heightfield import cast_heightfield
 
         local = (origin - np.r_[self.corner, 0]).astype(np.float32)

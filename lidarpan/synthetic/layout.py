@@ -139,8 +139,8 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
     match style:
         case "residential":
             return Profile(
-                style, draw(rng, 2.6, 4.0), 0.0, each(0.35, 2.0, 2.4),
-                each(0.35, 0.8, 2.5), none, each(0.92, 1.4, 2.6), bool(rng.random() < 0.15),
+                style, draw(rng, 2.4, 3.7), 0.0, each(0.35, 2.0, 2.4),
+                each(0.35, 0.8, 2.5), none, each(0.97, 1.6, 3.2), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
             return Profile(
@@ -153,7 +153,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             lanes = float(rng.choice([3.3, 6.5, 7.0]))
             return Profile(
                 style, lanes + median / 2 + 0.3, median, each(0.25, 2.0, 2.5),
-                each(0.6, 1.0, 4.0), each(0.4, 1.5, 2.2), each(0.9, 1.8, 3.5), True,
+                each(0.6, 1.0, 4.0), each(0.45, 1.5, 2.2), each(0.95, 1.8, 3.5), True,
             )  # fmt: skip
         case "rural":
             return Profile(
@@ -169,7 +169,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
 
 
 STYLES = ("residential", "urban", "main", "rural", "highway")
-_STYLE_SHARES = (0.47, 0.23, 0.14, 0.11, 0.05)
+_STYLE_SHARES = (0.50, 0.23, 0.12, 0.11, 0.04)
 
 
 def make_layout(rng: np.random.Generator, length_m: float) -> Layout:

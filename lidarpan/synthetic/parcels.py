@@ -28,15 +28,15 @@ class Parcel:
 
 _USES: dict[str, tuple[tuple[str, float], ...]] = {
     "residential": (
-        ("house", 0.62), ("flats", 0.08), ("woods", 0.08), ("park", 0.07), ("lot", 0.06),
-        ("screen", 0.09),
+        ("house", 0.58), ("row", 0.05), ("flats", 0.07), ("woods", 0.11), ("park", 0.05),
+        ("lot", 0.03), ("screen", 0.11),
     ),
-    "urban": (("row", 0.52), ("flats", 0.2), ("lot", 0.1), ("park", 0.1), ("screen", 0.08)),
+    "urban": (("row", 0.54), ("flats", 0.2), ("lot", 0.05), ("park", 0.09), ("screen", 0.12)),
     "main": (
-        ("row", 0.15), ("flats", 0.2), ("hall", 0.12), ("lot", 0.13), ("house", 0.15),
-        ("screen", 0.13), ("park", 0.12),
+        ("row", 0.17), ("flats", 0.2), ("hall", 0.1), ("lot", 0.06), ("house", 0.18),
+        ("screen", 0.17), ("park", 0.12),
     ),
-    "rural": (("field", 0.33), ("woods", 0.37), ("house", 0.2), ("screen", 0.1)),
+    "rural": (("field", 0.25), ("woods", 0.43), ("house", 0.2), ("screen", 0.12)),
     "highway": (("woods", 0.45), ("field", 0.15), ("screen", 0.3), ("hall", 0.1)),
 }  # fmt: skip
 
@@ -114,13 +114,13 @@ def develop(parcel: Parcel, seed: int) -> Site:
 
 def _boundary(
     site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator,
-    bare: float = 0.15,
+    bare: float = 0.1,
 ) -> None:  # fmt: skip
     """A hedge, fence, wall, bushes, or nothing, along x of a frame."""
     if x1 - x0 < 0.8:
         return
     luck = rng.random()
-    height = draw(rng, 0.8, 2.2)
+    height = draw(rng, 0.9, 2.4)
     if luck < bare:
         return
     if luck < bare + 0.3:
@@ -167,14 +167,14 @@ def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         start = 0.3 if rng.random() < 0.7 else setback
         _boundary(site, _turned(frame, x, 0), start, depth, 0.0, rng, bare=0.25)
     _boundary(site, frame, -half, half, depth - 0.4, rng)
-    for _ in range(int(rng.poisson(2.2))):
+    for _ in range(int(rng.poisson(4.0))):
         x = draw(rng, -half + 1, half - 1)
         y = draw(rng, 0.8, max(1.5, setback - 1))
         if all(not low - 0.8 < x < high + 0.8 for low, high in gaps):
             (add_tree if rng.random() < 0.22 else add_bush)(site, *place(frame, x, y), rng, 0.75)
-    for _ in range(int(rng.poisson(4))):
+    for _ in range(int(rng.poisson(7))):
         x, y = draw(rng, -half, half), draw(rng, setback + deep + 2, depth)
-        (add_tree if rng.random() < 0.5 else add_bush)(site, *place(frame, x, y), rng, 1.0)
+        (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.25)
     if rng.random() < 0.35:
         x = gaps[0][0] - drive_side * 0.6 - 0.3
         add_clutter(site, (*place(frame, x, draw(rng, 0.6, 2)), frame[2]), rng)
@@ -185,7 +185,7 @@ def _front(
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """The border to the street, open at drive and path."""
-    if rng.random() < 0.2:
+    if rng.random() < 0.12:
         return
     x, state = -half, int(rng.integers(2**31))
     for low, high in [*sorted(gaps), (half, half)]:
@@ -217,12 +217,15 @@ def _drive(
     return low, high
 
 
+_FORECOURTS = ("sidewalk", "sidewalk", "sidewalk_asphalt", "bay", "yard")
+
+
 def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> None:
     """Town houses at the sidewalk, flats behind a lawn, or a hall behind its yard."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     if use == "row":
         setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4))))
-        ground, low, high = "yard", 6.0, 15.0
+        ground, low, high = str(rng.choice(_FORECOURTS)), 6.0, 15.0
     elif use == "flats":
         setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
     else:
@@ -295,7 +298,7 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
     a, b = rng.uniform(-half, half, 2)
     site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
-    for _ in range(int(rng.poisson(0.012 * parcel.width * depth))):
+    for _ in range(int(rng.poisson(0.02 * parcel.width * depth))):
         x, y = draw(rng, -half, half), draw(rng, 1, depth)
         (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.1)
     if rng.random() < 0.35:
@@ -323,8 +326,8 @@ def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     edge = draw(rng, 0.5, 4)
     rise = [(-half, edge), (half, edge), (half, depth), (-half, depth)]
     site.raise_land(float(rng.normal(0.4, 0.9)), frame, rise)
-    add_thicket(site, frame, -half, edge, half, edge + 8, rng, draw(rng, 7, 16))
-    add_thicket(site, frame, -half, edge + 8, half, depth, rng, draw(rng, 2, 6))
+    add_thicket(site, frame, -half, edge, half, edge + 8, rng, draw(rng, 10, 22))
+    add_thicket(site, frame, -half, edge + 8, half, depth, rng, draw(rng, 4, 9))
 
 
 def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:

@@ -14,12 +14,15 @@ def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
     for street, look in zip(layout.streets, looks, strict=True):
         _paint_borders(site, street, look)
     for junction in layout.junctions:
-        _paint_corners(site, layout, junction, "sidewalk", outer=True)
+        walk = looks[junction.side]["sidewalk"]
+        _paint_corners(site, layout, junction, walk, outer=True)
     for street, look in zip(layout.streets, looks, strict=True):
         _paint_bays(site, street, look, rng)
     for street in layout.streets:
         half = street.profile.half_width
         site.surfaces.append(("road", street.ribbon(0, street.length, -half, half)))
+        crown = street.ribbon(0, street.length, -0.5 * half, 0.5 * half)
+        site.mounds.append((draw(rng, 0.0, 0.1), crown))
     for junction in layout.junctions:
         _paint_corners(site, layout, junction, "road", outer=False)
     for street, look in zip(layout.streets, looks, strict=True):
@@ -30,10 +33,14 @@ def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
         _paint_crosswalks(site, layout, junction, rng)
 
 
+_WALKS = ("sidewalk", "sidewalk", "sidewalk_flush", "sidewalk_high", "sidewalk_asphalt")
+
+
 def _look(rng: np.random.Generator) -> dict[str, str]:
+    walk = str(rng.choice(_WALKS))
     return {
-        "sidewalk": str(rng.choice(("sidewalk", "sidewalk", "sidewalk_asphalt"))),
-        "strip": str(rng.choice(("verge", "verge", "soil", "sidewalk"))),
+        "sidewalk": walk,
+        "strip": str(rng.choice(("verge", "verge", "soil", walk, walk))),
         "bay": str(rng.choice(("bay", "bay", "bay_asphalt", "bay_raised"))),
         "median": str(rng.choice(("island", "verge", "verge", "rails"))),
     }

@@ -75,7 +75,7 @@ def furnish(layout: Layout, street: Street, number: int, seed: int) -> Site:
     stop = min(start + STRETCH_M, street.length)
     for side in (-1, 1):
         _park(site, layout, street, side, start, stop, rng, float(habits.uniform(0.1, 0.95)))
-        _plant(site, layout, street, side, start, stop, rng, habits.random() < 0.45)
+        _plant(site, layout, street, side, start, stop, rng, habits.random() < 0.5)
         _stand(site, layout, street, side, start, stop, rng, float(habits.uniform(22, 45)))
         _gather(site, layout, street, side, start, stop, rng)
     if street.profile.median > 2.0:
@@ -174,7 +174,7 @@ def _stand(
         if (side == lamp_side or spacing < 28) and profile.style != "highway":
             if _free(layout, street, pose, 1.0):
                 add_lamp(site, pose, rng)
-    for _ in range(int(rng.poisson(1.1))):
+    for _ in range(int(rng.poisson(0.7))):
         pose = _along(street, draw(rng, start, stop), side * (kerb + 0.1), side)
         if _free(layout, street, pose, 0.3):
             add_sign(site, pose, rng)

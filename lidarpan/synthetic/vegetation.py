@@ -23,7 +23,7 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
     """A trunk, a few boughs and a crown; size 1 is a street tree of about 8 m."""
     height = size * draw(rng, 5.5, 11)
     bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.8 else 0.4
-    radius = 0.018 * height * draw(rng, 0.7, 1.6)
+    radius = 0.014 * height * draw(rng, 0.7, 1.6)
     yaw = draw(rng, 0, np.pi)
     if rng.random() < 0.18:
         _add_conifer(site, x, y, rng, height, radius)
@@ -96,7 +96,7 @@ def add_hedge(
             size = (run + 0.05, wide, tall + 0.2)
             site.add(
                 "box", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.2, density=draw(rng, 5, 9),
+                bottom=-0.2, density=draw(rng, 8, 16),
             )  # fmt: skip
         else:
             size = (run * 1.7, wide * draw(rng, 1.2, 2.4), tall * 1.35)
@@ -115,7 +115,7 @@ def add_thicket(
     count = int((x1 - x0) * (y1 - y0) / 100 * per_100m2)
     for _ in range(count):
         x, y = place(frame, draw(rng, x0, x1), draw(rng, y0, y1))
-        if rng.random() < 0.35:
-            add_tree(site, x, y, rng, draw(rng, 0.6, 1.4))
+        if rng.random() < 0.3:
+            add_tree(site, x, y, rng, draw(rng, 0.7, 1.6))
         else:
             add_bush(site, x, y, rng, draw(rng, 0.8, 1.9))
