@@ -107,7 +107,7 @@ def _add_facade(
         add(0, wide, low + lintel - storey, low + sill, material, relief)
         for column in range(count):
             x = -wide / 2 + (column + 0.5) * pitch
-            if rng.random() < 0.85:
+            if rng.random() < 0.5:  # else a blind or a curtain in the recess
                 add(x, opening, low + sill, low + lintel, "glass", 0.02)
     add(0, wide, (floors - 1) * storey + lintel, height, material, relief)
     if door:

@@ -197,7 +197,7 @@ def _render(
     directions, ring, turn = sensor.rays(rng)
     origin = pose[:3, 3].astype(np.float32)
     world = (directions @ pose[:3, :3].T.astype(np.float32)).astype(np.float32)
-    movers = town.moving_actors(piece, time_s, view_m + 10)
+    movers = town.moving_actors(piece, time_s, pose[:2, 3], view_m + 10)
     met = _meet(town, piece, movers, origin, world, sensor, rng)
     tone = _tones(town, origin + world * np.minimum(met.range_m, 200)[:, None], met.instance)
     gain = (1 + 0.08 * np.sin(37.0 * np.arange(len(sensor.elevations_rad)))).astype(np.float32)

@@ -16,12 +16,14 @@ from lidarpan.synthetic.layout import Layout, make_layout
 from lidarpan.synthetic.mesh import Mesh, join
 from lidarpan.synthetic.parcels import Parcel, develop, make_parcels
 from lidarpan.synthetic.raycast import Caster, DensityField
-from lidarpan.synthetic.site import Body, Pose, Site, build_parts
+from lidarpan.synthetic.site import ActorSpot, Body, Pose, Site, build_parts
 from lidarpan.synthetic.streets import paint_streets
-from lidarpan.synthetic.traffic import STRETCH_M, Mover, furnish, make_movers
+from lidarpan.synthetic.traffic import STRETCH_M, Mover, furnish, lane_offset, make_movers
 from lidarpan.synthetic.vegetation import make_density_field
 
 MARGIN_M = 4.0
+EGO_HALF_WIDTH_M = 1.5
+"""Room that parked vehicles leave on either side of the ego's way."""
 _BARRED = np.isin(np.arange(len(CODE)), [CODE["road"], CODE["marking"]])
 
 
@@ -134,6 +136,8 @@ class Town:
         for spot, key in zip(site.actors, keys, strict=True):
             at = np.array(spot.pose[:2])
             if ground.contains(at) and np.hypot(*(at - middle)) < radius_m:
+                if self._blocks_ego(spot):
+                    continue
                 height = float(ground.heights_at(at))
                 number = self.number_of(key)
                 placed.append(Placed(number, spot.kind, spot.variant, spot.pose, height))
@@ -164,8 +168,24 @@ class Town:
                     site.merge(part)
         return site, keys
 
-    def moving_actors(self, piece: Piece, time_s: float, radius_m: float) -> list[Placed]:
-        """Who moves near the middle of a piece at a time."""
+    def _blocks_ego(self, spot: ActorSpot) -> bool:
+        """Whether an actor at rest stands where the ego will drive."""
+        street = self.layout.streets[0]
+        gap = np.hypot(*(street.points - np.array(spot.pose[:2])).T)
+        index = int(gap.argmin())
+        if gap[index] > 8:
+            return False
+        x, y, yaw = street.frame(index, -lane_offset(street))
+        size = stock_actor(spot.kind, spot.variant).size_m
+        turn = spot.pose[2] - yaw
+        half = 0.5 * (abs(size[0] * np.sin(turn)) + abs(size[1] * np.cos(turn)))
+        beside = abs((spot.pose[1] - y) * np.cos(yaw) - (spot.pose[0] - x) * np.sin(yaw))
+        return bool(beside < EGO_HALF_WIDTH_M + half)
+
+    def moving_actors(
+        self, piece: Piece, time_s: float, ego: NDArray[np.float64], radius_m: float
+    ) -> list[Placed]:
+        """Who moves near the middle of a piece at a time, without those who would hit the ego."""
         near = []
         for index, mover in enumerate(self.movers):
             street = self.layout.streets[mover.street]
@@ -173,6 +193,9 @@ class Town:
             if pose is None:
                 continue
             at = np.array(pose[:2])
+            reach = 2.2 + stock_actor(mover.kind, mover.variant).size_m[0] / 3
+            if np.hypot(*(at - ego)) < reach:
+                continue
             if np.hypot(*(at - piece.middle)) < radius_m and piece.ground.contains(at):
                 speed = abs(mover.drift_m_s) if mover.drift_m_s else abs(mover.speed_m_s)
                 velocity = (speed * float(np.cos(pose[2])), speed * float(np.sin(pose[2])))

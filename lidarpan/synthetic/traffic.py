@@ -21,6 +21,8 @@ from lidarpan.synthetic.site import Pose, Site, draw, place
 from lidarpan.synthetic.vegetation import add_bush, add_hedge, add_tree
 
 STRETCH_M = 50.0
+MOUTH_M = 9.0
+"""Traffic of a side street is not followed nearer than this to the street it joins."""
 VARIANTS: dict[str, int] = {
     "car": 24, "van": 10, "truck": 10, "bus": 6, "trailer": 6, "construction_vehicle": 8, "tram": 3,
     "bicycle": 10, "motorcycle": 8, "bicyclist": 14, "motorcyclist": 10, "pedestrian": 30,
@@ -54,7 +56,7 @@ class Mover:
     def pose(self, street: Street, time_s: float) -> Pose | None:
         """Where it is at a time, or None when it has left the street."""
         s = self.start_m + self.speed_m_s * time_s
-        if not 0 <= s <= street.length:
+        if not (MOUTH_M if street.number else 0.0) <= s <= street.length:
             return None
         x, y, yaw = street.frame(s, self.offset_m + self.drift_m_s * time_s)
         if self.drift_m_s:
@@ -306,6 +308,8 @@ def make_movers(
             speed = top[street.profile.style] * draw(rng, 0.5, 1.1)
             if rng.random() < 0.12:
                 speed = 0.0
+            if side == 1 and 2 * lane_offset(street) < 2.2:
+                continue  # too narrow for two
             if street.number == 0 and side == -1:
                 speed = max(speed, 2.0)
                 ego_speed = speed
@@ -347,7 +351,11 @@ def lane_offset(street: Street) -> float:
     profile = street.profile
     inner = profile.median / 2
     wide = profile.half_width - inner
-    return inner + (wide / 2 if wide < 5 else wide - 1.75)
+    if wide > 5:
+        return inner + wide - 1.75
+    if wide < 4 and profile.style == "residential" and not profile.bay[-1]:
+        return max(0.2, wide - 3.2)  # cars park at the kerb
+    return inner + wide / 2
 
 
 def _walkers(street: Street, side: int, rng: np.random.Generator) -> list[Mover]:
