@@ -78,7 +78,7 @@ class ClassTable:
         """Map train ids to the raw labels the benchmark expects. (N,) uint8 -> (N,) int32."""
         if semantic.size and int(semantic.max()) >= self.num_classes:
             raise InputError(
-                f"train id {int(semantic.max())} is not one of {self.name}'s 0..{self.num_classes - 1}"
+                f"train id {int(semantic.max())} is not below {self.num_classes}, as in {self.name}"
             )
         raw: NDArray[np.int32] = self.train_to_raw[semantic]
         return raw

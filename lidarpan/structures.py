@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.errors import InputError as InputError
+
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 SemanticArray = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
-
-
-class InputError(ValueError):
-    """The caller gave something that cannot be used: the message says wanted, got, what to do."""
 
 
 def _check(name: str, array: object, shape: str, dtype: type, ok: bool) -> None:

@@ -1,0 +1,155 @@
+"""Random changes of a labelled training scan: pure functions of arrays and an rng."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import BoolArray, FloatArray, IntArray, SemanticArray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A labelled scan as plain arrays.
+
+    Attributes:
+        points: (N, 3) float32 metres.
+        intensity: (N,) float32 in [0, 1].
+        semantic: (N,) uint8 train ids, 0 = void.
+        instance: (N,) int32, 0 = none.
+    """
+
+    points: FloatArray
+    intensity: FloatArray
+    semantic: SemanticArray
+    instance: IntArray
+
+    def take(self, keep: BoolArray | NDArray[np.int64]) -> Sample:
+        """The chosen points."""
+        return Sample(
+            self.points[keep], self.intensity[keep], self.semantic[keep], self.instance[keep]
+        )
+
+
+def concatenate(first: Sample, second: Sample) -> Sample:
+    """Both samples' points; the second's instances get ids above the first's."""
+    offset = np.int32(first.instance.max(initial=0))
+    shifted = np.where(second.instance > 0, second.instance + offset, 0).astype(np.int32)
+    return Sample(
+        np.concatenate([first.points, second.points]),
+        np.concatenate([first.intensity, second.intensity]),
+        np.concatenate([first.semantic, second.semantic]),
+        np.concatenate([first.instance, shifted]),
+    )
+
+
+def flip(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Mirror left and right, and front and back, each with probability 1/2."""
+    sign = np.array([*rng.choice([-1, 1], 2), 1], np.float32)
+    return replace(sample, points=sample.points * sign)
+
+
+def rotate(sample: Sample, rng: np.random.Generator, max_rad: float, tilt_rad: float) -> Sample:
+    """Turn about z by up to +-max_rad, and tilt about x and y by about tilt_rad."""
+    yaw = rng.uniform(-max_rad, max_rad)
+    roll, pitch = rng.normal(0, tilt_rad, 2)
+    c, s = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    small = np.array([[1, 0, pitch], [0, 1, -roll], [-pitch, roll, 1]])  # first order
+    return replace(sample, points=(sample.points @ (small @ turn).T).astype(np.float32))
+
+
+def scale(sample: Sample, rng: np.random.Generator, amount: float, shift_z_m: float) -> Sample:
+    """Scale by 1 +- amount, shift up or down by about shift_z_m."""
+    points = sample.points * np.float32(rng.uniform(1 - amount, 1 + amount))
+    points[:, 2] += np.float32(rng.normal(0, shift_z_m))
+    return replace(sample, points=points)
+
+
+def jitter(sample: Sample, rng: np.random.Generator, sigma_m: float) -> Sample:
+    """Move each point by normal noise of sigma_m per axis."""
+    noise = rng.standard_normal(sample.points.shape, np.float32) * np.float32(sigma_m)
+    return replace(sample, points=sample.points + noise)
+
+
+def drop(sample: Sample, rng: np.random.Generator, max_share: float) -> Sample:
+    """Leave out up to max_share of the points."""
+    keep = rng.random(len(sample.points), np.float32) >= rng.uniform(0, max_share)
+    return sample.take(keep)
+
+
+def change_intensity(
+    sample: Sample, rng: np.random.Generator, gain: float, drop_probability: float
+) -> Sample:
+    """Multiply all intensities by a log-normal gain, or set them to 0 as a sensor without any."""
+    if rng.random() < drop_probability:
+        return replace(sample, intensity=np.zeros_like(sample.intensity))
+    factor = np.float32(np.exp(rng.normal(0, gain)))
+    return replace(sample, intensity=np.clip(sample.intensity * factor, 0, 1))
+
+
+def paste_instances(
+    sample: Sample, other: Sample, rng: np.random.Generator, count: int, ground: tuple[int, ...]
+) -> Sample:
+    """Copy up to `count` instances of another scan to where this scan has only ground.
+
+    Each is turned about the sensor by a random angle (its range, and so its point density, stays),
+    set on the local ground, and dropped if anything but ground is within its box. Rare classes are
+    as likely as common ones. Points behind a pasted instance stay, as in Panoptic-PolarNet (Zhou et
+    al., CVPR 2021, section 3.4).
+
+    Args:
+        sample: the scan to fill.
+        other: the scan to copy from.
+        rng: source of randomness.
+        count: most instances to paste.
+        ground: train ids of the ground classes.
+    """
+    ids, first, sizes = np.unique(other.instance, return_index=True, return_counts=True)
+    usable = (ids > 0) & (sizes >= 10)
+    ids, semantic = ids[usable], other.semantic[first[usable]]
+    if not len(ids):
+        return sample
+    per_class = np.bincount(semantic, minlength=256)
+    chance = 1.0 / per_class[semantic]
+    chosen = rng.choice(ids, min(count, len(ids)), replace=False, p=chance / chance.sum())
+    is_ground = np.isin(sample.semantic, ground)
+    for instance in chosen:
+        piece = other.take(other.instance == instance)
+        angle = rng.uniform(-np.pi, np.pi)
+        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        points = piece.points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
+        low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
+        near = ((sample.points[:, :2] > low[:2]) & (sample.points[:, :2] < high[:2])).all(axis=1)
+        floor = near[: len(is_ground)] & is_ground
+        if floor.sum() < 3 or near.sum() > floor.sum():
+            continue
+        points[:, 2] += np.median(sample.points[: len(is_ground)][floor, 2]) - points[:, 2].min()
+        sample = concatenate(sample, replace(piece, points=points))
+    return sample
+
+
+def laser_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
+    """Alternate bands of inclination from both scans (Kong et al., LaserMix, CVPR 2023)."""
+    edges = np.linspace(np.deg2rad(-25), np.deg2rad(3), int(rng.integers(3, 7)))
+
+    def band(s: Sample) -> NDArray[np.int64]:
+        inclination = np.arctan2(s.points[:, 2], np.hypot(s.points[:, 0], s.points[:, 1]))
+        return np.digitize(inclination, edges)
+
+    odd = int(rng.integers(2))
+    return concatenate(sample.take(band(sample) % 2 == odd), other.take(band(other) % 2 != odd))
+
+
+def polar_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
+    """Swap a sector of azimuth (Xiao et al., PolarMix, NeurIPS 2022, scene-level swapping)."""
+    start, width = rng.uniform(-np.pi, np.pi), rng.uniform(np.pi / 3, np.pi)
+
+    def inside(s: Sample) -> BoolArray:
+        azimuth = np.arctan2(s.points[:, 1], s.points[:, 0])
+        within: BoolArray = (azimuth - start) % (2 * np.pi) < width
+        return within
+
+    return concatenate(sample.take(~inside(sample)), other.take(inside(other)))

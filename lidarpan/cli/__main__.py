@@ -1,0 +1,5 @@
+"""python -m lidarpan.cli."""
+
+from lidarpan.cli.app import main
+
+main()

@@ -1,0 +1,57 @@
+"""The `lidarpan` command and what all its commands share."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+import lidarpan
+from lidarpan.cli import build, look, predict, score
+from lidarpan.errors import InputError
+
+app = typer.Typer(
+    name="lidarpan",
+    help="Panoptic segmentation of LiDAR scans: files in, scored panoptic maps out.",
+    epilog="Start with: lidarpan demo    Your own scans: lidarpan predict scans/ --out labels/",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (predict, score, build, look):
+    module.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lidarpan {lidarpan.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Panoptic segmentation of LiDAR scans: files in, scored panoptic maps out."""
+
+
+def main() -> None:
+    """Run the command line: bad input is one line on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error))
+    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        _fail(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was finished is whole, run again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

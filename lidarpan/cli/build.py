@@ -1,0 +1,72 @@
+"""lidarpan train, simulate, config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lidarpan.cli.predict import Dataset, make_folder
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(
+        epilog="Examples: lidarpan train configs/town.yaml · lidarpan train configs/town.yaml "
+        "--set training.max_steps=500 --set out=runs/short · lidarpan train configs/town.yaml "
+        "--resume"
+    )(train)
+    app.command(
+        epilog="Example: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1"
+    )(simulate)
+    app.command(epilog="Example: lidarpan config configs/town.yaml --set network.bev_channels=48")(
+        config
+    )
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file, see configs/.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the run in the out folder.")] = False,
+) -> None:
+    """Train the network; weights, logs and the effective configuration go to the out folder."""
+    from lidarpan.config import load_config
+    from lidarpan.training import train as run
+
+    best = run(load_config(config, overrides or ()), resume=resume)
+    typer.echo(f"best weights: {best}")
+
+
+def simulate(
+    dataset: Annotated[Dataset, typer.Argument(help="Layout to write.")],
+    out: Annotated[Path, typer.Option(help="Root of the new dataset.")],
+    scans: Annotated[int, typer.Option(min=1, help="How many scans.")],
+    seed: Annotated[int, typer.Option(help="Which towns.")] = 0,
+    sensor: Annotated[
+        str | None, typer.Option(help="hdl64e or hdl32e. [default: the dataset's own]")
+    ] = None,
+) -> None:
+    """Write a labelled dataset of simulated towns."""
+    from rich.progress import track
+
+    from lidarpan.datasets.simulated import write_simulated
+
+    make_folder(out)
+    stream = write_simulated(dataset.value, out, num_scans=scans, seed=seed, sensor=sensor)
+    count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))
+    typer.echo(f"{count} scans: {out}")
+
+
+def config(
+    path: Annotated[Path | None, typer.Argument(help="YAML file. [default: the defaults]")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Print the effective, validated configuration."""
+    from lidarpan.config import dump_config, load_config
+
+    typer.echo(dump_config(load_config(path, overrides or ())), nl=False)

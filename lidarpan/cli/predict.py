@@ -1,0 +1,172 @@
+"""lidarpan demo, predict, group."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lidarpan.errors import InputError
+
+
+class Device(str, Enum):
+    """Where the network runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class FileFormat(str, Enum):
+    """How predictions are written."""
+
+    semantickitti = "semantickitti"
+    nuscenes = "nuscenes"
+    npz = "npz"
+    ply = "ply"
+
+
+class Dataset(str, Enum):
+    """Which dataset's classes and layout."""
+
+    semantickitti = "semantickitti"
+    nuscenes = "nuscenes"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(epilog="Example: lidarpan demo --out out/demo")(demo)
+    app.command(
+        epilog="Examples: lidarpan predict 000000.bin --out labels/ · lidarpan predict "
+        "data/sequences/08/velodyne --out predictions/ · lidarpan predict 'drive/*.pcd' --out "
+        "labels/ --format ply"
+    )(predict)
+    app.command(
+        epilog="Example: lidarpan group data/sequences/08/velodyne --semantic network_output/ "
+        "--classes semantickitti --out predictions/"
+    )(group)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for what it makes.")] = Path("out/demo"),
+    seed: Annotated[int, typer.Option(help="Which town.")] = 7,
+    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+) -> None:
+    """Make a town scan, predict it with the shipped weights, score it, draw it."""
+    from rich.console import Console
+
+    from lidarpan.demo import run_demo
+
+    console = Console(highlight=False)
+    with console.status("Simulating, predicting, scoring, drawing ..."):
+        report = run_demo(out, seed=seed, weights=weights, device=device.value)
+    console.print(report.table)
+    for line in report.lines:
+        console.print(line, soft_wrap=True)
+
+
+def predict(
+    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Folder for the predictions.")],
+    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="How predictions are written.")
+    ] = FileFormat.semantickitti,
+    sensor_height: Annotated[
+        float | None,
+        typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
+    ] = None,
+    sparse: Annotated[
+        str | None, typer.Option(help="Sparse convolution engine: native, spconv or triton.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
+) -> None:
+    """Panoptic labels of scan files: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from lidarpan.datasets.files import find_scans
+    from lidarpan.inference import Prediction, predict_files
+    from lidarpan.pipeline import PanopticPipeline
+
+    console = Console(stderr=True, highlight=False)
+    scans = find_scans(paths)
+    pipeline = PanopticPipeline.from_weights(weights, device.value, sparse)
+    make_folder(out)
+    results: list[Prediction] = []
+    stream = predict_files(
+        pipeline,
+        scans,
+        out,
+        file_format.value,
+        sensor_height_m=sensor_height,
+        overwrite=overwrite,
+    )
+    for result in track(stream, "Predicting", total=len(scans), console=console, transient=True):
+        results.append(result)
+        for warning in result.warnings:
+            console.print(f"warning: {result.scan_path}: {warning}", soft_wrap=True, markup=False)
+        if result.num_dropped:
+            what = f"{result.num_dropped} unusable points are labelled void"
+            console.print(f"note: {result.scan_path}: {what}", soft_wrap=True, markup=False)
+        if result.error:
+            console.print(f"error: {result.error}", soft_wrap=True, markup=False)
+    _summarize(results, out)
+
+
+def _summarize(results: list[object], out: Path) -> None:
+    from lidarpan.inference import Prediction
+
+    predictions = [r for r in results if isinstance(r, Prediction)]
+    failed = [r for r in predictions if r.error]
+    fresh = [r for r in predictions if r.elapsed_ms]
+    there = len(predictions) - len(failed) - len(fresh)
+    if fresh:
+        total = sorted(sum((r.elapsed_ms or {}).values()) for r in fresh)
+        stages = {
+            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in fresh)[len(fresh) // 2]
+            for stage in (fresh[-1].elapsed_ms or {})
+        }
+        typer.echo(
+            f"median {total[len(total) // 2]:.0f} ms per scan: "
+            + ", ".join(f"{stage} {ms:.0f}" for stage, ms in stages.items())
+        )
+    skipped = f", {there} were there already" if there else ""
+    typer.echo(f"{len(fresh)} scans predicted{skipped}: {out}")
+    if failed:
+        raise InputError(f"{len(failed)} of {len(predictions)} scans could not be predicted")
+
+
+def group(
+    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    semantic: Annotated[Path, typer.Option(help="Folder of semantic labels, one per scan.")],
+    classes: Annotated[Dataset, typer.Option(help="Whose classes the labels are.")],
+    out: Annotated[Path, typer.Option(help="Folder for the panoptic predictions.")],
+    method: Annotated[str, typer.Option(help="Grouping method.")] = "auto",
+) -> None:
+    """Panoptic labels from any network's semantic labels."""
+    from rich.progress import track
+
+    from lidarpan.datasets.files import find_scans
+    from lidarpan.group_files import group_files
+
+    scans = find_scans(paths)
+    make_folder(out)
+    stream = group_files(scans, semantic, out, classes.value, method)
+    count = sum(1 for _ in track(stream, "Grouping", total=len(scans), transient=True))
+    typer.echo(f"{count} scans grouped: {out}")
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder; InputError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".lidarpan-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write there: {error.strerror}") from error

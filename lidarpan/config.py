@@ -1,0 +1,245 @@
+"""The whole configuration as typed models; a YAML file says all of it or part of it.
+
+Only the command line, training and `from_config` class methods see these objects: everything else
+takes plain values. An unknown key is an error that names the file, the path and the nearest key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from lidarpan.grid import Grid
+from lidarpan.structures import InputError
+
+Triple = tuple[float, float, float]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridConfig(Section):
+    """The box of space that is voxelized, metres in the sensor frame."""
+
+    min_m: Triple = (-64.8, -64.8, -4.0)
+    max_m: Triple = (64.8, 64.8, 5.6)
+    voxel_m: Triple = (0.15, 0.15, 0.15)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> GridConfig:
+        self.build()
+        return self
+
+    def build(self) -> Grid:
+        """The voxel grid."""
+        return Grid(self.min_m, self.max_m, self.voxel_m)
+
+
+class SensorConfig(Section):
+    """What the network expects of the sensor."""
+
+    height_m: PositiveFloat = 1.73  # above the ground; scans of other heights are shifted to it
+
+
+class NetworkConfig(Section):
+    """Sizes of the sparse U-Net and of the BEV branch."""
+
+    channels: tuple[PositiveInt, ...] = Field((24, 48, 64, 96, 128), min_length=2)  # per level
+    encoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1)  # residual blocks per level, going down
+    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)  # and coming up, finest first
+    bev_channels: PositiveInt = 32
+    bev_blocks: PositiveInt = 2
+
+    @model_validator(mode="after")
+    def _levels_agree(self) -> NetworkConfig:
+        levels = len(self.channels)
+        if len(self.encoder_blocks) != levels or len(self.decoder_blocks) != levels - 1:
+            raise ValueError(
+                f"{levels} levels of channels want {levels} encoder_blocks and {levels - 1} "
+                f"decoder_blocks, got {len(self.encoder_blocks)} and {len(self.decoder_blocks)}"
+            )
+        return self
+
+
+class LossConfig(Section):
+    """Weights of the training loss; each is the factor of its term."""
+
+    cross_entropy: float = Field(1.0, ge=0)
+    lovasz: float = Field(1.0, ge=0)
+    heatmap: float = Field(1.0, ge=0)
+    offset: float = Field(0.5, ge=0)
+    heatmap_kind: Literal["focal", "mse"] = "focal"
+    class_balance: float = Field(0.5, ge=0, le=1)  # weight of a class ~ its frequency ** -balance
+    learned_uncertainty: bool = False  # weigh the terms as in Kendall et al., CVPR 2018
+
+
+class GroupingConfig(Section):
+    """How thing points become instances."""
+
+    method: str = "auto"
+
+
+class FusionConfig(Section):
+    """How semantics and instances are merged."""
+
+    min_segment_points: int = Field(5, ge=0)  # smaller instances go back to stuff
+
+
+class DataSource(Section):
+    """One dataset tree to read scans from."""
+
+    dataset: Literal["semantickitti", "nuscenes"]
+    root: Path
+    split: str
+    repeat: PositiveInt = 1  # times each scan is seen in an epoch
+    sensor_height_m: float | None = None  # where it differs from the sensor's; scans are shifted
+    limit: PositiveInt | None = None  # use this many scans, evenly spread
+
+
+class AugmentConfig(Section):
+    """Random changes of a training scan; a probability of 0 turns one off."""
+
+    flip: bool = True
+    rotate_rad: float = Field(3.14159, ge=0)  # about z, uniform in +- this
+    scale: float = Field(0.05, ge=0, lt=1)  # uniform in 1 +- this
+    shift_z_m: float = Field(0.2, ge=0)  # normal, standard deviation
+    tilt_rad: float = Field(0.015, ge=0)  # about x and y, normal, standard deviation
+    jitter_m: float = Field(0.01, ge=0)  # of each point, normal, standard deviation
+    drop: float = Field(0.1, ge=0, lt=1)  # up to this share of the points is dropped
+    intensity_gain: float = Field(0.3, ge=0)  # log-normal, standard deviation
+    intensity_drop: float = Field(0.1, ge=0, le=1)  # probability that all intensities are 0
+    paste: float = Field(0.3, ge=0, le=1)  # probability to paste instances of another scan
+    paste_count: PositiveInt = 8
+    lasermix: float = Field(0.1, ge=0, le=1)  # probability of LaserMix, Kong et al., CVPR 2023
+    polarmix: float = Field(0.1, ge=0, le=1)  # probability of PolarMix, Xiao et al., NeurIPS 2022
+
+
+class TrainingConfig(Section):
+    """The optimisation."""
+
+    max_steps: PositiveInt = 10000
+    batch_size: PositiveInt = 2  # scans per step and device
+    accumulate: PositiveInt = 1  # batches per optimiser step
+    learning_rate: PositiveFloat = 2e-3  # peak
+    weight_decay: float = Field(0.01, ge=0)
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    warmup: float = Field(0.1, ge=0, lt=1)  # share of the steps
+    clip_norm: PositiveFloat = 10.0
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    average_decay: float = Field(0.999, ge=0, lt=1)  # of the averaged weights; 0 = no averaging
+    seed: int = 0
+    num_workers: int = Field(1, ge=0)
+    validate_every: PositiveInt = 1000  # steps
+    checkpoint_every: PositiveInt = 250  # steps
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int | str = "auto"
+    num_nodes: PositiveInt = 1
+    strategy: str = "auto"
+    logger: Literal["csv", "tensorboard"] = "csv"
+    start_from: Path | None = None  # weights to begin with
+
+
+class Config(Section):
+    """Everything."""
+
+    name: str = "town"
+    classes: Literal["semantickitti", "nuscenes"] = "semantickitti"
+    out: Path = Path("runs/town")
+    sensor: SensorConfig = SensorConfig()
+    grid: GridConfig = GridConfig()
+    network: NetworkConfig = NetworkConfig()
+    loss: LossConfig = LossConfig()
+    grouping: GroupingConfig = GroupingConfig()
+    fusion: FusionConfig = FusionConfig()
+    augment: AugmentConfig = AugmentConfig()
+    train_data: tuple[DataSource, ...] = ()
+    valid_data: tuple[DataSource, ...] = ()
+    training: TrainingConfig = TrainingConfig()
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
+    """Read and check a YAML file, then apply `key.path=value` overrides; None = the defaults.
+
+    Raises:
+        InputError: the file is missing or no YAML mapping, a key is unknown (the nearest one is
+            named), or a value does not fit.
+    """
+    source = str(path) if path else "defaults"
+    tree: Any = {}
+    if path:
+        try:
+            tree = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise InputError(f"{source}: wanted a mapping of sections, got {type(tree).__name__}")
+    for override in overrides:
+        _apply(tree, override)
+    return parse_config(tree, source)
+
+
+def parse_config(tree: dict[str, Any], source: str) -> Config:
+    """Check a nested mapping; `source` names it in errors."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = _keys_at(first["loc"][:-1])
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise InputError(f"{source}: {path}: unknown key, {hint}") from error
+        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
+        message = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{source}: {path or 'top level'}: {message}{got}") from error
+
+
+def dump_config(config: Config) -> str:
+    """The effective configuration as YAML."""
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: wanted key.path=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {override}: {parent} is not a section")
+    tree[last] = yaml.safe_load(value)
+
+
+def _keys_at(path: Sequence[int | str]) -> list[str]:
+    """Field names of the section at a path of keys and list positions."""
+    section: type[BaseModel] = Config
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation
+        options = [annotation, *get_args(annotation)]
+        section = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return list(section.model_fields)

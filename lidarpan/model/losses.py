@@ -1,0 +1,166 @@
+"""What training minimises: semantics, center heatmap and center offsets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the network should have said of a batch.
+
+    Attributes:
+        semantic: (V,) int64 train ids, 0 = void (not learned from).
+        is_thing: (V,) bool, whether the voxel belongs to an instance.
+        center_m: (V, 2) x, y of that instance's center, metres; anything where there is none.
+        voxel_m: (V, 2) x, y of the voxel's middle.
+        centers: (K, 4) [batch, x_m, y_m, sigma_m] of every instance.
+        bev_min_m, bev_cell_m: lower corner and cell of the voxel grid in x and y.
+    """
+
+    semantic: Tensor
+    is_thing: Tensor
+    center_m: Tensor
+    voxel_m: Tensor
+    centers: Tensor
+    bev_min_m: tuple[float, float]
+    bev_cell_m: tuple[float, float]
+
+
+def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Mean Lovász extension of the Jaccard loss over the classes present.
+
+    Berman et al., "The Lovász-Softmax loss", CVPR 2018, section 3. With errors m_i, largest first,
+    loss_c = sum_i m_i (J_i - J_{i-1}), J_i the Jaccard loss of the first i pixels being wrong.
+
+    Args:
+        probabilities: (V, C).
+        labels: (V,) int64 in [0, C).
+    """
+    losses = []
+    for c in labels.unique().tolist():
+        foreground = (labels == c).to(probabilities.dtype)
+        errors, order = (foreground - probabilities[:, c]).abs().sort(descending=True)
+        sorted_foreground = foreground[order]
+        intersection = foreground.sum() - sorted_foreground.cumsum(0)
+        union = foreground.sum() + (1 - sorted_foreground).cumsum(0)
+        jaccard = 1 - intersection / union
+        steps = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
+        losses.append(errors @ steps)
+    return torch.stack(losses).mean() if losses else probabilities.sum() * 0.0
+
+
+def heatmap_target(columns: Tensor, centers: Tensor, columns_m: Tensor) -> Tensor:
+    """exp(-d^2 / 2 sigma^2) to the nearest center of the same scan; 1 at each center's own cell.
+
+    Args:
+        columns: (M, 3) int64 [batch, x, y].
+        centers: (K, 4) [batch, x_m, y_m, sigma_m].
+        columns_m: (M, 2) middle of each cell.
+
+    Returns:
+        (M,) in [0, 1]. The occupied cell nearest to a center counts as its own.
+    """
+    target = columns_m.new_zeros(len(columns))
+    for batch in centers[:, 0].unique().tolist():
+        rows = (columns[:, 0] == int(batch)).nonzero().squeeze(1)
+        here = centers[centers[:, 0] == batch]
+        if len(rows) == 0:
+            continue
+        distance = torch.cdist(columns_m[rows], here[:, 1:3])
+        value = torch.exp(-(distance**2) / (2 * here[:, 3] ** 2)).amax(dim=1)
+        value[distance.argmin(dim=0)] = 1.0
+        target[rows] = value
+    return target
+
+
+def heatmap_focal(logits: Tensor, target: Tensor) -> Tensor:
+    """Penalty-reduced focal loss (Zhou et al., "Objects as Points", 2019, eq. 1). (M,) -> ()."""
+    p = torch.sigmoid(logits).clamp(1e-4, 1 - 1e-4)
+    is_center = target == 1
+    hit = torch.log(p) * (1 - p) ** 2 * is_center
+    miss = torch.log(1 - p) * p**2 * (1 - target) ** 4 * ~is_center
+    return -(hit + miss).sum() / is_center.sum().clamp(min=1)
+
+
+class PanopticLoss(nn.Module):
+    """Weighted sum of cross-entropy, Lovász, heatmap and offset terms.
+
+    With `learned_uncertainty`, term i becomes exp(-s_i) L_i + s_i with learned s_i (Kendall et al.,
+    "Multi-task learning using uncertainty to weigh losses", CVPR 2018, section 3), on top of the
+    given weights.
+    """
+
+    def __init__(
+        self,
+        class_weight: Tensor,
+        *,
+        cross_entropy: float,
+        lovasz: float,
+        heatmap: float,
+        offset: float,
+        heatmap_kind: Literal["focal", "mse"],
+        learned_uncertainty: bool,
+    ) -> None:
+        """class_weight: (C - 1,) weight of train ids 1..C-1 in the cross-entropy."""
+        super().__init__()
+        self.class_weight: Tensor
+        self.register_buffer("class_weight", class_weight)
+        self.weights = {
+            "cross_entropy": cross_entropy,
+            "lovasz": lovasz,
+            "heatmap": heatmap,
+            "offset": offset,
+        }
+        self.heatmap_kind = heatmap_kind
+        self.log_variance = nn.Parameter(torch.zeros(4)) if learned_uncertainty else None
+
+    def forward(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+        """Each term by name, unweighted, and their weighted sum as "total"."""
+        terms = {**self._semantic(outputs, targets), **self._centers(outputs, targets)}
+        total = outputs.semantic.new_zeros(())
+        for i, (name, weight) in enumerate(self.weights.items()):
+            term = weight * terms[name]
+            if self.log_variance is not None:
+                term = torch.exp(-self.log_variance[i]) * term + self.log_variance[i]
+            total = total + term
+        return {**terms, "total": total}
+
+    def _semantic(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+        known = targets.semantic > 0
+        logits, labels = outputs.semantic[known].float(), targets.semantic[known] - 1
+        if not len(labels):
+            nothing = outputs.semantic.sum() * 0.0
+            return {"cross_entropy": nothing, "lovasz": nothing}
+        lovasz = logits.sum() * 0.0
+        if self.weights["lovasz"]:
+            lovasz = lovasz_softmax(logits.softmax(dim=1), labels)
+        cross_entropy = functional.cross_entropy(logits, labels, self.class_weight)
+        return {"cross_entropy": cross_entropy, "lovasz": lovasz}
+
+    def _centers(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+        cell = targets.voxel_m.new_tensor(targets.bev_cell_m) * BEV_STRIDE
+        low = targets.voxel_m.new_tensor(targets.bev_min_m)
+        columns_m = (outputs.columns[:, 1:].to(cell.dtype) + 0.5) * cell + low
+        heatmap = heatmap_target(outputs.columns, targets.centers, columns_m)
+        logits = outputs.heatmap.float()
+        if self.heatmap_kind == "focal":
+            heatmap_loss = heatmap_focal(logits, heatmap)
+        else:
+            heatmap_loss = functional.mse_loss(torch.sigmoid(logits), heatmap)
+        thing = targets.is_thing
+        if not bool(thing.any()):
+            nothing = (outputs.offset_m.sum() + outputs.bev_offset_m.sum()) * 0.0
+            return {"heatmap": heatmap_loss, "offset": nothing}
+        center = targets.center_m[thing]
+        fine = (outputs.offset_m[thing].float() + targets.voxel_m[thing] - center).abs().mean()
+        column = outputs.voxel_to_column[thing]
+        coarse = (outputs.bev_offset_m[column].float() + columns_m[column] - center).abs().mean()
+        return {"heatmap": heatmap_loss, "offset": fine + 0.5 * coarse}

@@ -1,0 +1,76 @@
+"""The network: voxel features -> semantics, center heatmap and center offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from lidarpan.model.sparse import SparseTensor
+from torch import Tensor, nn
+
+from lidarpan.features import NUM_FEATURES
+from lidarpan.model.bev import BEVBranch, find_columns
+from lidarpan.model.unet import UNet
+
+BEV_STRIDE = 2
+"""BEV cells are this many voxels wide."""
+
+
+@dataclass(frozen=True)
+class HeadOutputs:
+    """What the network says of a batch.
+
+    Attributes:
+        semantic: (V, C - 1) logits of train ids 1..C-1; void is never predicted.
+        offset_m: (V, 2) from each voxel's middle to its object's center, x and y, metres.
+        columns: (M, 3) int64 [batch, x, y], the occupied BEV cells.
+        voxel_to_column: (V,) int64.
+        heatmap: (M,) logit that an object's center lies in the cell.
+        bev_offset_m: (M, 2) from each BEV cell's middle to its object's center, metres.
+    """
+
+    semantic: Tensor
+    offset_m: Tensor
+    columns: Tensor
+    voxel_to_column: Tensor
+    heatmap: Tensor
+    bev_offset_m: Tensor
+
+
+class PanopticNetwork(nn.Module):
+    """Sparse U-Net with a semantic head on voxels and center heads on BEV cells."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        channels: Sequence[int],
+        encoder_blocks: Sequence[int],
+        decoder_blocks: Sequence[int],
+        bev_channels: int,
+        bev_blocks: int,
+    ) -> None:
+        super().__init__()
+        self.unet = UNet(NUM_FEATURES, channels, encoder_blocks, decoder_blocks)
+        self.bev = BEVBranch(channels[1], bev_channels, bev_blocks)
+        self.semantic_head = nn.Linear(channels[0], num_classes - 1)
+        self.heatmap_head = nn.Linear(bev_channels, 1)
+        nn.init.constant_(self.heatmap_head.bias, -4.0)  # centers are rare
+        self.bev_offset_head = nn.Linear(bev_channels, 2)
+        self.offset_head = nn.Linear(channels[0] + bev_channels, 2)
+
+    def forward(self, voxels: SparseTensor) -> HeadOutputs:
+        """(V, F) voxel features -> HeadOutputs."""
+        fine, coarse = self.unet(voxels)[:2]
+        columns = find_columns(coarse)
+        bev = self.bev(coarse, columns)
+        voxel_to_column = columns.of(fine, BEV_STRIDE)
+        both = torch.cat([fine.features, bev[voxel_to_column]], dim=1)
+        return HeadOutputs(
+            semantic=self.semantic_head(fine.features),
+            offset_m=self.offset_head(both),
+            columns=columns.indices,
+            voxel_to_column=voxel_to_column,
+            heatmap=self.heatmap_head(bev).squeeze(1),
+            bev_offset_m=self.bev_offset_head(bev),
+        )

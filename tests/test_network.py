@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+import torch
+
+from lidarpan.features import NUM_FEATURES, voxel_features
+from lidarpan.grid import Grid
+from lidarpan.model.bev import find_columns
+from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
+from lidarpan.model.network import PanopticNetwork
+from lidarpan.model.sparse import SparseTensor
+from lidarpan.structures import InputError
+from lidarpan.voxels import voxelize
+
+GRID = Grid((-8.0, -4.0, -2.0), (8.0, 4.0, 2.0), (0.25, 0.25, 0.25))  # not square
+SIZES = {
+    "channels": (8, 12, 16),
+    "encoder_blocks": (1, 1, 1),
+    "decoder_blocks": (1, 1),
+    "bev_channels": 8,
+    "bev_blocks": 1,
+}
+
+
+def scene(seed=0, num_points=2000):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform((-8, -4, -2), (8, 4, 2), (num_points, 3)).astype(np.float32)
+    voxels = voxelize(points, GRID)
+    features = voxel_features(points, rng.random(num_points, np.float32), voxels, GRID)
+    return points, voxels, features
+
+
+def tensor(voxels, features, batch=0):
+    indices = np.full((len(voxels.indices), 4), batch, np.int32)
+    indices[:, 1:] = voxels.indices
+    return torch.from_numpy(features), torch.from_numpy(indices)
+
+
+def test_features_equal_the_slow_twin():
+    points, voxels, features = scene(num_points=300)
+    assert features.shape == (voxels.num_voxels, NUM_FEATURES)
+    for v in range(0, voxels.num_voxels, 17):
+        own = points[voxels.point_to_voxel == v]
+        middle = GRID.center_of(voxels.indices[v : v + 1])[0]
+        np.testing.assert_allclose(features[v, :3], (own.mean(0) - middle) / 0.125, atol=1e-4)
+        assert features[v, 3] == pytest.approx(own[:, 2].mean() / 3, abs=1e-5)
+        assert features[v, 6] == pytest.approx(np.log1p(len(own)) / 3, abs=1e-5)
+
+
+def test_output_shapes_and_columns():
+    _, voxels, features = scene()
+    torch.manual_seed(0)
+    network = PanopticNetwork(5, **SIZES)
+    outputs = network(SparseTensor(*tensor(voxels, features), GRID.shape, 1))
+    num_voxels = voxels.num_voxels
+    assert outputs.semantic.shape == (num_voxels, 4)
+    assert outputs.offset_m.shape == (num_voxels, 2)
+    cells = {tuple(row) for row in (voxels.indices[:, :2] // 2).tolist()}
+    assert {tuple(row) for row in outputs.columns[:, 1:].tolist()} == cells
+    own = outputs.columns[outputs.voxel_to_column, 1:].numpy()
+    assert (own == voxels.indices[:, :2] // 2).all()
+
+
+def test_scans_of_a_batch_do_not_see_each_other():
+    torch.manual_seed(0)
+    network = PanopticNetwork(5, **SIZES).eval()
+    parts = [tensor(*scene(seed)[1:], batch=b) for b, seed in enumerate((1, 2))]
+    both = SparseTensor(
+        torch.cat([p[0] for p in parts]), torch.cat([p[1] for p in parts]), GRID.shape, 2
+    )
+    with torch.no_grad():
+        together = network(both).semantic
+        features, indices = parts[1]
+        alone = network(
+            SparseTensor(
+                features, indices * torch.tensor([0, 1, 1, 1], dtype=torch.int32), GRID.shape, 1
+            )
+        ).semantic
+    torch.testing.assert_close(together[-len(alone) :], alone, rtol=1e-4, atol=1e-4)
+
+
+def test_every_weight_gets_a_gradient():
+    _, voxels, features = scene()
+    network = PanopticNetwork(5, **SIZES)
+    outputs = network(SparseTensor(*tensor(voxels, features), GRID.shape, 1))
+    heads = (outputs.semantic, outputs.offset_m, outputs.heatmap, outputs.bev_offset_m)
+    sum(head.square().sum() for head in heads).backward()
+    silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert silent == []
+
+
+def test_columns_lookup():
+    indices = torch.tensor([[0, 1, 2, 0], [0, 1, 2, 5], [1, 0, 0, 3]], dtype=torch.int32)
+    columns = find_columns(SparseTensor(torch.zeros(3, 1), indices, (2, 3, 6), 2))
+    assert columns.indices.tolist() == [[0, 1, 2], [1, 0, 0]]
+    assert columns.lookup[0, 1, 2] == 0
+    assert columns.lookup[0, 0, 0] == -1
+
+
+def test_weights_round_trip(tmp_path):
+    network = PanopticNetwork(5, **SIZES)
+    path = tmp_path / "w.safetensors"
+    save_weights(path, network.state_dict(), {"note": "hello"})
+    state, header = load_weights(path)
+    assert header == {"note": "hello"}
+    assert all(torch.equal(state[k], v) for k, v in network.state_dict().items())
+    assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
+    save_weights(path, network.state_dict(), {}, half=True)
+    half, _ = load_weights(path)
+    assert half["semantic_head.weight"].dtype == torch.float32
+
+
+def test_weights_errors(tmp_path):
+    network = PanopticNetwork(5, **SIZES)
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(InputError, match="no such weights file"):
+        load_weights(path)
+    path.write_bytes(b"not weights at all")
+    with pytest.raises(InputError, match="not a whole safetensors file"):
+        load_weights(path)
+    save_weights(path, PanopticNetwork(7, **SIZES).state_dict(), {})
+    with pytest.raises(InputError, match=r"semantic_head\.\w+ should be .*4.* got .*6"):
+        fit_weights(network, load_weights(path)[0], "w")
+    with pytest.raises(InputError, match="is missing"):
+        fit_weights(network, {}, "w")
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="written by lidarpan"):
+        load_weights(path)
