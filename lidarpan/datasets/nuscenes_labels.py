@@ -45,25 +45,38 @@ def write_panoptic(file: Path, packed: NDArray[np.uint16]) -> None:
         np.savez_compressed(stream, data=packed)
 
 
-def unpack_panoptic(packed: NDArray[np.uint16], classes: ClassTable) -> PanopticLabels:
+def unpack_panoptic(
+    packed: NDArray[np.uint16], classes: ClassTable, *, is_general: bool | None = None
+) -> PanopticLabels:
     """Split 1000 * class + instance into train ids and instances. (N,) uint16 -> N points.
 
-    The classes are the general ones where any is above 16 (the surfaces of a true scan all are),
-    else the challenge's. Instances are numbered by their first point.
+    Args:
+        packed: the labels.
+        classes: the nuScenes table.
+        is_general: whether the classes are the 32 general ones, not the challenge's; None takes
+            them for general where any is above 16, as the surfaces of a true scan are.
+
+    Returns:
+        Labels; instances are numbered by their first point.
 
     Raises:
-        InputError: a class that neither has.
+        InputError: a class that is not one of them.
     """
     category = (packed // FACTOR).astype(np.int32)
-    semantic = train_ids(category, classes)
+    semantic = train_ids(category, classes, is_general=is_general)
     is_instance = classes.is_thing[semantic] & (packed % FACTOR > 0)
     return PanopticLabels(semantic, number_by_first_point(np.where(is_instance, packed, 0)))
 
 
-def train_ids(category: IntArray, classes: ClassTable) -> NDArray[np.uint8]:
-    """General (where any is above 16) or challenge classes as train ids. (N,) -> (N,) uint8."""
-    if category.size and int(category.max()) >= NUM_CHALLENGE:
+def train_ids(
+    category: IntArray, classes: ClassTable, *, is_general: bool | None = None
+) -> NDArray[np.uint8]:
+    """General or challenge classes (told apart as in `unpack_panoptic`) as train ids."""
+    high = int(category.max()) if category.size else 0
+    if is_general or (is_general is None and high >= NUM_CHALLENGE):
         return classes.to_train(category)
+    if high >= NUM_CHALLENGE:
+        raise InputError(f"wanted challenge classes 0..{NUM_CHALLENGE - 1}, got {high}")
     return category.astype(np.uint8)
 
 
@@ -93,3 +106,28 @@ def _renumber(instance: NDArray[np.int64]) -> NDArray[np.int64]:
     rank[np.argsort(-count, kind="stable")] = np.arange(1, len(ids) + 1)
     rank[(rank > MAX_INSTANCE) | (ids <= 0)] = 0
     return rank[inverse]
+
+
+def pack_truth(raw: IntArray, instance: IntArray, ids: dict[int, int]) -> NDArray[np.uint16]:
+    """Join general classes and objects as ground truth has them. (N,), (N,) -> (N,) uint16.
+
+    Objects get ids 1 to 999 in the order they are first seen; as in the real labels, points of a
+    thing without an id (also beyond the 999th) are noise, and surfaces have instance 0.
+
+    Args:
+        raw: (N,) general classes.
+        instance: (N,) object ids of any size, 0 = none.
+        ids: ids given out in the scene so far; new ones are added.
+    """
+    classes = load_class_table("nuscenes")
+    is_thing = classes.is_thing[classes.to_train(raw)]
+    objects, first, inverse = np.unique(
+        np.where(is_thing, instance, 0), return_index=True, return_inverse=True
+    )
+    for number in objects[np.argsort(first)]:
+        if number > 0 and len(ids) < MAX_INSTANCE:
+            ids.setdefault(int(number), len(ids) + 1)
+    given = np.array([ids.get(int(number), 0) for number in objects], np.int64)[inverse]
+    category = np.where(is_thing & (given == 0), 0, raw)
+    packed: NDArray[np.uint16] = (1000 * category + given).astype(np.uint16)
+    return packed

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.labelled import LabelledScan
 from lidarpan.datasets.semantickitti import SPLITS, write_label
 from lidarpan.datasets.whole_file import whole_file
-from lidarpan.structures import InputError, IntArray, Scan
+from lidarpan.structures import InputError
 
 CAMERA_T_SENSOR = np.array(
     [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
@@ -21,29 +21,6 @@ CAMERA_T_SENSOR = np.array(
 
 MAX_INSTANCE = 0x7FFF
 """The official evaluation overflows on larger ids."""
-
-
-class LabelledScan(Protocol):
-    """A scan with raw labels and instance ids that stay over its sequence."""
-
-    @property
-    def scan(self) -> Scan:
-        """The scan; its world_T_sensor is wanted."""
-        ...
-
-    @property
-    def instance(self) -> IntArray:
-        """(N,) ids of objects, 0 = none."""
-        ...
-
-    @property
-    def time_s(self) -> float:
-        """Time since the start of the sequence, seconds."""
-        ...
-
-    def raw(self, dataset: str) -> IntArray:
-        """(N,) raw labels of the named dataset."""
-        ...
 
 
 def split_scans(num_scans: int) -> dict[str, int]:
