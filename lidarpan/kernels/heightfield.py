@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from lidarpan.structures import FloatArray
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def cast_heightfield(
     origin: FloatArray,
     directions: FloatArray,
@@ -43,7 +43,7 @@ def cast_heightfield(
     found = np.full(num_rays, np.inf, np.float32)
     num_x, num_y = tile_max.shape
     side = cell_m * tile
-    for ray in prange(num_rays):
+    for ray in range(num_rays):
         dx, dy, dz = directions[ray, 0], directions[ray, 1], directions[ray, 2]
         flat = np.sqrt(dx * dx + dy * dy)
         if flat < 1e-6:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.site import Pose, Site, draw, place
+from lidarpan.synthetic.site import Pose, Site, draw, pick, place
 
 
 def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
@@ -30,7 +30,7 @@ def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     top = height
     for _ in range(1 + int(rng.random() < 0.25)):
         plate = draw(rng, 0.4, 0.8)
-        tall = plate * float(rng.choice((1.0, 1.0, 0.5, 1.4)))
+        tall = plate * pick(rng, (1.0, 1.0, 0.5, 1.4))
         px, py = place(pose, -0.06, 0)
         site.add(
             "box", (px, py, yaw + float(rng.normal(0, 0.15))), (0.03, plate, tall),

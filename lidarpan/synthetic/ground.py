@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -230,18 +231,23 @@ def _slope(
 def _roughness(
     corner: NDArray[np.float64], size: int, code: NDArray[np.uint8], seed: int
 ) -> FloatArray:
-    from scipy.ndimage import gaussian_filter, zoom
-
-    rng = np.random.default_rng([seed, 77])
-    fine = gaussian_filter(rng.normal(size=(_PERIOD, _PERIOD)).astype(np.float32), 1.2, mode="wrap")
-    broad = zoom(
-        gaussian_filter(rng.normal(size=(32, 32)).astype(np.float32), 1.2, mode="wrap"),
-        _PERIOD // 32, order=1, mode="grid-wrap", grid_mode=True,
-    )  # fmt: skip
-    first = np.round(corner / CELL_M).astype(int)
-    rows = np.arange(first[0], first[0] + size) % _PERIOD
-    columns = np.arange(first[1], first[1] + size) % _PERIOD
-    fine_tile = (fine / fine.std())[np.ix_(rows, columns)]
-    broad_tile = (broad / broad.std())[np.ix_(rows, columns)]
+    fine, broad = _noise(seed % 8)
+    first = np.round(corner / CELL_M).astype(int) % _PERIOD
+    reach = -(-(size + _PERIOD) // _PERIOD)
+    rows, columns = slice(first[0], first[0] + size), slice(first[1], first[1] + size)
+    fine_tile = np.tile(fine, (reach, reach))[rows, columns]
+    broad_tile = np.tile(broad, (reach, reach))[rows, columns]
     rough: FloatArray = _ROUGH[code] * fine_tile + _SWELL[code] * broad_tile
     return rough
+
+
+@lru_cache(maxsize=8)
+def _noise(number: int) -> tuple[FloatArray, FloatArray]:
+    """Two periodic blocks of standard normal noise: of cells, and of metres."""
+    from scipy.ndimage import gaussian_filter, zoom
+
+    rng = np.random.default_rng([number, 77])
+    fine = gaussian_filter(rng.normal(size=(_PERIOD, _PERIOD)).astype(np.float32), 1.2, mode="wrap")
+    coarse = gaussian_filter(rng.normal(size=(32, 32)).astype(np.float32), 1.2, mode="wrap")
+    broad = zoom(coarse, _PERIOD // 32, order=1, mode="grid-wrap", grid_mode=True)
+    return fine / fine.std(), broad / broad.std()

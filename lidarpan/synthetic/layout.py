@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.synthetic.site import Pose, draw
+from lidarpan.synthetic.site import Pose, draw, pick
 
 Points = NDArray[np.float64]
 
@@ -150,7 +150,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             )  # fmt: skip
         case "main":
             median = draw(rng, 1.2, 6.0) if rng.random() < 0.6 else 0.0
-            lanes = float(rng.choice([3.3, 6.5, 7.0]))
+            lanes = pick(rng, [3.3, 6.5, 7.0])
             return Profile(
                 style, lanes + median / 2 + 0.3, median, each(0.25, 2.0, 2.5),
                 each(0.6, 1.0, 4.0), each(0.45, 1.5, 2.2), each(0.95, 1.8, 3.5), True,

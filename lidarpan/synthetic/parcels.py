@@ -9,7 +9,7 @@ import numpy as np
 from lidarpan.synthetic.buildings import add_building
 from lidarpan.synthetic.furniture import add_clutter, add_fence, add_sign
 from lidarpan.synthetic.layout import Layout, Street
-from lidarpan.synthetic.site import Pose, Site, draw, place, place_all
+from lidarpan.synthetic.site import Pose, Site, draw, pick, place, place_all
 from lidarpan.synthetic.vegetation import add_bush, add_hedge, add_thicket, add_tree
 
 CAR_VARIANTS = 24
@@ -140,7 +140,7 @@ def _turned(frame: Pose, x: float, y: float) -> Pose:
 
 def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    garden = str(rng.choice(("lawn", "lawn", "lawn", "soil", "meadow")))
+    garden = pick(rng, ("lawn", "lawn", "lawn", "soil", "meadow"))
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint(garden, frame, outline)
     if rng.random() < 0.45:
@@ -149,7 +149,7 @@ def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     setback = float(rng.choice((rng.uniform(1.5, 5), rng.uniform(4, 9))))
     length = min(draw(rng, 8, 13), 2 * half - 2.5)
     deep = draw(rng, 8, 12)
-    drive_side = int(rng.choice((-1, 1)))
+    drive_side = pick(rng, (-1, 1))
     shift = -drive_side * max(0.0, (2 * half - length) / 2 - 1.0) * draw(rng, 0.3, 1)
     height = float(rng.choice((3.0, 5.8, 6.2, 8.5), p=(0.25, 0.35, 0.3, 0.1)))
     middle = (shift, setback + deep / 2)
@@ -157,7 +157,7 @@ def _house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     add_building(site, frame, *middle, length, deep, height, rng, yaw=yaw)
     gaps = [_drive(site, frame, half, setback, deep, drive_side, rng)]
     door = shift + draw(rng, -0.3, 0.3) * length
-    path = str(rng.choice(("path", "sidewalk")))
+    path = pick(rng, ("path", "sidewalk"))
     site.paint_rectangle(path, frame, door - 0.7, -0.2, door + 0.7, setback)
     gaps.append((door - 0.8, door + 0.8))
     if rng.random() < 0.15:
@@ -203,7 +203,7 @@ def _drive(
     outer = side * (half - 0.5)
     low, high = sorted((outer, outer - side * wide))
     end = setback + draw(rng, 2, deep)
-    surface = str(rng.choice(("driveway", "driveway", "driveway_gravel", "lot")))
+    surface = pick(rng, ("driveway", "driveway", "driveway_gravel", "lot"))
     site.paint_rectangle(surface, frame, low, -0.05, high, end)
     middle = (low + high) / 2
     if rng.random() < 0.45:
@@ -211,7 +211,7 @@ def _drive(
     if rng.random() < 0.5 and end > 5.2:
         y = draw(rng, 2.6, end - 2.4)
         kind = "van" if rng.random() < 0.1 else "car"
-        turn = np.pi / 2 * float(rng.choice((-1, 1))) + float(rng.normal(0, 0.04))
+        turn = np.pi / 2 * pick(rng, (-1, 1)) + float(rng.normal(0, 0.04))
         pose = (*place(frame, middle, y), frame[2] + turn)
         site.put(kind, int(rng.integers(CAR_VARIANTS)), pose)
     return low, high
@@ -225,12 +225,12 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     if use == "row":
         setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4))))
-        ground, low, high = str(rng.choice(_FORECOURTS)), 6.0, 15.0
+        ground, low, high = pick(rng, _FORECOURTS), 6.0, 15.0
     elif use == "flats":
         setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
     else:
         setback = draw(rng, 6, 14)
-        ground, low, high = str(rng.choice(("lot", "yard"))), 4.0, 9.0
+        ground, low, high = pick(rng, ("lot", "yard")), 4.0, 9.0
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint("lawn" if ground == "lawn" else ground, frame, outline)
     if use == "row" and setback and rng.random() < 0.7:
@@ -267,7 +267,7 @@ def _park_row(
     pitch = 1.85 + draw(rng, 0.5, 0.9)
     for x in np.arange(x0, x1, pitch):
         if rng.random() < fill:
-            turn = np.pi / 2 * float(rng.choice((-1, 1))) + float(rng.normal(0, 0.03))
+            turn = np.pi / 2 * pick(rng, (-1, 1)) + float(rng.normal(0, 0.03))
             px, py = place(frame, float(x), y + float(rng.normal(0, 0.2)))
             kind = "van" if rng.random() < 0.08 else "car"
             site.put(kind, int(rng.integers(CAR_VARIANTS)), (px, py, frame[2] + turn))
@@ -276,7 +276,7 @@ def _park_row(
 def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(str(rng.choice(("lot", "bay", "driveway_gravel"))), frame, outline)
+    site.paint(pick(rng, ("lot", "bay", "driveway_gravel")), frame, outline)
     rim = draw(rng, 0.6, 2.0)
     site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
     _boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
@@ -294,7 +294,7 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(str(rng.choice(("lawn", "meadow"))), frame, outline)
+    site.paint(pick(rng, ("lawn", "meadow")), frame, outline)
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
     a, b = rng.uniform(-half, half, 2)
     site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
@@ -310,7 +310,7 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(str(rng.choice(("meadow", "meadow", "field"))), frame, outline)
+    site.paint(pick(rng, ("meadow", "meadow", "field")), frame, outline)
     site.raise_land(float(rng.normal(0, 0.8)), frame, [(-half, 3), (half, 3), (half, depth)])
     for _ in range(int(rng.poisson(3))):
         x, y = draw(rng, -half, half), draw(rng, 1, depth)
@@ -322,7 +322,7 @@ def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(str(rng.choice(("meadow", "soil"))), frame, outline)
+    site.paint(pick(rng, ("meadow", "soil")), frame, outline)
     edge = draw(rng, 0.5, 4)
     rise = [(-half, edge), (half, edge), (half, depth), (-half, depth)]
     site.raise_land(float(rng.normal(0.4, 0.9)), frame, rise)

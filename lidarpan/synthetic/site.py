@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from lidarpan.synthetic.ground import Ground
 from lidarpan.synthetic.kinds import KIND, MATERIAL
 from lidarpan.synthetic.mesh import Mesh, join
 
+Choice = TypeVar("Choice")
 Polygon = NDArray[np.float64]
 Pose = tuple[float, float, float]
 """x, y in metres and yaw in radians."""
@@ -19,7 +22,12 @@ Pose = tuple[float, float, float]
 
 def draw(rng: np.random.Generator, low: float, high: float) -> float:
     """A uniform number from low up to high; low when high is below it."""
-    return float(rng.uniform(low, max(low, high)))
+    return low + max(0.0, high - low) * float(rng.random())
+
+
+def pick(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
+    """One of the options, each as likely as another."""
+    return options[int(rng.random() * len(options))]
 
 
 def place(frame: Pose, x: float, y: float) -> tuple[float, float]:

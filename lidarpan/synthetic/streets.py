@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lidarpan.synthetic.layout import Junction, Layout, Points, Street
-from lidarpan.synthetic.site import Site, draw
+from lidarpan.synthetic.site import Site, draw, pick
 
 
 def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
@@ -37,12 +37,12 @@ _WALKS = ("sidewalk", "sidewalk", "sidewalk_flush", "sidewalk_high", "sidewalk_a
 
 
 def _look(rng: np.random.Generator) -> dict[str, str]:
-    walk = str(rng.choice(_WALKS))
+    walk = pick(rng, _WALKS)
     return {
         "sidewalk": walk,
-        "strip": str(rng.choice(("verge", "verge", "soil", walk, walk))),
-        "bay": str(rng.choice(("bay", "bay", "bay_asphalt", "bay_raised"))),
-        "median": str(rng.choice(("island", "verge", "verge", "rails"))),
+        "strip": pick(rng, ("verge", "verge", "soil", walk, walk)),
+        "bay": pick(rng, ("bay", "bay", "bay_asphalt", "bay_raised")),
+        "median": pick(rng, ("island", "verge", "verge", "rails")),
     }
 
 

@@ -17,7 +17,7 @@ from lidarpan.synthetic.furniture import (
     add_traffic_light,
 )
 from lidarpan.synthetic.layout import Layout, Street
-from lidarpan.synthetic.site import Pose, Site, draw, place
+from lidarpan.synthetic.site import Pose, Site, draw, pick, place
 from lidarpan.synthetic.vegetation import add_bush, add_hedge, add_tree
 
 STRETCH_M = 50.0
@@ -114,7 +114,7 @@ def _park(
         return
     offset = profile.half_width + (bay / 2 if bay else -1.0)
     across = bay > 4.2
-    angle = float(rng.choice((np.pi / 2, np.pi / 3))) if across else 0.0
+    angle = pick(rng, (np.pi / 2, np.pi / 3)) if across else 0.0
     s = start + draw(rng, 0, 4)
     while s < stop - 2:
         if rng.random() < 0.12:
@@ -122,14 +122,14 @@ def _park(
             continue
         luck = rng.random()
         kind = "car" if luck < 0.86 else "van" if luck < 0.93 else "truck" if luck < 0.955 else ""
-        kind = kind or str(rng.choice(("trailer", "motorcycle", "construction_vehicle")))
+        kind = kind or pick(rng, ("trailer", "motorcycle", "construction_vehicle"))
         length = {"car": 4.4, "van": 5.2, "truck": 8.5, "trailer": 5.0, "motorcycle": 1.2}.get(
             kind, 6.0
         )
         if across:
             kind, length = ("van" if luck > 0.94 else "car"), 2.0 / np.sin(angle)
         pose = _along(street, s + length / 2, side * (offset + float(rng.normal(0, 0.08))), side)
-        turn = angle * float(rng.choice((-1, 1))) if across else 0.0
+        turn = angle * pick(rng, (-1, 1)) if across else 0.0
         turn += float(rng.normal(0, 0.02)) + np.pi * float(rng.random() < 0.12)
         if kind == "motorcycle":
             turn += 1.2
@@ -230,10 +230,10 @@ def _gather(
 
 
 def _group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
-    for _ in range(int(rng.choice((1, 1, 2, 3, 5)))):
+    for _ in range(pick(rng, (1, 1, 2, 3, 5))):
         kind = "child" if rng.random() < 0.15 else "pedestrian"
         px, py = place(pose, float(rng.normal(0, 0.9)), float(rng.normal(0, 0.35)))
-        turn = float(rng.choice((0, np.pi))) + float(rng.normal(0, 0.6))
+        turn = pick(rng, (0, np.pi)) + float(rng.normal(0, 0.6))
         site.put(kind, _variant(kind, rng), (px, py, pose[2] + turn))
 
 
@@ -276,7 +276,7 @@ def _road_works(
     site: Site, layout: Layout, street: Street, start: float, stop: float, rng: np.random.Generator
 ) -> None:
     """A closed piece of a lane with cones or barriers, workers and a machine."""
-    side = int(rng.choice((-1, 1)))
+    side = pick(rng, (-1, 1))
     s0, run = draw(rng, start, stop - 5), draw(rng, 10, 22)
     inner = side * (street.profile.half_width - draw(rng, 1.5, 2.6))
     outer = side * (street.profile.half_width + 0.5)
@@ -364,7 +364,7 @@ def _walkers(street: Street, side: int, rng: np.random.Generator) -> list[Mover]
     walk = max(profile.sidewalk[side], 0.8)
     for _ in range(int(rng.poisson(street.length / 60 if profile.sidewalk[side] else 0.3))):
         offset = side * (profile.edge(side) - walk * draw(rng, 0.25, 0.75))
-        speed = draw(rng, 0.8, 1.7) * float(rng.choice((-1, 1)))
+        speed = draw(rng, 0.8, 1.7) * pick(rng, (-1, 1))
         kind = "child" if rng.random() < 0.15 else "pedestrian"
         s = draw(rng, 0, street.length)
         drift = 0.0

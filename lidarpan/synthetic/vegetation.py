@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from lidarpan.structures import FloatArray
@@ -9,6 +11,7 @@ from lidarpan.synthetic.raycast import DensityField
 from lidarpan.synthetic.site import Pose, Site, draw, place
 
 
+@lru_cache(maxsize=16)
 def make_density_field(seed: int) -> DensityField:
     """Clumps of leaves of about half a metre with gaps between them, of mean density 1."""
     from scipy.ndimage import gaussian_filter
