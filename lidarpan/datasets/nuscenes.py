@@ -87,6 +87,10 @@ class NuScenesPanoptic:
         """The LIDAR_TOP sample_data token of scan i."""
         return self._frames[i].token
 
+    def label_path(self, i: int) -> Path | None:
+        """The label file of scan i, None where the tree has none."""
+        return self._frames[i].label_file
+
     def scene(self, i: int) -> str:
         """The name of scan i's scene."""
         return self._frames[i].scene
