@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.kinds import KIND, MATERIAL
+from lidarpan.synthetic.surfaces import CODE, SURFACES
 
 CELL_M = 0.15
 TILE = 16
@@ -19,45 +20,6 @@ _COARSE = 8  # cells along the side of a coarse cell, where slopes live
 _PERIOD = 256
 
 
-@dataclass(frozen=True)
-class Surface:
-    """One kind of ground: what it is, its height over the slope, its roughness (metres, std)."""
-
-    kind: str
-    material: str
-    height_m: float
-    rough_m: float
-    swell_m: float = 0.0
-
-
-SURFACES: dict[str, Surface] = {
-    "meadow": Surface("terrain", "grass", 0.05, 0.025, 0.06),
-    "lawn": Surface("terrain", "grass", 0.10, 0.014, 0.02),
-    "verge": Surface("terrain", "grass", 0.10, 0.02, 0.03),
-    "ditch": Surface("terrain", "grass", -0.35, 0.03, 0.06),
-    "soil": Surface("terrain", "soil", 0.08, 0.03, 0.04),
-    "field": Surface("terrain", "soil", 0.02, 0.035, 0.06),
-    "road": Surface("road", "asphalt", 0.0, 0.003),
-    "marking": Surface("lane_marking", "marking", 0.002, 0.002),
-    "bay": Surface("parking", "concrete", 0.015, 0.005),
-    "bay_asphalt": Surface("parking", "asphalt", 0.01, 0.004),
-    "bay_raised": Surface("parking", "concrete", 0.09, 0.005),
-    "lot": Surface("parking", "asphalt", 0.02, 0.006, 0.02),
-    "driveway": Surface("parking", "concrete", 0.10, 0.007, 0.01),
-    "driveway_gravel": Surface("parking", "gravel", 0.09, 0.012, 0.02),
-    "sidewalk": Surface("sidewalk", "concrete", 0.12, 0.004, 0.005),
-    "sidewalk_flush": Surface("sidewalk", "concrete", 0.04, 0.004, 0.005),
-    "sidewalk_high": Surface("sidewalk", "concrete", 0.16, 0.005, 0.005),
-    "sidewalk_asphalt": Surface("sidewalk", "asphalt", 0.11, 0.005, 0.005),
-    "path": Surface("sidewalk", "gravel", 0.10, 0.01, 0.02),
-    "bikeway": Surface("sidewalk", "asphalt", 0.10, 0.004),
-    "island": Surface("other_ground", "concrete", 0.13, 0.006),
-    "rails": Surface("other_ground", "gravel", 0.02, 0.02, 0.0),
-    "yard": Surface("other_ground", "concrete", 0.08, 0.008, 0.02),
-}
-"""Name -> surface. Heights are over the gently sloping base that carries the town."""
-
-CODE: dict[str, int] = {name: code for code, name in enumerate(SURFACES)}
 _KIND = np.array([KIND[s.kind] for s in SURFACES.values()], np.uint8)
 _MATERIAL = np.array([MATERIAL[s.material] for s in SURFACES.values()], np.uint8)
 _HEIGHT = np.array([s.height_m for s in SURFACES.values()], np.float32)
@@ -218,7 +180,7 @@ def _slope(
         draw = ImageDraw.Draw(image)
         for rise, polygon in mounds:
             draw.polygon(((polygon - corner) / side)[:, ::-1].ravel().tolist(), fill=rise)
-        land += uniform_filter(np.asarray(image), 3, mode="nearest")
+        land += uniform_filter(np.asarray(image), 4, mode="nearest")
     weight = np.zeros((size, coarse), np.float32)
     place = (np.arange(size) + 0.5) / _COARSE
     low = np.minimum(place.astype(int), coarse - 2)

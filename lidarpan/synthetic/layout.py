@@ -139,7 +139,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
     match style:
         case "residential":
             return Profile(
-                style, draw(rng, 2.4, 3.7), 0.0, each(0.35, 2.0, 2.4),
+                style, draw(rng, 2.4, 3.7), 0.0, each(0.28, 2.0, 2.4),
                 each(0.35, 0.8, 2.5), none, each(0.97, 1.6, 3.2), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":

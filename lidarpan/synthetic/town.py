@@ -3,83 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import FloatArray, IntArray
-from lidarpan.synthetic.actors import Actor, make_actor
-from lidarpan.synthetic.ground import CODE, Ground, Relief, make_ground, make_relief
-from lidarpan.synthetic.kinds import KINDS
+from lidarpan.structures import FloatArray
+from lidarpan.synthetic.ground import Ground, Relief, make_ground, make_relief
 from lidarpan.synthetic.layout import Layout, make_layout
-from lidarpan.synthetic.mesh import Mesh, join
-from lidarpan.synthetic.parcels import Parcel, develop, make_parcels
+from lidarpan.synthetic.parcels import Parcel, make_parcels
+from lidarpan.synthetic.plots import develop
 from lidarpan.synthetic.raycast import Caster, DensityField
-from lidarpan.synthetic.site import ActorSpot, Body, Pose, Site, build_parts
+from lidarpan.synthetic.roadside import STRETCH_M, furnish
+from lidarpan.synthetic.site import ActorSpot, Site
+from lidarpan.synthetic.solids import Body, build_parts
+from lidarpan.synthetic.stock import Built, Placed, build_actors, stock_actor, without_overlaps
 from lidarpan.synthetic.streets import paint_streets
-from lidarpan.synthetic.traffic import STRETCH_M, Mover, furnish, lane_offset, make_movers
+from lidarpan.synthetic.surfaces import CODE
+from lidarpan.synthetic.traffic import Mover, lane_offset, make_movers
 from lidarpan.synthetic.vegetation import make_density_field
 
 MARGIN_M = 4.0
 EGO_HALF_WIDTH_M = 1.5
 """Room that parked vehicles leave on either side of the ego's way."""
 _BARRED = np.isin(np.arange(len(CODE)), [CODE["road"], CODE["marking"]])
-
-
-@lru_cache(maxsize=512)
-def stock_actor(kind: str, variant: int) -> Actor:
-    """The given shape of a kind, made once."""
-    index = [k.name for k in KINDS].index(kind)
-    return make_actor(kind, np.random.default_rng([index, variant, 4711]))
-
-
-@dataclass(frozen=True)
-class Placed:
-    """An actor somewhere: its number, shape, pose, height of its ground, whether it moves."""
-
-    number: int
-    kind: str
-    variant: int
-    pose: Pose
-    ground_m: float
-    velocity: tuple[float, float] = (0.0, 0.0)
-    moves: bool = False
-
-
-@dataclass(frozen=True)
-class Built:
-    """Triangles ready to be cast at.
-
-    Attributes:
-        caster: of the mesh.
-        mesh: the triangles.
-        instance: (T,) int32 actor number of each triangle, 0 for none.
-        moving: (T,) bool.
-    """
-
-    caster: Caster
-    mesh: Mesh
-    instance: IntArray
-    moving: NDArray[np.bool_]
-
-
-def build_actors(actors: list[Placed], besides: Mesh | None = None) -> Built:
-    """Actors, and a mesh that belongs to nobody, as one."""
-    meshes, owners, moving = [], [], []
-    if besides is not None:
-        meshes.append(besides)
-        owners.append(np.zeros(len(besides.triangles), np.int32))
-        moving.append(np.zeros(len(besides.triangles), np.bool_))
-    for actor in actors:
-        x, y, yaw = actor.pose
-        mesh = stock_actor(actor.kind, actor.variant).mesh.moved(x, y, actor.ground_m, yaw)
-        meshes.append(mesh)
-        owners.append(np.full(len(mesh.triangles), actor.number, np.int32))
-        moving.append(np.full(len(mesh.triangles), actor.moves))
-    mesh = join(meshes)
-    owner = np.concatenate([np.zeros(0, np.int32), *owners])
-    return Built(Caster(mesh), mesh, owner, np.concatenate([np.zeros(0, np.bool_), *moving]))
 
 
 @dataclass(frozen=True)
@@ -141,7 +87,7 @@ class Town:
                 height = float(ground.heights_at(at))
                 number = self.number_of(key)
                 placed.append(Placed(number, spot.kind, spot.variant, spot.pose, height))
-        placed = _without_overlaps(placed)
+        placed = without_overlaps(placed)
         return Piece(
             middle, ground, build_actors(placed, solid.mesh), porous, Caster(porous.mesh), placed
         )
@@ -205,25 +151,6 @@ class Town:
                     Placed(number, mover.kind, mover.variant, pose, height, velocity, speed > 0)
                 )
         return near
-
-
-def _without_overlaps(actors: list[Placed]) -> list[Placed]:
-    """Leave out actors that stand in one another: circles along each length must not meet."""
-    kept: list[Placed] = []
-    centers, radii = np.zeros((0, 2)), np.zeros(0)
-    for actor in actors:
-        length, width, _ = stock_actor(actor.kind, actor.variant).size_m
-        count = max(1, round(length / width))
-        reach = max(0.0, (length - width) / 2)
-        way = np.array([np.cos(actor.pose[2]), np.sin(actor.pose[2])])
-        own = np.array(actor.pose[:2]) + np.linspace(-reach, reach, count)[:, None] * way
-        gap = np.hypot(*(own[:, None] - centers[None]).transpose(2, 0, 1)) - radii[None]
-        if gap.size and gap.min() < width / 2:
-            continue
-        kept.append(actor)
-        centers = np.concatenate([centers, own])
-        radii = np.concatenate([radii, np.full(count, width / 2)])
-    return kept
 
 
 def make_town(seed: int, drive_m: float = 0.0, view_m: float = 80.0) -> Town:
