@@ -45,17 +45,21 @@ def splat_points(
         if not (-a < u < num_columns + a and -b < v < num_rows + b):
             continue
         own_c, own_r = int(np.floor(u)), int(np.floor(v))
-        for r in range(max(0, min(own_r, int(v - b))), min(num_rows, max(own_r, int(v + b)) + 1)):
-            dy = (r + np.float32(0.5) - v) / b
-            for c in range(
-                max(0, min(own_c, int(u - a))), min(num_columns, max(own_c, int(u + a)) + 1)
-            ):
-                dx = (c + np.float32(0.5) - u) / a
-                inside = dx * dx + dy * dy <= 1 if is_round else abs(dx) <= 1 and abs(dy) <= 1
-                if inside or (r == own_r and c == own_c):
-                    other = owner[r, c]
-                    if other < 0 or priority[i] > priority[other]:
-                        owner[r, c] = i
+        top, bottom = int(np.ceil(v - b - 0.5)), int(np.floor(v + b - 0.5))
+        for r in range(max(0, min(own_r, top)), min(num_rows, max(own_r, bottom) + 1)):
+            reach = a
+            if is_round:
+                share = (r + 0.5 - v) / b
+                reach = a * np.sqrt(max(0.0, 1 - share * share))
+            left, right = int(np.ceil(u - reach - 0.5)), int(np.floor(u + reach - 0.5))
+            if not top <= r <= bottom:
+                left, right = own_c, own_c
+            elif r == own_r:
+                left, right = min(left, own_c), max(right, own_c)
+            for c in range(max(0, left), min(num_columns, right + 1)):
+                other = owner[r, c]
+                if other < 0 or priority[i] > priority[other]:
+                    owner[r, c] = i
     return owner
 
 
