@@ -18,11 +18,14 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
+OFFSETS_PER_TASK = 3  # offsets of one kernel column: they meet nearly the same rows
+L1_BYTES = 24 * 1024  # of the first cache, for the rows of a chunk of pairs
+
 
 def panel_width(channels: int) -> int:
     """Columns that one register tile covers; `channels` is rounded up to a multiple of it."""
     vectors = -(-channels // LANES)
-    return LANES * next(n for n in (3, 4, 2, 1) if vectors % n == 0)
+    return LANES * next(n for n in (3, 2, 1) if vectors % n == 0)
 
 
 @njit(cache=True, nogil=True)
@@ -39,14 +42,7 @@ def _block_rows(
     width: int,
 ) -> None:
     p = first
-    if width == 32:
-        while p + 3 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 4)
-            p += 3
-        while p < last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 4)
-            p += 1
-    elif width == 24:
+    if width == 24:
         while p + 4 <= last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 3)
             p += 4
@@ -61,9 +57,9 @@ def _block_rows(
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 2)
             p += 1
     else:
-        while p + 8 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 8, 1)
-            p += 8
+        while p + 12 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 1)
+            p += 12
         while p < last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 1)
             p += 1
@@ -123,14 +119,7 @@ def _block_outer(
     cin = x.shape[1]
     count = last - first
     c = 0
-    if width == 32:
-        while c + 3 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 4)
-            c += 3
-        while c < cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 4)
-            c += 1
-    elif width == 24:
+    if width == 24:
         while c + 4 <= cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 3)
             c += 4
@@ -145,9 +134,9 @@ def _block_outer(
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 2)
             c += 1
     else:
-        while c + 8 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 8, 1)
-            c += 8
+        while c + 12 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 12, 1)
+            c += 12
         while c < cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 1)
             c += 1
@@ -172,7 +161,7 @@ def convolve_weight_grad(
         pair_in: (M,) int32.
         pair_out: (M,) int32.
         starts: (blocks, K + 1) int64.
-        width: columns of a tile: 8, 16, 24 or 32.
+        width: columns of a tile: 8, 16 or 24.
         grad: (K, Cin, Cout) float32, added to.
         threads: number of threads.
     """
@@ -180,17 +169,22 @@ def convolve_weight_grad(
     cin, cout = x.shape[1], g.shape[1]
     flat = grad.reshape(-1)
     num_panels = cout // width
+    groups = (offsets + OFFSETS_PER_TASK - 1) // OFFSETS_PER_TASK
+    chunk = max(32, L1_BYTES // (4 * (cin + width)))
     counter = np.zeros(1, np.int64)
     for _ in prange(threads):
         task = take_ticket(counter)
-        while task < offsets * num_panels:
+        while task < groups * num_panels:
             # The middle offset has the most pairs: begin there.
-            k = (task // num_panels + offsets // 2) % offsets
+            begin = (task // num_panels + groups // 2) % groups * OFFSETS_PER_TASK
             column = task % num_panels * width
             for block in range(blocks):
-                first, last = starts[block, k], starts[block, k + 1]
-                if first < last:
-                    _block_outer(
-                        x, pair_in, pair_out, first, last, g, column, flat, k * cin * cout, width
-                    )
+                for k in range(begin, min(begin + OFFSETS_PER_TASK, offsets)):
+                    end = starts[block, k + 1]
+                    for first in range(starts[block, k], end, chunk):
+                        last = min(first + chunk, end)
+                        w_start = k * cin * cout
+                        _block_outer(
+                            x, pair_in, pair_out, first, last, g, column, flat, w_start, width
+                        )
             task = take_ticket(counter)

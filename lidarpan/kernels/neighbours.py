@@ -41,60 +41,102 @@ def list_pairs(
     in_starts: Ints,
     in_shape: Longs,
     out_cells: Ints,
-    offsets: Longs,
-    scale: Longs,
-    divisor: Longs,
+    kernel: Longs,
+    stride: Longs,
+    padding: Longs,
 ) -> tuple[Ints, Ints, Longs]:
     """Pairs (input row, output row), by block of output rows, then by offset, then by output row.
 
-    Output cell o meets input cell (o * scale + offset_k) / divisor where the division is exact.
+    Output cell o meets input cell o * stride - padding + k under kernel position k. The kernel's
+    columns are looked up once per output cell and read over their heights.
 
     Args:
         in_cells: (Vin, 4) int32 [batch, x, y, z], ascending.
         in_starts: what `column_starts` says of in_cells.
         in_shape: (3,) int64 X, Y, Z of the input.
         out_cells: (Vout, 4) int32 [batch, x, y, z].
-        offsets: (K, 3) int64.
-        scale: (3,) int64.
-        divisor: (3,) int64.
+        kernel: (3,) int64.
+        stride: (3,) int64.
+        padding: (3,) int64.
 
     Returns:
         pair_in (M,) int32, pair_out (M,) int32 and starts (blocks, K + 1) int64: the pairs of
         block b and offset k are starts[b, k] to starts[b, k + 1]. Between blocks lie gaps.
     """
-    num_rows, num_offsets = len(out_cells), len(offsets)
+    num_rows, height = len(out_cells), kernel[2]
+    num_columns = kernel[0] * kernel[1]
+    num_offsets = num_columns * height
     blocks = (num_rows + BLOCK_ROWS - 1) // BLOCK_ROWS
     starts = np.zeros((blocks, num_offsets + 1), np.int64)
-    pair_in = np.empty(num_rows * num_offsets, np.int32)
-    pair_out = np.empty(num_rows * num_offsets, np.int32)
-    size_x, size_y, size_z = in_shape[0], in_shape[1], in_shape[2]
+    # Every block has room for one more than its pairs: see the last loop.
+    room = BLOCK_ROWS * num_offsets + 1
+    pair_in = np.empty(blocks * room, np.int32)
+    pair_out = np.empty(blocks * room, np.int32)
     for block in prange(blocks):
         begin = block * BLOCK_ROWS
         end = min(begin + BLOCK_ROWS, num_rows)
-        position = begin * num_offsets
+        found = np.full((num_offsets, BLOCK_ROWS), -1, np.int32)
+        for row in range(begin, end):
+            low_z = out_cells[row, 3] * stride[2] - padding[2]
+            for column in range(num_columns):
+                x = out_cells[row, 1] * stride[0] - padding[0] + column // kernel[1]
+                y = out_cells[row, 2] * stride[1] - padding[1] + column % kernel[1]
+                if x < 0 or y < 0 or x >= in_shape[0] or y >= in_shape[1]:
+                    continue
+                place = (out_cells[row, 0] * in_shape[0] + x) * in_shape[1] + y
+                for candidate in range(in_starts[place], in_starts[place + 1]):
+                    above = in_cells[candidate, 3] - low_z
+                    if above >= height:
+                        break
+                    if above >= 0:
+                        found[column * height + above, row - begin] = candidate
+        position = block * room
         for k in range(num_offsets):
             starts[block, k] = position
-            for row in range(begin, end):
-                x = out_cells[row, 1] * scale[0] + offsets[k, 0]
-                y = out_cells[row, 2] * scale[1] + offsets[k, 1]
-                z = out_cells[row, 3] * scale[2] + offsets[k, 2]
-                if x < 0 or y < 0 or z < 0:
-                    continue
-                if x % divisor[0] or y % divisor[1] or z % divisor[2]:
-                    continue
-                x, y, z = x // divisor[0], y // divisor[1], z // divisor[2]
-                if x >= size_x or y >= size_y or z >= size_z:
-                    continue
-                column = (out_cells[row, 0] * size_x + x) * size_y + y
-                for candidate in range(in_starts[column], in_starts[column + 1]):
-                    if in_cells[candidate, 3] >= z:
-                        if in_cells[candidate, 3] == z:
-                            pair_in[position] = candidate
-                            pair_out[position] = row
-                            position += 1
-                        break
+            for row in range(begin, end):  # written always, kept if found: no branch to guess
+                pair_in[position] = found[k, row - begin]
+                pair_out[position] = row
+                position += found[k, row - begin] >= 0
         starts[block, num_offsets] = position
     return pair_in, pair_out, starts
+
+
+@njit(cache=True, nogil=True)
+def turn_pairs(
+    pair_in: Ints, pair_out: Ints, starts: Longs, num_in: int
+) -> tuple[Ints, Ints, Longs]:
+    """The same pairs seen from the input: by block of input rows, then by offset.
+
+    Args:
+        pair_in: (M,) int32 rows of what becomes the output.
+        pair_out: (M,) int32 rows of what becomes the input.
+        starts: (blocks, K + 1) int64 as `list_pairs` gives them.
+        num_in: number of rows that pair_in counts.
+
+    Returns:
+        pair_in, pair_out and starts as `list_pairs` gives them.
+    """
+    num_offsets = starts.shape[1] - 1
+    blocks = (num_in + BLOCK_ROWS - 1) // BLOCK_ROWS
+    ends = np.zeros((blocks, num_offsets + 1), np.int64)
+    for block in range(len(starts)):
+        for k in range(num_offsets):
+            for p in range(starts[block, k], starts[block, k + 1]):
+                ends[pair_in[p] // BLOCK_ROWS, k + 1] += 1
+    total = 0
+    for block in range(blocks):
+        for k in range(num_offsets + 1):
+            total += ends[block, k]
+            ends[block, k] = total
+    turned = ends.copy()
+    ins, outs = np.empty(total, np.int32), np.empty(total, np.int32)
+    for block in range(len(starts)):
+        for k in range(num_offsets):
+            for p in range(starts[block, k], starts[block, k + 1]):
+                place = ends[pair_in[p] // BLOCK_ROWS, k]
+                ins[place], outs[place] = pair_out[p], pair_in[p]
+                ends[pair_in[p] // BLOCK_ROWS, k] += 1
+    return ins, outs, turned
 
 
 @njit(cache=True, nogil=True)

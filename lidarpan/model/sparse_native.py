@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,24 +164,12 @@ def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return columns
 
 
-def _kernel_positions(kernel: Triple) -> NDArray[np.int64]:
-    """(K, 3) positions in a kernel, x slowest."""
-    return np.array(list(itertools.product(*map(range, kernel))), np.int64)
-
-
-def _list_pairs(
-    source: Level, target: Level, offsets: NDArray[np.int64], scale: Triple, divisor: Triple
-) -> Rulebook:
+def _list_pairs(source: Level, target: Level, geometry: Geometry) -> Rulebook:
     cells, starts = _cells(source)
     targets, _ = _cells(target)
+    shape = np.asarray(source.shape)
     pair_in, pair_out, block_starts = neighbours.list_pairs(
-        cells,
-        starts,
-        np.asarray(source.shape),
-        targets,
-        offsets,
-        np.asarray(scale),
-        np.asarray(divisor),
+        cells, starts, shape, targets, *map(np.asarray, geometry)
     )
     return Rulebook(pair_in, pair_out, block_starts, len(targets))
 
@@ -195,8 +182,8 @@ class NativeEngine:
     def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
         if kernel not in level.maps:
-            offsets = _kernel_positions(kernel) - np.asarray(kernel) // 2
-            level.maps[kernel] = _list_pairs(level, level, offsets, (1, 1, 1), (1, 1, 1))
+            padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+            level.maps[kernel] = _list_pairs(level, level, Geometry(kernel, (1, 1, 1), padding))
         book = level.maps[kernel]
         return _convolve(features, weight, book, book, mirror=True)
 
@@ -222,13 +209,12 @@ class NativeEngine:
             )
             indices = torch.from_numpy(coarse_cells).to(level.indices.device)
             coarse = Level(indices, shape, level.batch_size)
-            positions = _kernel_positions(geometry.kernel) - padding
-            one = (1, 1, 1)
-            level.maps[geometry] = StridedMap(
-                coarse,
-                down=_list_pairs(level, coarse, positions, geometry.stride, one),
-                up=_list_pairs(coarse, level, -positions, one, geometry.stride),
+            down = _list_pairs(level, coarse, geometry)
+            pair_in, pair_out, starts = neighbours.turn_pairs(
+                down.pair_in, down.pair_out, down.starts, len(cells)
             )
+            up = Rulebook(pair_in, pair_out, starts, len(cells))
+            level.maps[geometry] = StridedMap(coarse, down, up)
         found: StridedMap = level.maps[geometry]
         return found
 
