@@ -10,10 +10,10 @@ from lidarpan.synthetic.site import Pose, Site, draw, pick, place
 def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A lamp post; the arm reaches to the left of the pose."""
     height = draw(rng, 4, 9)
-    wide = draw(rng, 0.12, 0.22)
+    wide = draw(rng, 0.1, 0.18)
     x, y, yaw = pose
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=0.6)
-    site.add("tube", pose, (wide * 1.7, wide * 1.7, 0.9), "pole", "metal", parameter=0.9)
+    site.add("tube", pose, (wide * 1.45, wide * 1.45, 0.9), "pole", "metal", parameter=0.9)
     reach = draw(rng, 0.2, 1.8)
     ax, ay = place(pose, 0, reach / 2)
     site.add(

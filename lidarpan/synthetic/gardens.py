@@ -64,7 +64,7 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     if rng.random() < 0.15:
         site.paint_rectangle("driveway", frame, -half, 0, half, setback)
     _front(site, frame, half, gaps, rng)
-    if rng.random() < 0.3:
+    if rng.random() < 0.45:
         add_thicket(site, frame, -half, 1.0, half, setback - 0.5, rng, draw(rng, 4, 12))
     for x in (-half + 0.2, half - 0.2):
         start = 0.3 if rng.random() < 0.7 else setback

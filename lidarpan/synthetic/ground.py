@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,28 +77,28 @@ class Ground:
     height: FloatArray
     tile_max: FloatArray
 
-    def _cells(self, xy: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _cells(self, xy: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         cell = np.floor((np.asarray(xy)[..., :2] - self.corner) / CELL_M).astype(np.int64)
         cell = np.clip(cell, 0, len(self.code) - 1)
         return cell[..., 0], cell[..., 1]
 
-    def codes_at(self, xy: NDArray[np.floating]) -> NDArray[np.uint8]:
+    def codes_at(self, xy: NDArray[Any]) -> NDArray[np.uint8]:
         """Surface codes at world points. (..., 2) -> (...)."""
         codes: NDArray[np.uint8] = self.code[self._cells(xy)]
         return codes
 
-    def heights_at(self, xy: NDArray[np.floating]) -> FloatArray:
+    def heights_at(self, xy: NDArray[Any]) -> FloatArray:
         """Heights at world points, metres. (..., 2) -> (...)."""
         heights: FloatArray = self.height[self._cells(xy)]
         return heights
 
-    def contains(self, xy: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def contains(self, xy: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether points lie on this piece. (..., 2) -> (...)."""
         cell = np.floor((np.asarray(xy)[..., :2] - self.corner) / CELL_M)
         inside: NDArray[np.bool_] = ((cell >= 0) & (cell < len(self.code))).all(axis=-1)
         return inside
 
-    def surface_at(self, xy: NDArray[np.floating]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def surface_at(self, xy: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Kind and material at world points. (..., 2) -> (...), (...)."""
         codes = self.codes_at(xy)
         return _KIND[codes], _MATERIAL[codes]
@@ -199,8 +200,7 @@ def _roughness(
     rows, columns = slice(first[0], first[0] + size), slice(first[1], first[1] + size)
     fine_tile = np.tile(fine, (reach, reach))[rows, columns]
     broad_tile = np.tile(broad, (reach, reach))[rows, columns]
-    rough: FloatArray = _ROUGH[code] * fine_tile + _SWELL[code] * broad_tile
-    return rough
+    return np.asarray(_ROUGH[code] * fine_tile + _SWELL[code] * broad_tile, np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -85,7 +85,8 @@ class Street:
         share = (s - index)[:, None]
         middle = (1 - share) * self.points[index] + share * self.points[index + 1]
         yaw = self.headings[index]
-        return middle + offset * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
+        line: Points = middle + offset * np.stack([-np.sin(yaw), np.cos(yaw)], axis=1)
+        return line
 
     def ribbon(self, start: float, stop: float, right: float, left: float) -> Points:
         """The outline between two parallels. -> (K, 2)."""
@@ -139,12 +140,12 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
     match style:
         case "residential":
             return Profile(
-                style, draw(rng, 2.4, 3.7), 0.0, each(0.28, 2.0, 2.4),
+                style, draw(rng, 2.4, 3.7), 0.0, each(0.24, 2.0, 2.4),
                 each(0.35, 0.8, 2.5), none, each(0.97, 1.6, 3.2), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
             return Profile(
-                style, draw(rng, 3.0, 5.5), 0.0, each(0.65, 2.0, 5.0),
+                style, draw(rng, 3.0, 5.5), 0.0, each(0.5, 2.0, 5.0),
                 each(0.3, 0.8, 2.0), each(0.2, 1.2, 2.0), each(1.0, 2.0, 4.5),
                 bool(rng.random() < 0.5),
             )  # fmt: skip

@@ -158,12 +158,12 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     site.paint("lawn", frame, outline)
     y = draw(rng, 0.4, 3.0)
     luck = rng.random()
-    if luck < 0.45:
+    if luck < 0.6:
         tall = draw(rng, 1.5, 3.5)
         add_hedge(site, frame, -half, half, y, rng, tall, clipped=rng.random() < 0.4)
     else:
         add_fence(site, frame, -half, half, y, rng)
-        if luck > 0.6:
+        if luck > 0.7:
             add_thicket(site, frame, -half, y + 1, half, y + 4, rng, 12)
     if depth > 22 and rng.random() < 0.7:
         length = 2 * half * draw(rng, 0.4, 0.8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,11 @@ class Caster:
 
     def __init__(self, mesh: Mesh) -> None:
         """Build the search tree of a mesh; an empty mesh is hit by nothing."""
-        import open3d as o3d
+        import open3d
 
+        o3d: Any = open3d
         self._tensor = o3d.core.Tensor
-        self._scene = None
+        self._scene: Any = None
         if len(mesh.triangles):
             self._scene = o3d.t.geometry.RaycastingScene(nthreads=2)
             self._scene.add_triangles(

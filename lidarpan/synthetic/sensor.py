@@ -58,7 +58,7 @@ class Sensor:
         azimuth = azimuth + rng.normal(0, self.azimuth_noise_rad, steps * num_beams)
         elevation = np.tile(self.elevations_rad, steps)
         ring = np.tile(np.arange(num_beams, dtype=np.int32), steps)
-        keep = ~self._hidden(azimuth, elevation)
+        keep = ~self._hidden(azimuth, elevation, rng)
         azimuth, elevation = azimuth[keep], elevation[keep]
         flat = np.cos(elevation)
         directions = np.stack(
@@ -68,12 +68,20 @@ class Sensor:
         return directions.astype(np.float32), ring[keep], turn.astype(np.float32)
 
     def _hidden(
-        self, azimuth: NDArray[np.float64], elevation: NDArray[np.float64]
+        self,
+        azimuth: NDArray[np.float64],
+        elevation: NDArray[np.float64],
+        rng: np.random.Generator,
     ) -> NDArray[np.bool_]:
+        """Which rays the own car stops; the edges of the blind sectors differ from turn to turn."""
         degrees, height = np.degrees(azimuth), np.degrees(elevation)
         hidden = np.zeros(len(azimuth), np.bool_)
         for start, stop, below in self.blind:
-            hidden |= (degrees >= start) & (degrees < stop) & (height < below)
+            start, stop = start + rng.normal(0, 1.5), stop + rng.normal(0, 1.5)
+            inside = np.minimum(degrees - start, stop - degrees)
+            depth = np.clip(inside / (0.3 * (stop - start)), 0, 1)  # slanting flanks
+            limit = below + rng.normal(0, 0.4) - 3.0 * (1 - depth)
+            hidden |= (inside > 0) & (height < limit)
         return hidden
 
 
@@ -112,7 +120,9 @@ def make_sensor(
 
 def _two_block_elevations() -> NDArray[np.float64]:
     """HDL-64E: 32 lower beams about 0.5 degrees apart, 32 upper ones about a third."""
-    return np.radians(np.r_[np.linspace(-24.0, -8.5, 32), np.linspace(-7.85, 2.5, 32)])
+    degrees = np.r_[np.linspace(-24.0, -8.5, 32), np.linspace(-7.85, 2.5, 32)]
+    elevations: NDArray[np.float64] = np.radians(degrees)
+    return elevations
 
 
 SENSORS: dict[str, Sensor] = {
@@ -125,12 +135,12 @@ SENSORS: dict[str, Sensor] = {
         range_noise_m=0.012,
         height_m=1.73,
         blind=(
-            (-180, -156, -19.7),
-            (158, 180, -19.7),
-            (-73, -62, -17.2),
-            (-12, 12, -22.2),
-            (-146, -125, -22.2),
-            (124, 141, -22.2),
+            (-186, -152, -19.2),
+            (154, 186, -19.2),
+            (-76, -59, -16.6),
+            (-16, 16, -21.8),
+            (-148, -122, -21.6),
+            (120, 144, -21.6),
         ),
         empty_share=0.012,
     ),

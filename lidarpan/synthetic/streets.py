@@ -125,7 +125,8 @@ def _paint_markings(site: Site, street: Street, layout: Layout) -> None:
 
 def _bezier(a: Points, control: Points, b: Points) -> Points:
     t = np.linspace(0, 1, 9)[:, None]
-    return (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
+    curve: Points = (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
+    return curve
 
 
 def _paint_corners(

@@ -41,7 +41,7 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
         bottom=-0.3, parameter=0.55,
     )  # fmt: skip
     spread = height * draw(rng, 0.22, 0.36)
-    density = draw(rng, 0.5, 1.6)
+    density = draw(rng, 0.8, 3.5)
     crown = height - bare
     for _ in range(int(rng.integers(2, 5))):
         dx, dy = rng.normal(0, 0.35 * spread, 2)
@@ -63,7 +63,7 @@ def _add_conifer(
         "tube", (x, y, 0), (2 * radius, 2 * radius, 0.6 * height), "trunk", "bark",
         bottom=-0.3, parameter=0.5,
     )  # fmt: skip
-    density = draw(rng, 1.0, 2.5)
+    density = draw(rng, 1.5, 4.0)
     for share, width in ((0.0, 1.0), (0.3, 0.72), (0.6, 0.42)):
         site.add(
             "blob", (x, y, draw(rng, 0, 6)),
@@ -75,12 +75,12 @@ def _add_conifer(
 def add_bush(site: Site, x: float, y: float, rng: np.random.Generator, size: float = 1.0) -> None:
     """One to three leafy lumps that stand on the ground."""
     for _ in range(int(rng.integers(1, 4))):
-        wide, tall = size * rng.uniform(0.6, 2.2), size * rng.uniform(0.4, 2.0)
+        wide, tall = size * draw(rng, 0.7, 2.5), size * draw(rng, 0.5, 2.3)
         dx, dy = rng.normal(0, 0.45 * size, 2)
         site.add(
             "blob", (x + dx, y + dy, draw(rng, 0, 6)),
             (wide, wide * draw(rng, 0.6, 1.2), tall), "vegetation", "leaf",
-            bottom=-0.25 * tall, density=draw(rng, 2.0, 7.0),
+            bottom=-0.25 * tall, density=draw(rng, 3.0, 14.0),
         )  # fmt: skip
 
 
@@ -99,13 +99,13 @@ def add_hedge(
             size = (run + 0.05, wide, tall + 0.2)
             site.add(
                 "box", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.2, density=draw(rng, 8, 16),
+                bottom=-0.2, density=draw(rng, 9, 22),
             )  # fmt: skip
         else:
             size = (run * 1.7, wide * draw(rng, 1.2, 2.4), tall * 1.35)
             site.add(
                 "blob", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.35 * tall, density=draw(rng, 1.5, 5),
+                bottom=-0.35 * tall, density=draw(rng, 4, 12),
             )  # fmt: skip
         x += run
 
