@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from lidarpan.errors import InputError
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from lidarpan.datasets.files import read_scan
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.structures import PanopticLabels, Scan
+
+# torch and numba each keep a pool of OpenMP threads: one that waits must leave its core to the
+# other, or the two slow each other down threefold. Read when the pools are loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 __version__ = "0.1.0"
 __all__ = ["InputError", "PanopticLabels", "PanopticPipeline", "Scan", "read_scan"]
