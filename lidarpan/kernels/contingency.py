@@ -13,6 +13,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Array3 = tuple[Array, Array, Array]
+Array4 = tuple[Array, Array, Array, Array]
 
 CHUNK = 1024
 _LOAD = 4  # index slots per row: few collisions, and still in the first cache
@@ -36,22 +38,23 @@ def _slot(index: Array, rows: Array, first: int, second: int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def _with_room(index: Array, rows: Array, num: int) -> tuple[Array, Array]:
-    """The index and rows, four times as large where another chunk might not fit."""
-    if num + CHUNK <= len(rows):
-        return index, rows
+def _grown(rows: Array, num: int) -> tuple[Array, Array]:
+    """A new index and rows with place for four times as many; the first num rows are kept."""
     larger = np.zeros((4 * len(rows), 3), np.int64)
-    larger[:num] = rows[:num]
     index = np.full(_LOAD * len(larger), -1, np.int32)
     for row in range(num):
-        index[_slot(index, larger, larger[row, 0], larger[row, 1])] = row
+        for column in range(3):
+            larger[row, column] = rows[row, column]
+        index[_slot(index, larger, rows[row, 0], rows[row, 1])] = row
     return index, larger
 
 
 @njit(cache=True, nogil=True)
-def _number(first: Array, second: Array, index: Array, rows: Array, num: int, number: Array) -> int:
-    """Row of each pair (first, second), new pairs appended; returns the number of rows."""
-    for i in range(len(first)):
+def _number(
+    first: Array, second: Array, size: int, index: Array, rows: Array, num: int, number: Array
+) -> int:
+    """Row of each of the pairs (first, second), new ones appended; returns the number of rows."""
+    for i in range(size):
         a = np.int64(first[i])
         b = np.int64(second[i])
         if i > 0 and a == first[i - 1] and b == second[i - 1]:
@@ -70,70 +73,75 @@ def _number(first: Array, second: Array, index: Array, rows: Array, num: int, nu
 
 
 @njit(cache=True, nogil=True)
-def _mostly_runs(values: Array) -> bool:
+def _is_mostly_runs(values: Array, start: int, stop: int) -> bool:
     """Whether more than half of the values equal the one before."""
     same = 0
-    for i in range(1, len(values)):
+    for i in range(start + 1, stop):
         same += int(values[i] == values[i - 1])
-    return bool(2 * same > len(values))
+    return bool(2 * same > stop - start)
 
 
 @njit(cache=True, nogil=True)
-def _merge_runs(p: Array, x: Array, t: Array, y: Array, runs: Array, length: Array) -> int:
-    """Neighbours with equal labels become one row of runs (p, x, t, y); returns their number."""
+def _take(points: Array4, chunk: Array4, length: Array, start: int, stop: int) -> int:
+    """Copy a chunk of points, neighbours with equal labels as one run; returns their number."""
+    p, x, t, y = points
+    merges = _is_mostly_runs(t, start, stop)
     num = 0
-    i = 0
-    while i < len(p):
-        start = i
-        while i < len(p) and p[i] == p[start] and x[i] == x[start]:
-            if t[i] != t[start] or y[i] != y[start]:
+    i = start
+    while i < stop:
+        chunk[0][num] = p[i]
+        chunk[1][num] = x[i]
+        chunk[2][num] = t[i]
+        chunk[3][num] = y[i]
+        first = i
+        i += 1
+        while merges and i < stop and p[i] == p[first] and x[i] == x[first]:
+            if t[i] != t[first] or y[i] != y[first]:
                 break
             i += 1
-        runs[0, num] = p[start]
-        runs[1, num] = x[start]
-        runs[2, num] = t[start]
-        runs[3, num] = y[start]
-        length[num] = i - start
+        length[num] = i - first
         num += 1
     return num
 
 
 @njit(cache=True, nogil=True)
-def _count(rows: Array, number: Array, length: Array) -> None:
+def _count(rows: Array, number: Array, length: Array, size: int) -> None:
     """rows[number, 2] += length."""
-    for i in range(len(number)):
+    for i in range(size):
         rows[np.uint64(number[i]), 2] += length[i]
 
 
 @njit(cache=True, nogil=True)
-def _count_valid(rows: Array, number: Array, length: Array, t: Array, ignored: Array) -> None:
-    """rows[number, 2] += length, where the true class t is not ignored."""
-    for i in range(len(number)):
-        if not ignored[t[i]]:
-            rows[np.uint64(number[i]), 2] += length[i]
+def _valid(t: Array, length: Array, ignored: Array, size: int, valid: Array) -> None:
+    """The length where the true class is not ignored, else 0, as valid."""
+    for i in range(size):
+        valid[i] = length[i] * int(not ignored[np.uint64(t[i])])
 
 
 @njit(cache=True, nogil=True)
 def _same_class(
-    p: Array, a: Array, t: Array, b: Array, length: Array, ignored: Array, kept: Array
+    p: Array, t: Array, a: Array, b: Array, valid: Array, size: int, kept: Array3
 ) -> int:
-    """The segments a, b and lengths of runs whose two classes agree -> rows of kept."""
+    """Segments a, b and valid length of the runs whose classes agree; returns their number."""
     num = 0
-    for i in range(len(p)):
-        kept[0, num] = a[i]
-        kept[1, num] = b[i]
-        kept[2, num] = length[i]
-        num += int(p[i] == t[i] and not ignored[t[i]])
+    for i in range(size):
+        kept[0][num] = a[i]
+        kept[1][num] = b[i]
+        kept[2][num] = valid[i]
+        num += int(p[i] == t[i] and valid[i] > 0)
     return num
 
 
 @njit(cache=True, nogil=True)
-def _outside(classes: Array, num_classes: int) -> bool:
-    """Whether a class is not in 0 ... num_classes - 1."""
-    outside = False
-    for value in classes:
-        outside |= value < 0 or value >= num_classes
-    return outside
+def _confuse(confusion: Array, p: Array, t: Array, length: Array, size: int) -> bool:
+    """confusion[p, t] += length; False, at once, where a class is out of range."""
+    num_classes = np.uint64(len(confusion))
+    for i in range(size):
+        row, column = np.uint64(p[i]), np.uint64(t[i])  # a negative class becomes a huge one
+        if row >= num_classes or column >= num_classes:
+            return False
+        confusion[row, column] += length[i]
+    return True
 
 
 @njit(cache=True, nogil=True)
@@ -162,43 +170,34 @@ def count_overlaps(
         row, true row, number of common points, for segments of the same class. The confusion is
         empty (0, 0) when a class is outside 0 ... C - 1.
     """
-    num_classes = len(ignored)
-    confusion = np.zeros((num_classes, num_classes), np.int64)
-    pred = np.zeros((2 * CHUNK, 3), np.int64)
-    true = np.zeros((2 * CHUNK, 3), np.int64)
-    pair = np.zeros((2 * CHUNK, 3), np.int64)
-    pred_index = np.full(_LOAD * len(pred), -1, np.int32)
-    true_index = np.full(_LOAD * len(true), -1, np.int32)
-    pair_index = np.full(_LOAD * len(pair), -1, np.int32)
-    runs = np.empty((4, CHUNK), np.int64)
-    kept = np.empty((3, CHUNK), np.int64)
-    number = np.empty((3, CHUNK), np.int32)
-    length = np.empty(CHUNK, np.int64)
-    ones = np.ones(CHUNK, np.int64)
-    num_pred, num_true, num_pair = 0, 0, 0
+    points = (pred_semantic, pred_instance, true_semantic, true_instance)
+    confusion = np.zeros((len(ignored), len(ignored)), np.int64)
+    nothing = np.zeros((CHUNK // 4, 3), np.int64)
+    num_pred = num_true = num_pair = np.int64(0)  # a bare 0 would be compiled for on its own
+    pred_index, pred = _grown(nothing, num_pred)
+    true_index, true = _grown(nothing, num_true)
+    pair_index, pair = _grown(nothing, num_pair)
+    p, x = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    t, y = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    length, valid = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
+    kept = (np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64))
+    a, b, c = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
     for start in range(0, len(true_semantic), CHUNK):
-        p = pred_semantic[start : start + CHUNK]
-        x = pred_instance[start : start + CHUNK]
-        t = true_semantic[start : start + CHUNK]
-        y = true_instance[start : start + CHUNK]
-        if _outside(p, num_classes) or _outside(t, num_classes):
+        size = _take(points, (p, x, t, y), length, start, min(start + CHUNK, len(true_semantic)))
+        if not _confuse(confusion, p, t, length, size):
             return confusion[:0, :0], pred[:0], true[:0], pair[:0]
-        n = ones[: len(p)]
-        if _mostly_runs(t):
-            num = _merge_runs(p, x, t, y, runs, length)
-            p, x, t, y = runs[0, :num], runs[1, :num], runs[2, :num], runs[3, :num]
-            n = length[:num]
-        a, b, c = number[0, : len(p)], number[1, : len(p)], number[2]
-        pred_index, pred = _with_room(pred_index, pred, num_pred)
-        true_index, true = _with_room(true_index, true, num_true)
-        pair_index, pair = _with_room(pair_index, pair, num_pair)
-        num_pred = _number(p, x, pred_index, pred, num_pred, a)
-        num_true = _number(t, y, true_index, true, num_true, b)
-        for i in range(len(p)):
-            confusion[np.uint64(p[i]), np.uint64(t[i])] += n[i]
-        _count_valid(pred, a, n, t, ignored)
-        _count_valid(true, b, n, t, ignored)
-        num = _same_class(p, a, t, b, n, ignored, kept)
-        num_pair = _number(kept[0, :num], kept[1, :num], pair_index, pair, num_pair, c)
-        _count(pair, c[:num], kept[2, :num])
+        if num_pred + CHUNK > len(pred):
+            pred_index, pred = _grown(pred, num_pred)
+        if num_true + CHUNK > len(true):
+            true_index, true = _grown(true, num_true)
+        if num_pair + CHUNK > len(pair):
+            pair_index, pair = _grown(pair, num_pair)
+        num_pred = _number(p, x, size, pred_index, pred, num_pred, a)
+        num_true = _number(t, y, size, true_index, true, num_true, b)
+        _valid(t, length, ignored, size, valid)
+        _count(pred, a, valid, size)
+        _count(true, b, valid, size)
+        size = _same_class(p, t, a, b, valid, size, kept)
+        num_pair = _number(kept[0], kept[1], size, pair_index, pair, num_pair, c)
+        _count(pair, c, kept[2], size)
     return confusion, pred[:num_pred], true[:num_true], pair[:num_pair]

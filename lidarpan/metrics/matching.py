@@ -121,4 +121,5 @@ def _as_int64(name: str, values: LabelArray) -> CountArray:
             f"{name}: wanted a 1-D array of integers, got {array.shape} {array.dtype}: "
             "flatten images, score scans one by one"
         )
-    return np.ascontiguousarray(array, np.int64)
+    array = np.ascontiguousarray(array, np.int64)
+    return array if array.flags.writeable else array.copy()  # one compiled kernel serves all
