@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
-OFFSETS_PER_TASK = 3  # offsets of one kernel column: they meet nearly the same rows
+MAX_SLICES = 8  # partial sums of a weight's gradient, and about the number of its tasks
 L1_BYTES = 24 * 1024  # of the first cache, for the rows of a chunk of pairs
 
 
@@ -142,6 +142,18 @@ def _block_outer(
             c += 1
 
 
+def weight_grad_tasks(rows: int, offsets: int, cin: int, cout: int) -> tuple[int, int]:
+    """(slices, offsets per task) of `convolve_weight_grad` for a level of `rows` output rows.
+
+    Many rows and a small weight: slices of the rows with a partial sum each, so that every row
+    comes to the cache once. Few rows and a large weight: one slice, the offsets divided. The
+    choice depends on sizes alone, so that results do not depend on the number of threads.
+    """
+    slices = min(max(rows * (cin + cout) // (4 * offsets * cin * cout), 1), MAX_SLICES)
+    groups = min(-(-MAX_SLICES // slices), offsets)
+    return slices, -(-offsets // groups)
+
+
 @njit(cache=True, nogil=True, parallel=True)
 def convolve_weight_grad(
     x: Floats,
@@ -150,10 +162,11 @@ def convolve_weight_grad(
     pair_out: Ints,
     starts: Longs,
     width: int,
+    offsets_per_task: int,
     grad: Floats,
     threads: int,
 ) -> None:
-    """grad[k] += sum over pairs (i, o) of offset k of outer(x[i], g[o]).
+    """Sum over s of grad[s, k] += sum over pairs (i, o) of offset k of outer(x[i], g[o]).
 
     Args:
         x: (Vin, Cin) float32.
@@ -162,29 +175,30 @@ def convolve_weight_grad(
         pair_out: (M,) int32.
         starts: (blocks, K + 1) int64.
         width: columns of a tile: 8, 16 or 24.
-        grad: (K, Cin, Cout) float32, added to.
+        offsets_per_task: offsets that a thread takes at a time.
+        grad: (S, K, Cin, Cout) float32, added to: slice s has the s-th part of the blocks.
         threads: number of threads.
     """
     blocks, offsets = starts.shape[0], starts.shape[1] - 1
-    cin, cout = x.shape[1], g.shape[1]
+    slices, cin, cout = grad.shape[0], x.shape[1], g.shape[1]
     flat = grad.reshape(-1)
-    num_panels = cout // width
-    groups = (offsets + OFFSETS_PER_TASK - 1) // OFFSETS_PER_TASK
+    groups = (offsets + offsets_per_task - 1) // offsets_per_task
     chunk = max(32, L1_BYTES // (4 * (cin + width)))
     counter = np.zeros(1, np.int64)
     for _ in prange(threads):
         task = take_ticket(counter)
-        while task < groups * num_panels:
+        while task < groups * slices:
             # The middle offset has the most pairs: begin there.
-            begin = (task // num_panels + groups // 2) % groups * OFFSETS_PER_TASK
-            column = task % num_panels * width
-            for block in range(blocks):
-                for k in range(begin, min(begin + OFFSETS_PER_TASK, offsets)):
+            begin = (task // slices + groups // 2) % groups * offsets_per_task
+            part = task % slices
+            for block in range(part * blocks // slices, (part + 1) * blocks // slices):
+                for k in range(begin, min(begin + offsets_per_task, offsets)):
+                    w_start = (part * offsets + k) * cin * cout
                     end = starts[block, k + 1]
                     for first in range(starts[block, k], end, chunk):
                         last = min(first + chunk, end)
-                        w_start = k * cin * cout
-                        _block_outer(
-                            x, pair_in, pair_out, first, last, g, column, flat, w_start, width
-                        )
+                        for column in range(0, cout, width):
+                            _block_outer(
+                                x, pair_in, pair_out, first, last, g, column, flat, w_start, width
+                            )
             task = take_ticket(counter)

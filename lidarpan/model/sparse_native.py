@@ -115,7 +115,8 @@ def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> 
     padded = -(-cout // width) * width
     if padded != cout:
         grad = torch.nn.functional.pad(grad, (0, padded - cout))
-    out = torch.zeros((offsets, cin, padded), dtype=torch.float32)
+    slices, offsets_per_task = convolve.weight_grad_tasks(book.num_out, offsets, cin, padded)
+    parts = torch.zeros((slices, offsets, cin, padded), dtype=torch.float32)
     convolve.convolve_weight_grad(
         x.detach().contiguous().numpy(),
         grad.detach().contiguous().numpy(),
@@ -123,9 +124,11 @@ def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> 
         book.pair_out,
         book.starts,
         width,
-        out.numpy(),
+        offsets_per_task,
+        parts.numpy(),
         _threads(),
     )
+    out = parts.sum(0) if slices > 1 else parts[0]
     return out if padded == cout else out[:, :, :cout].contiguous()
 
 
