@@ -43,7 +43,15 @@ def gather(
         pose = street.frame(draw(rng, start, stop), side * middle)
         if free(layout, street, pose, 0.0):
             group(site, pose, rng)
-    if rng.random() < 0.22 and walk:
+    for _ in range(int(rng.poisson(0.4 if walk else 0.0))):
+        pose = street.frame(draw(rng, start, stop), side * (profile.edge(side) - 0.35))
+        if free(layout, street, pose, 0.5):
+            kind = pick(rng, ("bicycle", "bicycle", "bicycle", "motorcycle"))
+            turn = float(rng.normal(0, 0.15))
+            site.put(kind, variant(kind, rng), (pose[0], pose[1], pose[2] + turn))
+    if rng.random() < 0.12:
+        _row_of(site, layout, street, side, draw(rng, start, stop), rng)
+    if rng.random() < 0.3 and walk:
         pose = street.frame(draw(rng, start, stop), side * (profile.edge(side) - 0.9))
         kind = "bicycle" if rng.random() < 0.6 else "motorcycle"
         if free(layout, street, pose, 2.0):
@@ -57,6 +65,19 @@ def gather(
                     site.add("box", (px, py, pose[2]), size, "clutter", "metal")
     if rng.random() < 0.06 and walk > 1.8:
         _bus_stop(site, layout, street, side, draw(rng, start, stop), rng)
+
+
+def _row_of(
+    site: Site, layout: Layout, street: Street, side: int, s: float, rng: np.random.Generator
+) -> None:
+    """A few cones or barriers at the kerb."""
+    kind = pick(rng, ("cone", "barrier"))
+    step = draw(rng, 1.0, 2.0) if kind == "cone" else draw(rng, 1.6, 2.6)
+    offset = side * (street.profile.half_width + draw(rng, -0.6, 0.6))
+    for k in range(int(rng.integers(2, 7))):
+        pose = street.frame(s + k * step, offset)
+        if free(layout, street, pose, 0.0):
+            site.put(kind, variant(kind, rng), pose)
 
 
 def group(site: Site, pose: Pose, rng: np.random.Generator) -> None:

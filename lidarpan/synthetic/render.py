@@ -69,16 +69,9 @@ class SimulatedScan:
 
     def labels(self, classes: ClassTable) -> PanopticLabels:
         """Train ids of a class table, and instances of its thing classes."""
-        semantic = _train_ids(classes)[self.kind]
+        semantic = classes.to_train(raw_labels(classes.name)[0])[self.kind]
         instance = np.where(classes.is_thing[semantic], self.instance, 0).astype(np.int32)
         return PanopticLabels(semantic, instance)
-
-
-def _train_ids(classes: ClassTable) -> NDArray[np.uint8]:
-    rest, _ = raw_labels(classes.name)
-    if classes.name == "semantickitti":
-        return classes.to_train(rest)
-    return classes.to_train(rest)
 
 
 @dataclass(frozen=True)
@@ -131,6 +124,11 @@ def render(
     intensity = measured_intensity(
         met.material, np.minimum(met.range_m, 200), met.cosine, tone, gain[ring], rng
     )
+    if sensor.keeps_empty_rays:
+        ranges[~keep] = rng.uniform(0.02, 0.6, int((~keep).sum()))
+        directions[~keep, 2] = -0.07 * np.hypot(*directions[~keep, :2].T)
+        met.kind[~keep], met.instance[~keep], met.moving[~keep] = 0, 0, False
+        keep[:] = True
     scan = Scan(
         points=directions[keep] * ranges[keep, None],
         intensity=intensity[keep],

@@ -39,7 +39,7 @@ def furnish(layout: Layout, street: Street, number: int, seed: int) -> Site:
     if street.profile.style == "highway":
         for side in (-1, 1):
             _guard_rail(site, street, side, start, stop)
-    if rng.random() < 0.1 and street.profile.style != "rural":
+    if rng.random() < 0.17 and street.profile.style != "rural":
         road_works(site, layout, street, start, stop, rng)
     return site
 
@@ -53,7 +53,7 @@ def _park(
     if profile.style in ("rural", "highway") or (profile.style == "main" and not profile.bay[side]):
         return
     bay = profile.bay[side]
-    if not bay and (fill < 0.45 or profile.half_width < 2.9):
+    if not bay and (fill < 0.4 or profile.half_width < 2.9):
         return
     offset = profile.half_width + (bay / 2 if bay else -1.0)
     across = bay > 4.2
@@ -64,7 +64,7 @@ def _park(
             s += draw(rng, 4, 14)
             continue
         luck = rng.random()
-        kind = "car" if luck < 0.86 else "van" if luck < 0.93 else "truck" if luck < 0.955 else ""
+        kind = "car" if luck < 0.83 else "van" if luck < 0.91 else "truck" if luck < 0.935 else ""
         kind = kind or pick(rng, ("trailer", "motorcycle", "construction_vehicle"))
         length = {"car": 4.4, "van": 5.2, "truck": 8.5, "trailer": 5.0, "motorcycle": 1.2}.get(
             kind, 6.0

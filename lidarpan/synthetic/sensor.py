@@ -26,6 +26,8 @@ class Sensor:
         blind: sectors hidden by the own car: (from degrees, to degrees of azimuth, all beams
             below this elevation in degrees).
         sees_own_car: whether returns from the own car are in the scan (kind void).
+        keeps_empty_rays: whether a ray that returns nothing is stored all the same, as a point
+            of kind void within 0.6 m of the sensor.
         empty_share: share of rays that return nothing from any surface.
     """
 
@@ -39,6 +41,7 @@ class Sensor:
     azimuth_noise_rad: float = 2e-4
     blind: tuple[tuple[float, float, float], ...] = ()
     sees_own_car: bool = False
+    keeps_empty_rays: bool = False
     empty_share: float = 0.01
 
     @property
@@ -153,6 +156,7 @@ SENSORS: dict[str, Sensor] = {
         range_noise_m=0.015,
         height_m=1.84,
         sees_own_car=True,
+        keeps_empty_rays=True,
         empty_share=0.01,
     ),
 }

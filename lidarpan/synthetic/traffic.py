@@ -24,7 +24,8 @@ class Mover:
         street: number of the street.
         start_m: place along it at time 0.
         offset_m: to the left of the centreline at time 0.
-        speed_m_s: along the street's direction; negative against it.
+        speed_m_s: along its way.
+        against: whether it goes against the street's direction.
         drift_m_s: across it, to the left.
     """
 
@@ -34,17 +35,20 @@ class Mover:
     start_m: float
     offset_m: float
     speed_m_s: float
+    against: bool
     drift_m_s: float = 0.0
 
     def pose(self, street: Street, time_s: float) -> Pose | None:
         """Where it is at a time, or None when it has left the street."""
-        s = self.start_m + self.speed_m_s * time_s
-        if not (MOUTH_M if street.number else 0.0) <= s <= street.length:
+        s = self.start_m + (-self.speed_m_s if self.against else self.speed_m_s) * time_s
+        offset = self.offset_m + self.drift_m_s * time_s
+        edge = max(street.profile.edge(-1), street.profile.edge(1))
+        if not (MOUTH_M if street.number else 0.0) <= s <= street.length or abs(offset) > edge:
             return None
-        x, y, yaw = street.frame(s, self.offset_m + self.drift_m_s * time_s)
+        x, y, yaw = street.frame(s, offset)
         if self.drift_m_s:
             return x, y, yaw + np.pi / 2 * float(np.sign(self.drift_m_s))
-        return x, y, yaw if self.speed_m_s >= 0 else yaw + np.pi
+        return x, y, yaw + np.pi if self.against else yaw
 
 
 def make_movers(
@@ -67,7 +71,28 @@ def make_movers(
             gap = float(np.exp(rng.uniform(np.log(14), np.log(110))))
             movers += _lane(street, side, speed, gap, rng, ego_s)
             movers += _walkers(street, side, rng)
+    movers += _seldom(layout.streets[0], rng, ego_s, ego_speed)
     return movers, ego_speed
+
+
+def _seldom(street: Street, rng: np.random.Generator, ego_s: float, speed: float) -> list[Mover]:
+    """Riders and large vehicles near the ego, more often than on a real street."""
+    movers = []
+    for _ in range(int(rng.poisson(1.3))):
+        kind = str(rng.choice(_SELDOM, p=_SELDOM_SHARES))
+        side = pick(rng, (-1, 1))
+        rider = kind in ("bicyclist", "motorcyclist")
+        offset = side * lane_offset(street)
+        if rider:
+            offset += side * draw(rng, 0, 1.2)
+        pace = min(speed, 6.0) if kind == "bicyclist" else speed
+        s = ego_s + draw(rng, 5, 35) * pick(rng, (-1, 1))
+        movers.append(Mover(kind, variant(kind, rng), 0, s, offset, pace, side > 0))
+    return movers
+
+
+_SELDOM = ("bicyclist", "motorcyclist", "truck", "bus", "trailer", "construction_vehicle")
+_SELDOM_SHARES = (0.42, 0.3, 0.1, 0.08, 0.05, 0.05)
 
 
 def _lane(
@@ -85,9 +110,10 @@ def _lane(
         if kind == "tram" and profile.half_width < 5:
             kind = "van"
         if not is_ego:
-            forward = -side * (speed if speed == 0 or not small else min(speed, 8.0))
+            pace = min(speed, 8.0) if small else speed
             lateral = offset + shift + float(rng.normal(0, 0.15))
-            movers.append(Mover(kind, variant(kind, rng), street.number, s, lateral, forward))
+            shape = variant(kind, rng)
+            movers.append(Mover(kind, shape, street.number, s, lateral, pace, side > 0))
         long = {"bus": 13, "truck": 11, "tram": 32, "trailer": 10}.get(kind, 6)
         s += long + gap * float(rng.exponential(1.0)) + 2
     return movers
@@ -115,12 +141,13 @@ def _walkers(street: Street, side: int, rng: np.random.Generator) -> list[Mover]
     walk = max(profile.sidewalk[side], 0.8)
     for _ in range(int(rng.poisson(street.length / 60 if profile.sidewalk[side] else 0.3))):
         offset = side * (profile.edge(side) - walk * draw(rng, 0.25, 0.75))
-        speed = draw(rng, 0.8, 1.7) * pick(rng, (-1, 1))
+        speed, against = draw(rng, 0.8, 1.7), rng.random() < 0.5
         kind = "child" if rng.random() < 0.15 else "pedestrian"
         s = draw(rng, 0, street.length)
         drift = 0.0
         if rng.random() < 0.12:
             speed, drift = 0.0, -side * draw(rng, 0.8, 1.5)
             offset *= draw(rng, 0.1, 1)
-        movers.append(Mover(kind, variant(kind, rng), street.number, s, offset, speed, drift))
+        shape = variant(kind, rng)
+        movers.append(Mover(kind, shape, street.number, s, offset, speed, against, drift))
     return movers
