@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class ClassTable:
             raise InputError(f"no class {name!r} in {self.name}: {', '.join(self.names)}")
         return self.names.index(name)
 
-    def to_train(self, raw: NDArray[np.integer]) -> SemanticArray:
+    def to_train(self, raw: NDArray[np.integer[Any]]) -> SemanticArray:
         """Map raw labels to train ids. (N,) -> (N,) uint8; InputError names unknown raw labels."""
         if raw.size:
             low, high = int(raw.min()), int(raw.max())

@@ -9,7 +9,7 @@ from pathlib import Path
 from lidarpan.clock import StageClock
 from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.inspection import fit_ground
-from lidarpan.datasets.predictions import is_complete, prediction_path, write_prediction
+from lidarpan.datasets.predictions import is_complete, prediction_paths, write_prediction
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
@@ -73,8 +73,8 @@ def predict_files(
     Yields:
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
-    for scan_path in scan_paths:
-        path = prediction_path(out, scan_path, file_format)
+    paths = prediction_paths(out, scan_paths, file_format)
+    for scan_path, path in zip(scan_paths, paths, strict=True):
         if not overwrite and is_complete(path, scan_path, file_format):
             yield Prediction(scan_path, path)
             continue

@@ -18,7 +18,8 @@ def voxel_majority(
     used = (point_to_voxel >= 0) & (labels > 0)
     key = point_to_voxel[used].astype(np.int64) * num_classes + labels[used]
     counts = np.bincount(key, minlength=num_voxels * num_classes)
-    return counts.reshape(num_voxels, num_classes).argmax(axis=1)
+    majority: NDArray[np.int64] = counts.reshape(num_voxels, num_classes).argmax(axis=1)
+    return majority
 
 
 def instance_centers(points: FloatArray, instance: IntArray) -> tuple[IntArray, FloatArray]:

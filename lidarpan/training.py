@@ -178,7 +178,7 @@ class PanopticTraining(pl.LightningModule):
         """Restore the best PQ."""
         self.best_pq = checkpoint["best_pq"]
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """AdamW without decay on norms and biases, and the schedule per step."""
         t = self.config.training
         matrices = [p for p in self.parameters() if p.ndim > 1]

@@ -176,8 +176,8 @@ def make_batch(sample: Sample, grid: Grid, classes: ClassTable) -> Batch:
     center_m = np.zeros((num_voxels, 2), np.float32)
     if len(ids):
         center_m = centers[row, :2]
-    first = np.unique(sample.instance, return_index=True)[1][-len(ids) :] if len(ids) else []
-    sigma = [_sigma_m(classes, int(sample.semantic[i])) for i in first]
+    present, first = np.unique(sample.instance, return_index=True)
+    sigma = [_sigma_m(classes, int(sample.semantic[i])) for i in first[present > 0]]
     indices = np.zeros((num_voxels, 4), np.int32)
     indices[:, 1:] = voxels.indices
     features = voxel_features(sample.points, sample.intensity, voxels, grid)
@@ -199,8 +199,9 @@ def collate(items: Sequence[Batch]) -> Batch:
     for b, item in enumerate(items):
         item.indices[:, 0] = b
         item.centers[:, 0] = b
-    columns = [torch.cat(tensors) for tensors in zip(*(item[:-1] for item in items), strict=True)]
-    return Batch(*columns, batch_size=len(items))
+    fields = zip(*(item[:7] for item in items), strict=True)
+    features, indices, semantic, thing, center, voxel, centers = (torch.cat(f) for f in fields)
+    return Batch(features, indices, semantic, thing, center, voxel, centers, len(items))
 
 
 class StepSampler(Sampler[int]):

@@ -39,7 +39,7 @@ fi
 # --- Python packages ---
 [ -x "$venv/bin/python" ] || { say "Creating $venv with $("$python" --version)"; "$python" -m venv "$venv"; }
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
-if nvidia-smi >/dev/null 2>&1; then
+if [ "${LIDARPAN_CUDA:-}" = 1 ] || nvidia-smi >/dev/null 2>&1; then
     say "NVIDIA driver found: installing torch with CUDA"
     pip install -q "torch>=2.4"
 else

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
         "--resume"
     )(train)
     app.command(
-        epilog="Example: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1"
+        epilog="Examples: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1 · "
+        "to train on, few scans of many places: lidarpan simulate semantickitti --out data/town "
+        "--scans 2400 --rate 0.5 --scans-per-town 6"
     )(simulate)
     app.command(epilog="Example: lidarpan config configs/town.yaml --set network.bev_channels=48")(
         config
@@ -50,6 +52,12 @@ def simulate(
     sensor: Annotated[
         str | None, typer.Option(help="hdl64e or hdl32e. [default: the dataset's own]")
     ] = None,
+    scans_per_town: Annotated[
+        int | None, typer.Option(min=1, help="Scans in a row from one town. [default: 5 or 10]")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Scans per second. [default: the dataset's: 10 or 2]")
+    ] = None,
 ) -> None:
     """Write a labelled dataset of simulated towns."""
     from rich.progress import track
@@ -57,7 +65,15 @@ def simulate(
     from lidarpan.datasets.simulated import write_simulated
 
     make_folder(out)
-    stream = write_simulated(dataset.value, out, num_scans=scans, seed=seed, sensor=sensor)
+    stream = write_simulated(
+        dataset.value,
+        out,
+        num_scans=scans,
+        seed=seed,
+        sensor=sensor,
+        scans_per_town=scans_per_town,
+        rate_hz=rate,
+    )
     count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))
     typer.echo(f"{count} scans: {out}")
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lidarpan.cli.predict import Dataset, Device
+
+
+class View(str, Enum):
+    """Where one looks from."""
+
+    bev = "bev"
+    range = "range"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 def draw(
     scan: Annotated[Path, typer.Argument(help="A scan file.")],
-    out: Annotated[Path, typer.Option(help="Picture to write: .png or .html.")],
+    out: Annotated[Path, typer.Option(help="Picture to write, .png.")],
     labels: Annotated[Path | None, typer.Option(help="Its labels: .label, .npz or .ply.")] = None,
     truth: Annotated[Path | None, typer.Option(help="True labels, drawn beside.")] = None,
     classes: Annotated[Dataset, typer.Option(help="Whose classes.")] = Dataset.semantickitti,
@@ -31,8 +39,9 @@ def draw(
     ] = "panoptic",
     size: Annotated[int, typer.Option(min=200, help="Pixels of a panel's edge.")] = 1000,
     range_m: Annotated[float, typer.Option("--range", help="Metres shown to each side.")] = 50.0,
+    view: Annotated[View, typer.Option(help="From above, or as the sensor sees it.")] = View.bev,
 ) -> None:
-    """A bird's-eye-view map of a scan and its panoptic labels."""
+    """A bird's-eye-view map of a scan and its panoptic labels, or its range view."""
     from lidarpan.draw_files import draw_file
 
     path = draw_file(
@@ -44,6 +53,7 @@ def draw(
         mode=mode,
         size_px=size,
         range_m=range_m,
+        view=view.value,
     )
     typer.echo(f"picture: {path}")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lidarpan.errors import InputError
+
+if TYPE_CHECKING:
+    from lidarpan.inference import Prediction
 
 
 class Device(str, Enum):
@@ -90,7 +93,7 @@ def predict(
     from rich.progress import track
 
     from lidarpan.datasets.files import find_scans
-    from lidarpan.inference import Prediction, predict_files
+    from lidarpan.inference import predict_files
     from lidarpan.pipeline import PanopticPipeline
 
     console = Console(stderr=True, highlight=False)
@@ -118,10 +121,7 @@ def predict(
     _summarize(results, out)
 
 
-def _summarize(results: list[object], out: Path) -> None:
-    from lidarpan.inference import Prediction
-
-    predictions = [r for r in results if isinstance(r, Prediction)]
+def _summarize(predictions: list[Prediction], out: Path) -> None:
     failed = [r for r in predictions if r.error]
     fresh = [r for r in predictions if r.elapsed_ms]
     there = len(predictions) - len(failed) - len(fresh)

@@ -29,6 +29,7 @@ def write_simulated(
     seed: int,
     sensor: str | None = None,
     scans_per_town: int | None = None,
+    rate_hz: float | None = None,
 ) -> Iterator[Path]:
     """Write a labelled dataset of simulated towns; the same bytes for the same arguments.
 
@@ -44,6 +45,7 @@ def write_simulated(
         seed: of the first town; town k of the dataset is the same in both layouts.
         sensor: name of a sensor profile; None takes the dataset's own (hdl64e, hdl32e).
         scans_per_town: scans in a row from one town; None as said above.
+        rate_hz: scans a second; None as said above. A low rate shows more of each town.
 
     Yields:
         The scan file of each scan once it is written.
@@ -59,12 +61,12 @@ def write_simulated(
     if (name := sensor or own[dataset]) not in SENSORS:
         raise InputError(f"no sensor {name!r}: wanted {', '.join(SENSORS)}")
     if dataset == "semantickitti":
-        plan, rate_hz, in_a_row = split_scans(num_scans), 10.0, scans_per_town or 5
+        plan, rate, in_a_row = split_scans(num_scans), rate_hz or 10.0, scans_per_town or 5
     else:
-        plan, rate_hz, in_a_row = split_scenes(num_scans), 2.0, scans_per_town or 10
+        plan, rate, in_a_row = split_scenes(num_scans), rate_hz or 2.0, scans_per_town or 10
     drives, town = {}, seed * 100_003
     for sequence, count in plan.items():
-        drives[sequence] = _drive(town, SENSORS[name], count, rate_hz, in_a_row)
+        drives[sequence] = _drive(town, SENSORS[name], count, rate, in_a_row)
         town += -(-count // in_a_row)
     if dataset == "semantickitti":
         yield from write_semantickitti(root, drives.items())

@@ -45,7 +45,7 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
         labels: (V,) int64 in [0, C).
     """
     losses = []
-    for c in labels.unique().tolist():
+    for c in torch.unique(labels).tolist():
         foreground = (labels == c).to(probabilities.dtype)
         errors, order = (foreground - probabilities[:, c]).abs().sort(descending=True)
         sorted_foreground = foreground[order]
@@ -69,7 +69,7 @@ def heatmap_target(columns: Tensor, centers: Tensor, columns_m: Tensor) -> Tenso
         (M,) in [0, 1]. The occupied cell nearest to a center counts as its own.
     """
     target = columns_m.new_zeros(len(columns))
-    for batch in centers[:, 0].unique().tolist():
+    for batch in torch.unique(centers[:, 0]).tolist():
         rows = (columns[:, 0] == int(batch)).nonzero().squeeze(1)
         here = centers[centers[:, 0] == batch]
         if len(rows) == 0:
