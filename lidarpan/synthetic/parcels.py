@@ -23,7 +23,7 @@ class Parcel:
 
 _USES: dict[str, tuple[tuple[str, float], ...]] = {
     "residential": (
-        ("house", 0.50), ("row", 0.06), ("flats", 0.06), ("woods", 0.19), ("park", 0.05),
+        ("house", 0.50), ("row", 0.11), ("flats", 0.06), ("woods", 0.14), ("park", 0.05),
         ("lot", 0.03), ("screen", 0.12),
     ),
     "urban": (("row", 0.54), ("flats", 0.2), ("lot", 0.05), ("park", 0.08), ("screen", 0.13)),

@@ -10,7 +10,7 @@ from lidarpan.synthetic.kinds import MATERIALS
 
 # material -> (brightness, spread between objects and places, share of returns lost head-on)
 _OPTICS: dict[str, tuple[float, float, float]] = {
-    "asphalt": (0.26, 0.08, 0.01),
+    "asphalt": (0.28, 0.09, 0.01),
     "marking": (0.42, 0.14, 0.0),
     "concrete": (0.35, 0.06, 0.0),
     "gravel": (0.34, 0.06, 0.0),

@@ -30,9 +30,9 @@ def furnish(layout: Layout, street: Street, number: int, seed: int) -> Site:
     start = number * STRETCH_M
     stop = min(start + STRETCH_M, street.length)
     for side in (-1, 1):
-        _park(site, layout, street, side, start, stop, rng, float(habits.uniform(0.1, 0.95)))
+        _park(site, layout, street, side, start, stop, rng, draw(habits, 0.2, 1.0))
         _plant(site, layout, street, side, start, stop, rng, habits.random() < 0.5)
-        _stand(site, layout, street, side, start, stop, rng, float(habits.uniform(22, 45)))
+        _stand(site, layout, street, side, start, stop, rng, draw(habits, 22, 45))
         gather(site, layout, street, side, start, stop, rng)
     if street.profile.median > 2.0:
         _plant_median(site, street, start, stop, rng, habits.random())

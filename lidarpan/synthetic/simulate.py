@@ -71,7 +71,7 @@ class _Manner:
         offset = float(rng.normal(0, 0.3))
         yaw = float(rng.normal(0, 0.02 if rng.random() < 0.85 else 0.3))
         roll, pitch = (float(value) for value in rng.normal(0, 0.008, 2))
-        height = sensor.height_m + float(rng.normal(0, 0.03))
+        height = sensor.height_m + float(rng.normal(0, 0.05))
         return _Manner(offset, yaw, roll, pitch, height, float(rng.uniform(0, 6)))
 
     def place(self, town: Town, time_s: float) -> tuple[float, float, float]:
