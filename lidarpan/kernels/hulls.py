@@ -64,6 +64,8 @@ def corner_points(xy: Array, chosen: Array) -> Array:
             if value < low[d]:
                 low[d] = value
                 corner[d + 4, 0], corner[d + 4, 1] = x, y
+    if high[0] == low[0] and high[2] == low[2]:  # all points are equal
+        return corner[:1].copy()
     kept = np.empty((n, 2), np.float64)
     count = 0
     for k in range(n):
