@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from lidarpan.kernels.neighbours import BLOCK_ROWS
 from lidarpan.kernels.tiles import LANES, add_outer, add_rows, take_ticket
 
 Floats = NDArray[np.float32]
@@ -72,18 +73,24 @@ def convolve(
     pair_in: Ints,
     pair_out: Ints,
     starts: Longs,
+    bias: Floats,
+    residual: Floats,
+    rectify: bool,
     out: Floats,
     threads: int,
 ) -> None:
-    """out[o] += sum over pairs (i, o) of offset k of x[i] @ W[k].
+    """out[o] = act(bias + residual[o] + sum over pairs (i, o) of offset k of x[i] @ W[k]).
 
     Args:
         x: (Vin, Cin) float32.
         panels: (K, P, Cin, width) float32, W[k] cut into column panels, P * width = Cout.
         pair_in: (M,) int32 input rows.
-        pair_out: (M,) int32 output rows; pairs that share an output row lie in one block.
+        pair_out: (M,) int32 output rows: block b's pairs are of its BLOCK_ROWS rows.
         starts: (blocks, K + 1) int64 first pair of each offset, and the end of the last.
-        out: (Vout, Cout) float32, added to.
+        bias: (Cout,) float32.
+        residual: (Vout, C) or (0, C) float32, C at most Cout.
+        rectify: whether act clips at zero; else it does nothing.
+        out: (Vout, Cout) float32, written.
         threads: number of threads.
     """
     blocks, offsets = starts.shape[0], starts.shape[1] - 1
@@ -93,6 +100,11 @@ def convolve(
     for _ in prange(threads):
         block = take_ticket(counter)
         while block < blocks:
+            begin, end = block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, len(out))
+            for row in range(begin, end):
+                out[row] = bias
+                if len(residual):
+                    out[row, : residual.shape[1]] += residual[row]
             for k in range(offsets):
                 first, last = starts[block, k], starts[block, k + 1]
                 for panel in range(num_panels):
@@ -100,6 +112,10 @@ def convolve(
                     _block_rows(
                         x, pair_in, pair_out, first, last, flat, w_start, out, panel * width, width
                     )
+            if rectify:
+                for row in range(begin, end):
+                    for c in range(out.shape[1]):
+                        out[row, c] = max(out[row, c], np.float32(0))
             block = take_ticket(counter)
 
 

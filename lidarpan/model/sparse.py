@@ -53,20 +53,61 @@ class Geometry(NamedTuple):
         return x, y, z
 
 
+class Epilogue(NamedTuple):
+    """What follows a convolution whose batch norm is folded: act(out + bias + residual).
+
+    Attributes:
+        bias: (C_out,) or None.
+        residual: (V, C_out) or None.
+        rectify: whether act clips at zero; else it does nothing.
+    """
+
+    bias: Tensor | None
+    residual: Tensor | None = None
+    rectify: bool = False
+
+    def apply(self, out: Tensor) -> Tensor:
+        """The formula above, in torch's operations. (V, C_out) -> (V, C_out)."""
+        if self.bias is not None:
+            out = out + self.bias.to(out.dtype)
+        if self.residual is not None:
+            out = out + self.residual
+        return torch.relu(out) if self.rectify else out
+
+
 class Engine(Protocol):
     """What multiplies: every method is differentiable in features and weight."""
 
     name: str
 
-    def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
+    def submanifold(
+        self,
+        level: Level,
+        kernel: Triple,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out) on the same cells."""
 
     def strided(
-        self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
     ) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
 
-    def inverse(self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor) -> Tensor:
+    def inverse(
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out) on `level`, the finer one."""
 
 
@@ -144,7 +185,34 @@ def _weight(kernel: Triple, in_channels: int, out_channels: int) -> nn.Parameter
     return nn.Parameter(torch.empty(volume, in_channels, out_channels).uniform_(-bound, bound))
 
 
-class SubmanifoldConv3d(nn.Module):
+class _Convolution(nn.Module):
+    """A weight (K, C_in, C_out) and, once a batch norm is folded in, a bias and a clip at zero."""
+
+    bias: Tensor | None
+
+    def __init__(self, kernel: Triple, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.weight = _weight(kernel, in_channels, out_channels)
+        self.register_buffer("bias", None)
+        self.rectify = False
+
+    def fold(self, norm: nn.BatchNorm1d, rectify: bool) -> None:
+        """Take over the norm that follows, with its running statistics, and the clip after it."""
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        with torch.no_grad():
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            self.weight.mul_(scale)
+            self.bias = norm.bias - norm.running_mean * scale
+        self.rectify = rectify
+
+    def _finish(self, residual: Tensor | None = None) -> Epilogue | None:
+        if self.bias is None and residual is None:
+            return None
+        return Epilogue(self.bias, residual, self.rectify)
+
+
+class SubmanifoldConv3d(_Convolution):
     """out[i] = sum over occupied neighbours j = i + offset_k of x[j] W[k]. (V, Cin) -> (V, Cout).
 
     Graham et al. 2018, "3D Semantic Segmentation with Submanifold Sparse Convolutional Networks".
@@ -156,18 +224,21 @@ class SubmanifoldConv3d(nn.Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, ...] = 3
     ) -> None:
-        super().__init__()
-        self.kernel = _triple(kernel_size)
-        if any(edge % 2 == 0 for edge in self.kernel):
-            raise InputError(f"a submanifold kernel has odd edges, got {self.kernel}")
-        self.weight = _weight(self.kernel, in_channels, out_channels)
+        kernel = _triple(kernel_size)
+        if any(edge % 2 == 0 for edge in kernel):
+            raise InputError(f"a submanifold kernel has odd edges, got {kernel}")
+        super().__init__(kernel, in_channels, out_channels)
+        self.kernel = kernel
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        """Convolve on the same cells."""
-        return x.with_features(x.engine.submanifold(x.level, self.kernel, x.features, self.weight))
+    def forward(self, x: SparseTensor, residual: Tensor | None = None) -> SparseTensor:
+        """Convolve on the same cells; a residual (V, Cout) is added before the clip."""
+        features = x.engine.submanifold(
+            x.level, self.kernel, x.features, self.weight, self._finish(residual)
+        )
+        return x.with_features(features)
 
 
-class StridedConv3d(nn.Module):
+class StridedConv3d(_Convolution):
     """out[o] = sum_k x[o * stride - padding + k] W[k] on every cell o that sees an occupied one.
 
     (V, Cin) -> (W, Cout); with kernel = stride and no padding o = floor(cell / stride), and
@@ -182,16 +253,18 @@ class StridedConv3d(nn.Module):
         stride: int | tuple[int, ...] = 2,
         padding: int | tuple[int, ...] = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(_triple(kernel_size), in_channels, out_channels)
         self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
-        self.weight = _weight(self.geometry.kernel, in_channels, out_channels)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Convolve to the coarser cells."""
-        return x.at_level(*x.engine.strided(x.level, self.geometry, x.features, self.weight))
+        level, features = x.engine.strided(
+            x.level, self.geometry, x.features, self.weight, self._finish()
+        )
+        return x.at_level(level, features)
 
 
-class InverseConv3d(nn.Module):
+class InverseConv3d(_Convolution):
     """out[f] = sum over o, k with f = o * stride - padding + k of x[o] W[k]. (W, Cin) -> (V, Cout).
 
     The transpose of a strided convolution of the same geometry, on the cells that one came from.
@@ -205,9 +278,8 @@ class InverseConv3d(nn.Module):
         stride: int | tuple[int, ...] = 2,
         padding: int | tuple[int, ...] = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(_triple(kernel_size), in_channels, out_channels)
         self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
-        self.weight = _weight(self.geometry.kernel, in_channels, out_channels)
 
     def forward(self, x: SparseTensor, like: SparseTensor) -> SparseTensor:
         """Back from the coarser cells of x to those of `like`.
@@ -219,7 +291,9 @@ class InverseConv3d(nn.Module):
         known = like.level.maps.get(self.geometry)
         if known is None or known.coarse is not x.level:
             raise InputError(f"x does not come from `like` by a convolution of {self.geometry}")
-        features = x.engine.inverse(like.level, self.geometry, x.features, self.weight)
+        features = x.engine.inverse(
+            like.level, self.geometry, x.features, self.weight, self._finish()
+        )
         return like.with_features(features)
 
 

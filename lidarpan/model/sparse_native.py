@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from lidarpan.kernels import convolve, neighbours
-from lidarpan.model.sparse import Geometry, Level, Triple
+from lidarpan.model.sparse import Epilogue, Geometry, Level, Triple
 from lidarpan.structures import InputError
 
 
@@ -87,21 +88,29 @@ def _threads() -> int:
     return min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))
 
 
-def _multiply(x: Tensor, weight: Tensor, book: Rulebook) -> Tensor:
-    """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout)."""
+def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None = None) -> Tensor:
+    """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout), no gradient."""
     offsets, cin, cout = weight.shape
     width = convolve.panel_width(cout)
     padded = -(-cout // width) * width
     if padded != cout:
-        weight = torch.nn.functional.pad(weight, (0, padded - cout))
+        weight = functional.pad(weight, (0, padded - cout))
     panels = weight.reshape(offsets, cin, padded // width, width).transpose(1, 2).contiguous()
-    out = torch.zeros((book.num_out, padded), dtype=torch.float32)
+    out = torch.empty((book.num_out, padded), dtype=torch.float32)
+    bias, residual = torch.zeros(padded), torch.zeros((0, cout))
+    if finish and finish.bias is not None:
+        bias[:cout] = finish.bias
+    if finish and finish.residual is not None:
+        residual = finish.residual.detach().float().contiguous()
     convolve.convolve(
         x.detach().contiguous().numpy(),
         panels.detach().numpy(),
         book.pair_in,
         book.pair_out,
         book.starts,
+        bias.numpy(),
+        residual.numpy(),
+        bool(finish and finish.rectify),
         out.numpy(),
         _threads(),
     )
@@ -114,7 +123,7 @@ def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> 
     width = convolve.panel_width(cout)
     padded = -(-cout // width) * width
     if padded != cout:
-        grad = torch.nn.functional.pad(grad, (0, padded - cout))
+        grad = functional.pad(grad, (0, padded - cout))
     slices, offsets_per_task = convolve.weight_grad_tasks(book.num_out, offsets, cin, padded)
     parts = torch.zeros((slices, offsets, cin, padded), dtype=torch.float32)
     convolve.convolve_weight_grad(
@@ -144,11 +153,21 @@ def _multiply_plain(x: Tensor, weight: Tensor, book: Rulebook) -> Tensor:
     return out
 
 
-def _convolve(x: Tensor, weight: Tensor, book: Rulebook, back: Rulebook, mirror: bool) -> Tensor:
+def _convolve(
+    x: Tensor,
+    weight: Tensor,
+    book: Rulebook,
+    back: Rulebook,
+    mirror: bool,
+    finish: Epilogue | None = None,
+) -> Tensor:
     if x.device.type != "cpu" or torch.float64 in (x.dtype, weight.dtype):
-        return _multiply_plain(x, weight, book)
-    out: Tensor = _Convolve.apply(x.float(), weight.float(), book, back, mirror)  # type: ignore[no-untyped-call]
-    return out.to(x.dtype)
+        out = _multiply_plain(x, weight, book)
+    elif finish and not torch.is_grad_enabled():
+        return _multiply(x.float(), weight.float(), book, finish).to(x.dtype)
+    else:
+        out = _Convolve.apply(x.float(), weight.float(), book, back, mirror).to(x.dtype)  # type: ignore[no-untyped-call]
+    return finish.apply(out) if finish else out
 
 
 def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -182,25 +201,45 @@ class NativeEngine:
 
     name = "native"
 
-    def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
+    def submanifold(
+        self,
+        level: Level,
+        kernel: Triple,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
         if kernel not in level.maps:
             padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
             level.maps[kernel] = _list_pairs(level, level, Geometry(kernel, (1, 1, 1), padding))
         book = level.maps[kernel]
-        return _convolve(features, weight, book, book, mirror=True)
+        return _convolve(features, weight, book, book, mirror=True, finish=finish)
 
     def strided(
-        self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
     ) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
         found = self._strided_map(level, geometry)
-        return found.coarse, _convolve(features, weight, found.down, found.up, mirror=False)
+        out = _convolve(features, weight, found.down, found.up, mirror=False, finish=finish)
+        return found.coarse, out
 
-    def inverse(self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor) -> Tensor:
+    def inverse(
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
         found = self._strided_map(level, geometry)
-        return _convolve(features, weight, found.up, found.down, mirror=False)
+        return _convolve(features, weight, found.up, found.down, mirror=False, finish=finish)
 
     def _strided_map(self, level: Level, geometry: Geometry) -> StridedMap:
         if geometry not in level.maps:

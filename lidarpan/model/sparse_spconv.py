@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lidarpan.model.sparse import Geometry, Level, Triple
+from lidarpan.model.sparse import Epilogue, Geometry, Level, Triple
 from lidarpan.structures import InputError
 
 
@@ -36,40 +36,55 @@ class SpconvLikeEngine:
         self.name = name
         self._library = library
         self._algorithm = algorithm
-        self._modules: dict[Any, nn.Module] = {}
+        self._modules: dict[Any, Any] = {}
 
-    def submanifold(self, level: Level, kernel: Triple, features: Tensor, weight: Tensor) -> Tensor:
+    def submanifold(
+        self,
+        level: Level,
+        kernel: Triple,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
         padding = [edge // 2 for edge in kernel]
         module = self._module("SubMConv3d", weight, kernel, padding=padding)
-        out = self._run(module, level, level, level.shape, features, weight, kernel)
-        features_out: Tensor = out.features
-        return features_out
+        out: Tensor = self._run(module, level, level, level.shape, features, weight).features
+        return finish.apply(out) if finish else out
 
     def strided(
-        self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
     ) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
         kernel, stride, padding = geometry
         shape = geometry.coarser(level.shape)
         # The library drops a last cell that is cut off: let the finer grid reach to its end.
         x, y, z = ((n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, *geometry, strict=True))
-        module = self._module("SparseConv3d", weight, kernel, stride=stride, padding=padding)
-        library_maps = level.maps.setdefault("library", {})
-        library_maps.pop(_key(module), None)
-        out = self._run(module, level, level, (x, y, z), features, weight, kernel)
+        module = self._module("SparseConv3d", weight, kernel, stride, padding)
+        level.maps.setdefault("library", {}).pop(module.indice_key, None)
+        out = self._run(module, level, level, (x, y, z), features, weight)
         coarse = Level(out.indices, shape, level.batch_size)
         level.maps[geometry] = StridedMap(coarse)
-        return coarse, out.features
+        return coarse, finish.apply(out.features) if finish else out.features
 
-    def inverse(self, level: Level, geometry: Geometry, features: Tensor, weight: Tensor) -> Tensor:
+    def inverse(
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
-        kernel, stride, padding = geometry
         coarse = level.maps[geometry].coarse
-        module = self._module("SparseInverseConv3d", weight, kernel, stride, padding)
-        out = self._run(module, coarse, level, coarse.shape, features, weight, kernel)
-        features_out: Tensor = out.features
-        return features_out
+        module = self._module("SparseInverseConv3d", weight, *geometry)
+        out: Tensor = self._run(module, coarse, level, coarse.shape, features, weight).features
+        return finish.apply(out) if finish else out
 
     def _module(
         self,
@@ -78,7 +93,7 @@ class SpconvLikeEngine:
         kernel: Triple,
         stride: Any = (1, 1, 1),
         padding: Any = (0, 0, 0),
-    ) -> nn.Module:
+    ) -> Any:
         _, cin, cout = weight.shape
         setting = (kind, cin, cout, kernel, tuple(stride), tuple(padding))
         if setting not in self._modules:
@@ -103,7 +118,6 @@ class SpconvLikeEngine:
         shape: Triple,
         features: Tensor,
         weight: Tensor,
-        kernel: Triple,
     ) -> Any:
         """The library's output tensor; the maps it makes stay with `keeper`."""
         cin, cout = weight.shape[1:]
@@ -111,15 +125,12 @@ class SpconvLikeEngine:
         x = self._library.SparseConvTensor(
             features.contiguous(), source.indices, list(shape), source.batch_size, indice_dict=maps
         )
-        module.weight = weight.view(*kernel, cin, cout).permute(4, 0, 1, 2, 3).contiguous()
+        kernel_first = weight.view(*module.kernel_size, cin, cout)
+        module.weight = kernel_first.permute(4, 0, 1, 2, 3).contiguous()
         module.train(torch.is_grad_enabled())
         out = module(x)
         keeper.maps["library"] = out.indice_dict
         return out
-
-
-def _key(module: nn.Module) -> str:
-    return str(module.indice_key)
 
 
 class SpconvEngine(SpconvLikeEngine):
