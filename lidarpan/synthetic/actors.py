@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidarpan.synthetic import cars, machines, people, street_objects, two_wheelers, vehicles
+from lidarpan.synthetic import (
+    buses,
+    cars,
+    machines,
+    motorcycles,
+    people,
+    street_objects,
+    trailers,
+    trucks,
+    two_wheelers,
+)
 from lidarpan.synthetic.kinds import KIND, KINDS
 from lidarpan.synthetic.mesh import Mesh, join
 
@@ -46,23 +56,23 @@ def _parts(kind: str, rng: np.random.Generator) -> Sequence[Mesh]:
         case "van":
             return cars.van(rng)
         case "truck":
-            return vehicles.truck(rng)
+            return trucks.truck(rng)
         case "bus":
-            return vehicles.bus(rng)
+            return buses.bus(rng)
         case "trailer":
-            return vehicles.trailer(rng)
+            return trailers.trailer(rng)
         case "construction_vehicle":
             return machines.construction_vehicle(rng)
         case "tram":
-            return vehicles.tram(rng)
+            return buses.tram(rng)
         case "bicycle":
             return two_wheelers.bicycle(rng)[0]
         case "motorcycle":
-            return two_wheelers.motorcycle(rng)[0]
+            return motorcycles.motorcycle(rng)[0]
         case "bicyclist":
             return two_wheelers.with_rider(two_wheelers.bicycle(rng), rng, helmet=0.5)
         case "motorcyclist":
-            return two_wheelers.with_rider(two_wheelers.motorcycle(rng), rng, helmet=0.98)
+            return two_wheelers.with_rider(motorcycles.motorcycle(rng), rng, helmet=0.98)
         case "pedestrian" | "child" | "worker":
             return people.person(kind, rng)
         case "cone":

@@ -6,7 +6,7 @@ kind of a part is set when an actor is put together from its parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -85,11 +85,18 @@ def panels(corners: ArrayLike, material: str) -> Mesh:
     return make_mesh(points, triangles, KIND["void"], MATERIAL[material])
 
 
+def facing(x: float, y: float, z: float, half_y: float, half_z: float) -> Array:
+    """Corners of an upright rectangle across x: a plate, a lamp. -> (4, 3)."""
+    signs = np.array([[0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]], np.float64)
+    corners: Array = signs * [0.0, half_y, half_z] + [x, y, z]
+    return corners
+
+
 _BOX = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64) / 2
 
 
 def tapered_box(
-    base: Sequence[float],
+    base: ArrayLike,
     bottom: tuple[float, float],
     top: tuple[float, float],
     height: float,
@@ -104,9 +111,9 @@ def tapered_box(
     return loft(rings + np.asarray(base), material)
 
 
-def box(center: Sequence[float], size: tuple[float, float, float], material: str) -> Mesh:
+def box(center: ArrayLike, size: tuple[float, float, float], material: str) -> Mesh:
     """A box by its middle and its size along x, y, z."""
-    base = (center[0], center[1], center[2] - size[2] / 2)
+    base = np.asarray(center) - [0.0, 0.0, size[2] / 2]
     return tapered_box(base, size[:2], size[:2], size[2], material)
 
 
@@ -143,27 +150,28 @@ def tube(
     first = reference - tangent * (tangent @ reference)[:, None]
     first /= np.sqrt((first * first).sum(axis=1, keepdims=True))
     second = _cross(tangent, first)
-    cos_sin = _circle(sides)
+    cos_sin = circle(sides)
     radii = np.broadcast_to(np.asarray(radius, np.float64), (len(points),))[:, None, None]
     around = cos_sin[:, :1] * flatten * first[:, None] + cos_sin[:, 1:] * second[:, None]
     return loft(points[:, None] + radii * around, material, caps, closed=closed)
 
 
 def cylinder(
-    start: Sequence[float],
-    end: Sequence[float],
+    start: ArrayLike,
+    end: ArrayLike,
     radius: float | tuple[float, float],
     material: str,
     sides: int = 8,
     caps: bool = True,
 ) -> Mesh:
     """A cylinder or, with two radii, a truncated cone between two points."""
-    return tube([start, end], radius, material, sides, caps)
+    path = np.stack([np.asarray(start, np.float64), np.asarray(end, np.float64)])
+    return tube(path, radius, material, sides, caps)
 
 
 def capsule(
-    start: Sequence[float],
-    end: Sequence[float],
+    start: ArrayLike,
+    end: ArrayLike,
     radius: float,
     material: str,
     sides: int = 6,
@@ -177,7 +185,7 @@ def capsule(
 
 
 def ellipsoid(
-    center: Sequence[float],
+    center: ArrayLike,
     radii: tuple[float, float, float],
     material: str,
     sides: int = 8,
@@ -186,27 +194,27 @@ def ellipsoid(
     """An ellipsoid by its middle and its half axes, flat at the very poles."""
     polar = np.pi * (np.arange(rows) + 0.35) / (rows - 0.3)
     rings = np.empty((rows, sides, 3))
-    rings[..., :2] = np.sin(polar)[:, None, None] * _circle(sides)
+    rings[..., :2] = np.sin(polar)[:, None, None] * circle(sides)
     rings[..., 2] = -np.cos(polar)[:, None] / np.cos(polar[0])
     return loft(rings * radii + np.asarray(center), material)
 
 
 def torus(
-    center: Sequence[float], radius: float, thickness: float, material: str, segments: int = 14
+    center: ArrayLike, radius: float, thickness: float, material: str, segments: int = 14
 ) -> Mesh:
     """An upright thin ring in the x-z plane: the tyre of a bicycle. thickness is its diameter."""
-    cos_sin = _circle(segments) * (radius - thickness / 2)
+    cos_sin = circle(segments) * (radius - thickness / 2)
     path = np.stack([cos_sin[:, 0], np.zeros(segments), cos_sin[:, 1]], axis=1)
     return tube(path + np.asarray(center), thickness / 2, material, 3, closed=True)
 
 
 def wheel(
-    center: Sequence[float], radius: float, width: float, sides: int = 10, hub: str = "metal"
+    center: ArrayLike, radius: float, width: float, sides: int = 10, hub: str = "metal"
 ) -> Mesh:
     """A wheel that rolls along x: rubber tread and a hub on both faces."""
     rings = np.empty((2, sides, 3))
-    rings[..., [0, 2]] = _circle(sides, 0.5) * radius
-    rings[..., 1] = [[-width / 2], [width / 2]]
+    rings[..., [0, 2]] = circle(sides, 0.5) * radius
+    rings[..., 1] = [[width / 2], [-width / 2]]
     return loft(rings + np.asarray(center), "rubber", cap_material=hub)
 
 
@@ -223,6 +231,11 @@ def copies(mesh: Mesh, offsets: ArrayLike) -> Mesh:
     )
 
 
+def scaled(mesh: Mesh, factor: float) -> Mesh:
+    """The mesh, larger or smaller about the origin."""
+    return replace(mesh, vertices=mesh.vertices * np.float32(factor))
+
+
 def _cross(a: Array, b: Array) -> Array:
     """Row-wise cross product, quicker than np.cross on a few rows."""
     return np.stack(
@@ -236,7 +249,7 @@ def _cross(a: Array, b: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def _circle(sides: int, phase: float = 0.0) -> Array:
+def circle(sides: int, phase: float = 0.0) -> Array:
     """Corners of a regular polygon. -> (sides, 2)."""
     angle = 2 * np.pi * (np.arange(sides) + phase) / sides
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
