@@ -59,7 +59,7 @@ def draw_panoptic(
         meaning,
         view.meters_per_pixel,
     )
-    return _sheet(images, headings, legend, title, view.font_px, view.gap_px, is_row=True)
+    return stack_panels(images, headings, legend, title, view.font_px, view.gap_px, is_row=True)
 
 
 def draw_range_view(
@@ -94,7 +94,9 @@ def draw_range_view(
     shown = classes if mode in ("panoptic", "instance") else None
     images = [range_panel(scan, p, which, shown, size_px, font_px) for _, p, which in panels]
     legend = legend_strip(size_px, font_px, [part for _, part, _ in panels], None)
-    return _sheet(images, [name for name, _, _ in panels], legend, title, font_px, 0, is_row=False)
+    return stack_panels(
+        images, [name for name, _, _ in panels], legend, title, font_px, 0, is_row=False
+    )
 
 
 def save_png(image: Image.Image, path: Path | str) -> None:
@@ -149,7 +151,7 @@ def _panels(
     ]
 
 
-def _sheet(
+def stack_panels(
     images: list[Image.Image],
     headings: list[str],
     legend: Image.Image,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import VOID, ClassTable
 from lidarpan.draw_errors import ERROR_KINDS, IGNORED, RIGHT, error_kinds
+from lidarpan.draw_surface import flat_groups
 from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
 
 Colors = NDArray[np.uint8]
@@ -35,10 +36,6 @@ _VIRIDIS = np.array(
     ],
     np.float32,
 )  # fmt: skip
-# Classes that cover the ground: drawn closed between the rings that hit them.
-FLAT = frozenset(
-    ("road", "parking", "sidewalk", "other-ground", "terrain", "driveable_surface", "other_flat")
-)
 _GOLDEN = 0.6180339887
 
 
@@ -157,13 +154,6 @@ def class_entries(labels: PanopticLabels, classes: ClassTable) -> list[tuple[Rgb
     return entries
 
 
-def _surface_group(labels: PanopticLabels, classes: ClassTable) -> IntArray:
-    """(N,) int32: the class where it covers the ground, else -1."""
-    table = [i if name in FLAT else -1 for i, name in enumerate(classes.names)]
-    group: IntArray = np.array(table, np.int32)[labels.semantic]
-    return group
-
-
 def _measured(scan: Scan, mode: str, group: IntArray | None) -> PointColors:
     """Height, or intensity on a square-root scale; ground is closed where labels tell it."""
     if mode == "height":
@@ -195,7 +185,7 @@ def _error_colors(
         if share[index] > 0
     ]
     on_top = (kinds != RIGHT) & (kinds != IGNORED)
-    group = _surface_group(truth, classes)
+    group = flat_groups(truth, classes)
     group[labels.semantic != truth.semantic] = -1
     return PointColors(table[kinds], on_top, group, entries, emphasis=1.4)
 
@@ -220,7 +210,7 @@ def color_points(
             f"labels must fit the scan, got {labels.num_points} labels for {scan.num_points} points"
         )
     if mode in ("height", "intensity"):
-        group = _surface_group(labels, classes) if labels and classes else None
+        group = flat_groups(labels, classes) if labels and classes else None
         return _measured(scan, mode, group)
     if labels is None or classes is None:
         raise InputError(f"mode {mode} needs labels and their class table: use height or intensity")
@@ -239,7 +229,7 @@ def color_points(
         return _error_colors(labels, truth, classes)
     table = class_colors(classes)
     on_top = classes.is_thing[labels.semantic]
-    group = _surface_group(labels, classes)
+    group = flat_groups(labels, classes)
     if mode == "instance":
         table[~classes.is_thing] = STUFF_GREY
         table[VOID] = ERROR_COLORS["ignored"]

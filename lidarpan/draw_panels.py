@@ -10,24 +10,20 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw_colors import PointColors
+from lidarpan.draw_outlines import hulls_in, outline_arrays
+from lidarpan.draw_surface import ground_between
 from lidarpan.draw_text import BACKGROUND, DIM, INK, Box, LabelPlacer, nice_step
-from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
+from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
 
 if TYPE_CHECKING:
     from PIL import Image
 
 DOT_M = 0.07  # radius of a point's dot at the sensor ...
 DOT_GROWTH = 0.0022  # ... and what each metre of range adds, as the beams spread
-MIN_OUTLINE_POINTS = 8
 SURFACE = 0.4  # share of a point's colour in the ground between the rings
-NUM_COLUMNS, STEP_M = 900, 0.15  # polar grid of that ground
-GAP = (2.5, 0.013, 10.0)  # rings joined: metres near the sensor, growth with range squared, most
-MAX_SLOPE = 0.2
-CLOSED_COLUMNS = 3  # shadows up to this wide are closed
+PAD_M = 0.12  # between an object and its outline
 MAX_FILLED_M = 22.0  # larger outlines stay empty: no object is that long
 MAX_SURFACE_PX = 1000  # finer is not needed: the ground is filled with its own colour
-_ANGLES = np.arange(24) * (np.pi / 12)
-_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -99,8 +95,9 @@ def bev_panel(
     canvas = stroke_circles(canvas, center, ring_px, line_px, np.array(INK, np.uint8), 0.22)
     hulls: list[tuple[int, FloatArray]] = []
     if labels is not None and mode in ("panoptic", "instance", "error"):
-        hulls = _hulls(scan, labels, view)
-        segments, first, own, light = _outline_arrays(hulls, labels, meaning, mode)
+        pad_px = 1 + PAD_M / view.meters_per_pixel
+        hulls = hulls_in(view.to_pixels(scan.points), labels, view.size_px, pad_px)
+        segments, first, own, light = outline_arrays(hulls, labels, meaning.colors, mode == "error")
         is_filled = [mode != "error" and view.is_object_size(hull) for _, hull in hulls]
         opacity = np.where(is_filled, 0.3, 0).astype(np.float32)
         canvas = stroke_outlines(canvas, segments, first, light, 1.2 * line_px, own, opacity)
@@ -131,97 +128,13 @@ def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
     owner = splat_points(column, row, priority.astype(np.float32), radius, radius, edge, edge, True)
     background = np.array(BACKGROUND, np.uint8)
     dimmed = (SURFACE * meaning.colors + (1 - SURFACE) * background).astype(np.uint8)
-    under = _surface(scan, meaning, view)
+    group = np.where(meaning.on_top, np.int32(-1), meaning.group)
+    fine = -(-view.size_px // -(-view.size_px // MAX_SURFACE_PX))
+    under = ground_between(scan.points, group, view.range_m, fine)
     image: NDArray[np.uint8] = shade_pixels(
         owner, meaning.colors, under, dimmed, background, factor
     )
     return image
-
-
-def _surface(scan: Scan, meaning: PointColors, view: BevView) -> IntArray:
-    """(S, S) int32: point whose ground fills each cell of the map, -1 for none."""
-    from lidarpan.kernels.surface import close_columns, join_rings, polar_to_square
-
-    x, y, z = np.ascontiguousarray(scan.points.T)
-    range_m = np.hypot(x, y)
-    azimuth = np.arctan2(y, x) * np.float32(NUM_COLUMNS / (2 * np.pi))
-    column = np.floor(azimuth).astype(np.int32) % NUM_COLUMNS
-    order = np.argsort(np.minimum(range_m * 100, 65535).astype(np.uint16), kind="stable")
-    order = order[np.argsort(column[order].astype(np.uint16), kind="stable")].astype(np.int32)
-    group = np.where(meaning.on_top, np.int32(-1), meaning.group)
-    shape = (NUM_COLUMNS, int(np.ceil(view.range_m * np.sqrt(2) / STEP_M)) + 1)
-    grid = join_rings(order, column, range_m, z, group, shape, STEP_M, GAP, MAX_SLOPE)
-    grid = close_columns(grid, group, CLOSED_COLUMNS)
-    edge = -(-view.size_px // -(-view.size_px // MAX_SURFACE_PX))
-    cells: IntArray = polar_to_square(grid, STEP_M, edge, 2 * view.range_m / edge)
-    return cells
-
-
-def convex_hull(points: FloatArray) -> FloatArray:
-    """Corners of the smallest convex polygon around points, by Andrew's monotone chain.
-
-    Args:
-        points: (N, 2).
-
-    Returns:
-        (H, 2) float32 corners in order round the polygon; H <= N, no three on a line.
-    """
-    rows = sorted({(float(x), float(y)) for x, y in points})
-    if len(rows) <= 2:
-        return np.array(rows, np.float32).reshape(-1, 2)
-
-    def half(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        chain: list[tuple[float, float]] = []
-        for x, y in ordered:
-            while len(chain) >= 2:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        return chain
-
-    return np.array(half(rows)[:-1] + half(rows[::-1])[:-1], np.float32)
-
-
-def _hulls(scan: Scan, labels: PanopticLabels, view: BevView) -> list[tuple[int, FloatArray]]:
-    """(instance id, (H, 2) outline in pixels), largest first; instances wholly outside left out."""
-    has = np.flatnonzero(labels.instance > 0)
-    order = has[np.argsort(labels.instance[has], kind="stable")]
-    ids, start, count = np.unique(labels.instance[order], return_index=True, return_counts=True)
-    place = view.to_pixels(scan.points[order])
-    pad_px = 1 + 0.12 / view.meters_per_pixel
-    hulls = []
-    for k in np.argsort(-count, kind="stable"):
-        part = place[start[k] : start[k] + count[k]]
-        inside = ((part >= 0) & (part < view.size_px)).all(axis=1)
-        if inside.any() and count[k] >= MIN_OUTLINE_POINTS:
-            outer = part[(part @ _DIRECTIONS.T).argmax(axis=0)]
-            hulls.append((int(ids[k]), _padded(convex_hull(outer), pad_px)))
-    return hulls
-
-
-def _padded(hull: FloatArray, pad_px: float) -> FloatArray:
-    """A hull moved outwards: the hull of small octagons around its corners."""
-    octagon = np.float32(pad_px) * _DIRECTIONS[::3]
-    return convex_hull((hull[:, None] + octagon).reshape(-1, 2))
-
-
-def _outline_arrays(
-    hulls: list[tuple[int, FloatArray]], labels: PanopticLabels, meaning: PointColors, mode: str
-) -> tuple[FloatArray, IntArray, NDArray[np.uint8], NDArray[np.uint8]]:
-    """Segments, first segment, fill and line colour of each outline, as the kernel wants them."""
-    none = np.zeros((0, 3), np.uint8)
-    if not hulls:
-        return np.zeros((0, 4), np.float32), np.zeros(1, np.int32), none, none
-    segments = np.concatenate([np.hstack([h, np.roll(h, -1, axis=0)]) for _, h in hulls])
-    first = np.cumsum([0] + [len(hull) for _, hull in hulls]).astype(np.int32)
-    if mode == "error":
-        dim = np.tile(np.array(DIM, np.uint8), (len(hulls), 1))
-        return segments, first, dim, dim
-    ids, example = np.unique(labels.instance, return_index=True)
-    own = meaning.colors[example[np.searchsorted(ids, [i for i, _ in hulls])]]
-    return segments, first, own, (0.45 * own + 0.55 * 255).astype(np.uint8)
 
 
 def _ego_marker(image: Image.Image, view: BevView, placer: LabelPlacer) -> None:

@@ -25,7 +25,7 @@ from lidarpan.draw_colors import (
     ramp_colors,
 )
 from lidarpan.draw_errors import ERROR_KINDS, error_kinds
-from lidarpan.draw_panels import convex_hull
+from lidarpan.draw_outlines import convex_hull
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 SCRIPTS = (

@@ -176,7 +176,8 @@ def stroke_outlines(
     out = image.copy()
     reach = width / 2 + 0.5
     for k in range(len(colors)):
-        _fill_convex(out, segments[first[k] : first[k + 1]], fills[k], opacity[k])
+        if opacity[k] > 0 and first[k] < first[k + 1]:
+            _fill_convex(out, segments[first[k] : first[k + 1]], fills[k], opacity[k])
         for s in range(first[k], first[k + 1]):
             part = segments[s]
             c0 = max(0, int(min(part[0], part[2]) - reach - 1))

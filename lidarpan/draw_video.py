@@ -1,0 +1,110 @@
+"""Pictures in order to a film: .mp4 or .gif."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lidarpan.structures import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (".mp4", ".gif")
+
+
+def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10.0) -> int:
+    """Write a film, whole or not at all; returns its number of frames.
+
+    Frames are drawn one at a time. All are brought to the size of the first, cut or filled up at
+    the right and below, as legends may differ in height. `.mp4` is VP9, which browsers play;
+    it needs OpenCV, which comes with nuscenes-devkit.
+
+    Args:
+        frames: RGB pictures.
+        path: ends in .mp4 or .gif.
+        fps: frames per second.
+
+    Raises:
+        InputError: another suffix, no frame, a folder that cannot be written to, or no OpenCV.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: wanted a film name ending in .mp4 or .gif")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: no folder {path.parent}: make it first")
+    if not fps > 0:
+        raise InputError(f"frames per second must be above 0, got {fps:g}")
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise InputError(f"{path}: a film needs at least one frame, got none")
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    with folder as beside:
+        draft = Path(beside) / f"film{path.suffix.lower()}"
+        even = (first.width - first.width % 2, first.height - first.height % 2)
+        fitted = (_fit(picture, even) for picture in chain([first], pictures))
+        write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
+        count = write(fitted, draft, fps)
+        draft.chmod(0o644)
+        draft.replace(path)
+    return count
+
+
+def _fit(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    from PIL import Image
+
+    if picture.size == size:
+        return picture
+    sheet = Image.new("RGB", size, picture.getpixel((picture.width - 1, picture.height - 1)))
+    sheet.paste(picture, (0, 0))
+    return sheet
+
+
+def _write_gif(frames: Iterator[Image.Image], draft: Path, fps: float) -> int:
+    """One palette per frame, as colours are few and flat."""
+    from PIL import Image
+
+    count = 0
+
+    def reduced() -> Iterator[Image.Image]:
+        nonlocal count
+        for frame in frames:
+            count += 1
+            yield frame.quantize(128, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+    each = reduced()
+    next(each).save(
+        draft,
+        "GIF",
+        save_all=True,
+        append_images=each,
+        duration=max(20, round(1000 / fps)),
+        loop=0,
+    )
+    return count
+
+
+def _write_mp4(frames: Iterator[Image.Image], draft: Path, fps: float) -> int:
+    try:
+        import cv2
+    except ImportError as error:
+        raise InputError("films as .mp4 need OpenCV: install opencv-python-headless") from error
+    first = next(frames)
+    writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"vp09"), fps, first.size)
+    if not writer.isOpened():
+        raise InputError("this OpenCV cannot write VP9 films: write a .gif instead")
+    count = 0
+    for frame in chain([first], frames):
+        writer.write(np.asarray(frame)[..., ::-1])
+        count += 1
+    writer.release()
+    return count
