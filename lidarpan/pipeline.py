@@ -17,6 +17,7 @@ from lidarpan.fusion import merge_semantic_and_instance
 from lidarpan.grid import Grid
 from lidarpan.grouping import group_points
 from lidarpan.model.checkpoint import fit_weights, load_weights
+from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs, PanopticNetwork
 from lidarpan.model.sparse import Engine, SparseTensor, choose_engine
 from lidarpan.structures import (
@@ -93,7 +94,8 @@ class PanopticPipeline:
         network = build_network(config)
         fit_weights(network, state, str(path))
         target = choose_device(device)
-        return cls.from_config(config, network.to(target), choose_engine(target, sparse))
+        folded = fold_batch_norm(network).to(target)
+        return cls.from_config(config, folded, choose_engine(target, sparse))
 
     def predict(
         self, scan: Scan, *, sensor_height_m: float | None = None, clock: StageClock | None = None
