@@ -53,7 +53,7 @@ def draw_file(
 def _labels_of(
     path: Path | None, loaded: LoadedScan, scan_path: Path, classes: ClassTable
 ) -> PanopticLabels | None:
-    """Labels of the scan's usable points, from a file with one for each point of the scan's file."""
+    """Labels of the usable points, from a file with one label per point of the file."""
     if path is None:
         return None
     labels = read_prediction(path, classes)

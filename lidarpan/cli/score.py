@@ -17,6 +17,15 @@ def register(app: typer.Typer) -> None:
         "--split valid --json scores.json · lidarpan evaluate nuscenes --data nuscenes "
         "--predictions results --split mini_val --per-scan scans.csv"
     )(evaluate)
+    submit = typer.Typer(help="Check and pack what a benchmark's server takes.")
+    submit.command(
+        epilog="Example: lidarpan submit check semantickitti --data kitti --predictions predictions"
+    )(check)
+    submit.command(
+        epilog="Example: lidarpan submit pack nuscenes --data nuscenes --predictions results "
+        "--out submission.zip"
+    )(pack)
+    app.add_typer(submit, name="submit")
 
 
 def evaluate(
@@ -37,7 +46,8 @@ def evaluate(
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
     from rich.console import Console
 
-    from lidarpan.evaluation import evaluate_folder, format_table, write_csv, write_json
+    from lidarpan.evaluation import evaluate_folder
+    from lidarpan.evaluation_report import format_table, write_csv, write_json
 
     evaluation = evaluate_folder(
         dataset.value, data, predictions, split, min_points=min_points, protocol=protocol
@@ -49,3 +59,57 @@ def evaluate(
     if per_scan:
         write_csv(evaluation, per_scan)
         typer.echo(f"per scan: {per_scan}")
+
+
+Data = Annotated[Path, typer.Option(help="Root of the dataset: its scans say what is wanted.")]
+Predictions = Annotated[Path, typer.Option(help="Folder above sequences/ or panoptic/.")]
+Split = Annotated[str, typer.Option(help="Which split.")]
+
+
+def check(
+    dataset: Annotated[Dataset, typer.Argument(help="Whose rules and layout.")],
+    data: Data,
+    predictions: Predictions,
+    split: Split = "test",
+) -> None:
+    """List every fault of a submission, file by file; exit code 1 if there is one."""
+    from rich.progress import track
+
+    from lidarpan.datasets.submission import check_submission, open_submission
+
+    submission = open_submission(dataset.value, predictions, data, split)
+    faults = check_submission(submission, lambda files: track(files, "Checking", transient=True))
+    for fault in faults:
+        typer.echo(str(fault))
+    if faults:
+        raise typer.Exit(1)
+    typer.echo(f"{len(submission.wanted)} files, no fault: {predictions}")
+
+
+def pack(
+    dataset: Annotated[Dataset, typer.Argument(help="Whose rules and layout.")],
+    data: Data,
+    predictions: Predictions,
+    out: Annotated[Path, typer.Option(help="The .zip to write.")],
+    split: Split = "test",
+    fix: Annotated[bool, typer.Option(help="Mend in the zip what needs no guessing.")] = False,
+    description: Annotated[str | None, typer.Option(help="Text for description.txt.")] = None,
+) -> None:
+    """Write the zip that the benchmark's server takes."""
+    from rich.progress import track
+
+    from lidarpan.datasets.submission import open_submission, pack_submission
+
+    submission = open_submission(dataset.value, predictions, data, split)
+    faults = pack_submission(
+        submission,
+        out,
+        fix=fix,
+        description=description,
+        track=lambda files: track(files, "Packing", transient=True),
+    )
+    for fault in faults:
+        typer.echo(str(fault))
+    if faults:
+        raise typer.Exit(1)
+    typer.echo(f"submission: {out}")

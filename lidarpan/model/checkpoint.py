@@ -39,6 +39,7 @@ def save_weights(
     beside = path.with_name(f".{path.name}.part")
     metadata = {"format": FORMAT, "header": json.dumps(header)}
     save_file(tensors, str(beside), metadata=metadata)
+    beside.chmod(0o644)  # safetensors writes for the owner alone
     os.replace(beside, path)
 
 

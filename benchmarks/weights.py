@@ -1,0 +1,100 @@
+"""Scores of weights on unseen towns and on real labelled scans.
+
+    python benchmarks/weights.py --weights town --towns 40 --first-seed 900000
+    python benchmarks/weights.py --weights town --real ../shared/data
+
+Truth and prediction are compared with the benchmark's rules (min_points 50); means are given over
+all 19 classes, as the official script prints them, and over the classes present in the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from lidarpan import PanopticPipeline
+from lidarpan.datasets.semantickitti import SemanticKitti
+from lidarpan.inference import sensor_height
+from lidarpan.metrics import PanopticQuality
+from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.synthetic.sensor import SENSORS
+from lidarpan.synthetic.simulate import simulate_scan
+
+Labelled = Iterator[tuple[Scan, PanopticLabels]]
+
+
+def towns(count: int, first_seed: int, sensor: str, pipeline: PanopticPipeline) -> Labelled:
+    """Labelled scans of towns, one of each."""
+    for seed in range(first_seed, first_seed + count):
+        simulated = simulate_scan(seed, SENSORS[sensor])
+        yield simulated.scan, simulated.labels(pipeline.classes)
+
+
+def real(root: Path, sequence: str) -> Labelled:
+    """Labelled real scans in SemanticKITTI layout."""
+    dataset = SemanticKitti(root, "train", sequences=[sequence])
+    for i in range(len(dataset)):
+        labels = dataset.labels(i)
+        if labels is not None:
+            yield dataset[i], labels
+
+
+def score(pipeline: PanopticPipeline, scans: Labelled, title: str) -> None:
+    """Predict, score and print."""
+    classes = pipeline.classes
+    quality = PanopticQuality(classes.num_classes, classes.things, min_points=classes.min_points)
+    elapsed, count, oracle = 0.0, 0, np.zeros(2)
+    for scan, truth in scans:
+        start = time.perf_counter()
+        height = sensor_height(scan, pipeline.sensor_height_m)
+        labels = pipeline.predict(scan, sensor_height_m=height)
+        elapsed += time.perf_counter() - start
+        count += 1
+        quality.update(labels.semantic, labels.instance, truth.semantic, truth.instance)
+    scores = quality.compute()
+    present = np.flatnonzero(scores.confusion[:, :].sum(axis=0) > 0)
+    present = present[present > 0]
+    things = np.intersect1d(present, classes.things)
+    print(f"\n{title}: {count} scans, {1e3 * elapsed / count:.0f} ms per scan")
+    print(
+        f"  all classes     PQ {scores.pq:.3f}  SQ {scores.sq:.3f}  RQ {scores.rq:.3f}  "
+        f"mIoU {scores.miou:.3f}  things PQ {scores.pq_things:.3f}"
+    )
+    print(
+        f"  classes present PQ {scores.class_pq[present].mean():.3f}  "
+        f"mIoU {scores.class_iou[present].mean():.3f}  "
+        f"things PQ {scores.class_pq[things].mean():.3f}  accuracy {scores.accuracy:.3f}"
+    )
+    for c in present:
+        print(
+            f"  {classes.names[c]:16s} IoU {scores.class_iou[c]:.3f}  PQ {scores.class_pq[c]:.3f}  "
+            f"SQ {scores.class_sq[c]:.3f}  RQ {scores.class_rq[c]:.3f}"
+        )
+
+
+def main() -> None:
+    """Score towns, real scans, or both."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--weights", default="town")
+    parser.add_argument("--towns", type=int, default=0, help="how many towns")
+    parser.add_argument("--first-seed", type=int, default=900_000)
+    parser.add_argument("--sensor", default="hdl64e", choices=sorted(SENSORS))
+    parser.add_argument("--real", type=Path, help="folder with semantickitti/ and pandaset/")
+    arguments = parser.parse_args()
+    pipeline = PanopticPipeline.from_weights(arguments.weights)
+    if arguments.towns:
+        scans = towns(arguments.towns, arguments.first_seed, arguments.sensor, pipeline)
+        score(pipeline, scans, f"towns from seed {arguments.first_seed}, {arguments.sensor}")
+    if arguments.real:
+        score(pipeline, real(arguments.real / "semantickitti", "00"), "SemanticKITTI 00")
+        score(pipeline, real(arguments.real / "pandaset", "02"), "PandaSet 02")
+
+
+if __name__ == "__main__":
+    main()
