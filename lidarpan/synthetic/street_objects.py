@@ -33,21 +33,21 @@ def cone(rng: np.random.Generator) -> list[Mesh]:
 
 def barrier(rng: np.random.Generator) -> list[Mesh]:
     """One barrier: a concrete or plastic profile, a board on feet, or a crowd-control grille."""
-    match int(rng.choice(4, p=[0.35, 0.25, 0.2, 0.2])):
+    match int(rng.choice(4, p=[0.3, 0.4, 0.15, 0.15])):
         case 0:
-            return _jersey(rng.uniform(2.0, 4.0), rng.uniform(0.8, 1.0), "concrete")
+            return _jersey(rng.uniform(2.0, 4.0), rng.uniform(0.8, 1.0), 1.0, "concrete")
         case 1:
-            return _jersey(rng.uniform(1.0, 2.0), rng.uniform(0.7, 1.0), "plastic")
+            return _jersey(rng.uniform(1.4, 2.2), rng.uniform(0.8, 1.1), 0.75, "plastic")
         case 2:
             return _board(rng.uniform(1.2, 2.5), rng.uniform(0.9, 1.15))
         case _:
             return _grille(rng.uniform(1.8, 2.5), rng.uniform(1.0, 1.15))
 
 
-def _jersey(width: float, height: float, material: str) -> list[Mesh]:
-    """The New Jersey profile, across the way it faces."""
+def _jersey(width: float, height: float, stout: float, material: str) -> list[Mesh]:
+    """The New Jersey profile, across the way it faces; stout: its thickness, 1 for concrete."""
     half = np.array([[0.30, 0.0], [0.30, 0.08], [0.17, 0.33], [0.09, 1.0]])
-    half = half * [height, height]
+    half = half * [stout * height, height]
     profile = np.concatenate([half, half[::-1] * [-1, 1]])
     rings = np.empty((2, len(profile), 3))
     rings[..., 0], rings[..., 2] = profile[:, 0], profile[:, 1]
