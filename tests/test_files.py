@@ -376,3 +376,22 @@ def test_nuscenes_scans_are_turned_to_x_forward(real_data):
     assert inspect_scan(Scan(raw[:, :3].copy(), scan.intensity))[0].startswith(
         "the scene is longer"
     )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_damaged_bytes_give_a_scan_or_one_line(tmp_path, suffix):
+    file = write_format(tmp_path, suffix)
+    whole = file.read_bytes()
+    rng = np.random.default_rng(5)
+    messages = []
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(rng.integers(1, 5)):
+            damaged[rng.integers(len(damaged))] = rng.integers(256)
+        file.write_bytes(damaged[: rng.integers(len(damaged) // 2, len(damaged) + 1)])
+        try:
+            load_scan(file)
+        except InputError as error:
+            messages.append(str(error))
+    assert messages
+    assert not [message for message in messages if "\n" in message or str(file) not in message]

@@ -186,8 +186,8 @@ def test_label_files_that_cannot_be_read_are_named(tmp_path, scan_path):
     (tmp_path / "cut.label").write_bytes(b"123")
     for name, message in {
         "high.npy": "wanted train ids 0..19, got up to 44",
-        "other.npz": "wanted an .npz file with an array 'data'",
-        "broken.npz": "wanted an .npz file",
+        "other.npz": "wanted an array 'data', got labels",
+        "broken.npz": "wanted .npz without pickles, got",
         "a.txt": "wanted .label, .npz, .ply, .npy or _lidarseg.bin, got .txt",
         "cut.label": "wanted 4 bytes per label",
         "absent.label": "no such label file",

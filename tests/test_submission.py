@@ -167,7 +167,7 @@ def test_a_truncated_npz_is_a_fault(tmp_path):
     np.savez(tmp_path / "a.npz", data=np.zeros(400, np.uint16))
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(content[:100])
-    assert "wanted an .npz file" in check_panoptic(tmp_path / "a.npz", 4)[1][0][0]
+    assert "wanted .npz without pickles" in check_panoptic(tmp_path / "a.npz", 4)[1][0][0]
 
 
 def test_wrong_arguments(kitti, nuscenes):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,8 @@ from numpy.typing import NDArray
 from lidarpan.datasets.fields import Fields, LoadedScan, scan_of_fields
 from lidarpan.datasets.find import SUFFIXES, find_scans
 from lidarpan.datasets.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.datasets.las import read_las
+from lidarpan.datasets.numpy_files import read_array, read_arrays
 from lidarpan.datasets.pcd import read_pcd
 from lidarpan.datasets.ply import read_ply
 from lidarpan.structures import InputError, Scan
@@ -88,10 +88,12 @@ def read_fields(path: Path) -> Fields:
             return read_pcd(path)
         case ".ply":
             return read_ply(path)
-        case ".npy" | ".npz":
-            return _numpy_file(path)
+        case ".npy":
+            return _array_fields(read_array(path), path)
+        case ".npz":
+            return _archive_fields(read_arrays(path), path)
         case ".las" | ".laz":
-            return _las(path)
+            return read_las(path)
         case suffix:
             raise InputError(f"{path}: wanted a scan ({SUFFIXES}), got {suffix or 'no suffix'}")
 
@@ -138,20 +140,7 @@ def _plausible(rows: NDArray[np.float32]) -> bool:
     return float(np.mean(rows[:1000, 3] < 0)) < 0.01
 
 
-def _numpy_file(path: Path) -> Fields:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _array_fields(loaded, path)
-        with loaded:
-            return _archive_fields(loaded, path)
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: wanted a NumPy file without pickles, got: {error}") from None
-
-
-def _archive_fields(archive: Mapping[str, NDArray[np.generic]], path: Path) -> Fields:
+def _archive_fields(archive: dict[str, NDArray[Any]], path: Path) -> Fields:
     keys = list(archive)
     key = next((key for key in _POINTS_KEYS if key in keys), None)
     if key is None and not {"x", "y", "z"} <= set(keys):
@@ -159,8 +148,8 @@ def _archive_fields(archive: Mapping[str, NDArray[np.generic]], path: Path) -> F
         raise InputError(f"{path}: wanted one of the keys {wanted}, got {', '.join(keys)}")
     fields = {} if key is None else _array_fields(archive[key], path)
     num_points = len(fields["x"] if fields else archive["x"])
-    flat = {k: np.asarray(archive[k]) for k in keys if k != key}
-    return fields | {k: v.reshape(-1) for k, v in flat.items() if v.size == num_points}
+    others = {k: v.reshape(-1) for k, v in archive.items() if k != key and v.size == num_points}
+    return fields | others
 
 
 def _array_fields(array: NDArray[Any], path: Path) -> Fields:
@@ -174,21 +163,3 @@ def _array_fields(array: NDArray[Any], path: Path) -> Fields:
             f"got {array.shape} {array.dtype}{hint}"
         )
     return dict(zip(("x", "y", "z", "intensity"), array.T, strict=False))
-
-
-def _las(path: Path) -> Fields:
-    import laspy
-
-    try:
-        las = laspy.read(path)
-    except (laspy.LaspyException, ValueError, RuntimeError, EOFError) as error:
-        raise InputError(f"{path}: wanted a .las or .laz file, got: {error}") from None
-    fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
-    for name in ("intensity", "gps_time"):
-        if name in las.point_format.dimension_names:
-            fields[name] = np.asarray(las[name])
-    if len(fields["x"]) < las.header.point_count:
-        raise InputError(
-            f"{path}: wanted {las.header.point_count} points, got {len(fields['x'])}: cut off"
-        )
-    return fields

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.nuscenes_labels import read_panoptic, train_ids, unpack_panoptic
+from lidarpan.datasets.numpy_files import read_array, read_arrays
+from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
 from lidarpan.datasets.ply import read_ply
 from lidarpan.datasets.semantickitti import read_label, unpack_labels
 from lidarpan.structures import InputError, PanopticLabels
@@ -33,19 +34,15 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
         match path.suffix.lower():
             case ".label":
                 return unpack_labels(read_label(path), classes)
-            case ".npz" if "semantic" in _npz_keys(path):
-                arrays = npz_arrays(path)
-                score = arrays["score"] if len(arrays["score"]) else None
-                return _checked(arrays["semantic"], arrays["instance"], score, classes)
             case ".npz":
-                return unpack_panoptic(read_panoptic(path), classes)
+                return _of_arrays(read_arrays(path), path, classes)
             case ".ply":
                 columns = read_ply(path)
                 if not {"semantic", "instance"} <= set(columns):
                     raise InputError(f"wanted properties semantic, instance, got {list(columns)}")
                 return _checked(columns["semantic"], columns["instance"], None, classes)
             case ".npy":
-                semantic = np.load(path, allow_pickle=False)
+                semantic = read_array(path)
                 return _checked(semantic, np.zeros(semantic.shape, np.int32), None, classes)
             case ".bin":
                 category = np.fromfile(path, np.uint8).astype(np.int32)
@@ -54,8 +51,15 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
                 raise InputError(f"wanted .label, .npz, .ply, .npy or _lidarseg.bin, got {suffix}")
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a label file: {error}") from None
+
+
+def _of_arrays(arrays: dict[str, NDArray[Any]], path: Path, classes: ClassTable) -> PanopticLabels:
+    """Labels of this package's `.npz` or of nuScenes'."""
+    if "semantic" not in arrays:
+        return unpack_panoptic(panoptic_of(arrays, path), classes)
+    found = ours(arrays, path)
+    score = found["score"] if len(found["score"]) else None
+    return _checked(found["semantic"], found["instance"], score, classes)
 
 
 def _checked(
@@ -74,19 +78,9 @@ def _checked(
     )
 
 
-def _npz_keys(path: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: wanted an .npz file, got {error}") from None
-
-
-def npz_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Arrays semantic, instance and score of this package's `.npz`; raises InputError."""
+def ours(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays semantic, instance and score of this package's `.npz`; raises InputError."""
     wanted = ("semantic", "instance", "score")
-    missing = set(wanted) - set(_npz_keys(path))
-    if missing:
-        raise InputError(f"{path}: wanted arrays {', '.join(wanted)}, got none of {missing}")
-    with np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in wanted}
+    if not set(wanted) <= set(arrays):
+        raise InputError(f"{path}: wanted arrays {', '.join(wanted)}, got {', '.join(arrays)}")
+    return {name: arrays[name] for name in wanted}

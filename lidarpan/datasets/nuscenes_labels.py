@@ -5,14 +5,15 @@ Ground truth counts in the 32 general classes, predictions in the 16 challenge c
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.dataset import number_by_first_point
+from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError, IntArray, PanopticLabels
 
@@ -29,11 +30,14 @@ def read_panoptic(file: Path) -> NDArray[np.uint16]:
     """
     if not file.is_file():
         raise InputError(f"{file}: no such label file")
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            data: NDArray[np.uint16] = archive["data"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{file}: wanted an .npz file with an array 'data', got {error}") from None
+    return panoptic_of(read_arrays(file), file)
+
+
+def panoptic_of(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.uint16]:
+    """The (N,) uint16 array `data` of a `*_panoptic.npz` file's arrays; raises InputError."""
+    if "data" not in arrays:
+        raise InputError(f"{file}: wanted an array 'data', got {', '.join(arrays) or 'none'}")
+    data = arrays["data"]
     if data.ndim != 1 or data.dtype.kind not in "ui":
         raise InputError(f"{file}: wanted (N,) uint16, got {data.shape} {data.dtype}")
     return data.astype(np.uint16)

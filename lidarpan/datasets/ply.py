@@ -53,7 +53,8 @@ Element = tuple[str, int, list[tuple[str, str]]]
 def _header(content: bytes, path: Path) -> tuple[str, list[Element], int]:
     """Byte order ("ascii", "<" or ">"), elements up to the vertices, and where the data starts."""
     end = content.find(b"end_header")
-    if not content.startswith(b"ply") or end < 0:
+    start = content.find(b"\n", end) + 1
+    if not content.startswith(b"ply") or end < 0 or not start:
         raise InputError(f"{path}: wanted a .ply header from 'ply' to 'end_header', got none")
     order, elements = "", list[Element]()
     for line in content[:end].decode("latin-1").splitlines():
@@ -64,15 +65,17 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Element], int]:
                 order = "<"
             case ["format", "binary_big_endian", *_]:
                 order = ">"
-            case ["element", name, count] if count.isdigit():
+            case ["element", name, count] if count.isascii() and count.isdigit():
                 elements.append((name, int(count), []))
             case ["property", "list", *_] if elements and not _past_vertices(elements):
                 raise InputError(f"{path}: wanted plain properties, got {line.strip()!r}")
+            case ["property", _, name] if elements and name in dict(elements[-1][2]):
+                raise InputError(f"{path}: wanted each property once, got {name!r} twice")
             case ["property", kind, name] if elements and kind in _TYPES:
                 elements[-1][2].append((name, _TYPES[kind]))
     if not order:
         raise InputError(f"{path}: wanted format ascii or binary in the .ply header, got neither")
-    return order, elements, content.index(b"\n", end) + 1
+    return order, elements, start
 
 
 def _past_vertices(elements: list[Element]) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.fields import LoadedScan
-from lidarpan.datasets.label_files import npz_arrays, read_prediction
+from lidarpan.datasets.label_files import ours, read_prediction
+from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.nuscenes_labels import pack_panoptic, read_panoptic, write_panoptic
 from lidarpan.datasets.nuscenes_tokens import find_token
 from lidarpan.datasets.ply import read_ply, write_ply
@@ -125,7 +126,7 @@ def is_complete(path: Path, scan_path: Path, file_format: str) -> bool:
             case "nuscenes":
                 num_points = len(read_panoptic(path))
             case "npz":
-                num_points = len(npz_arrays(path)["instance"])
+                num_points = len(ours(read_arrays(path), path)["instance"])
             case _:
                 num_points = len(read_ply(path)["x"])
     except InputError:

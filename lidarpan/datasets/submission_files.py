@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.nuscenes_labels import FACTOR, NUM_CHALLENGE
 from lidarpan.datasets.semantickitti import read_label
 from lidarpan.structures import InputError
@@ -43,12 +41,12 @@ def check_label(path: Path, num_points: int) -> File:
 def check_panoptic(path: Path, num_points: int) -> File:
     """Check a nuScenes prediction; ids on stuff are taken off, things without one get their own."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if "data" not in archive.files:
-                return b"", [(f"wanted an array 'data', got {', '.join(archive.files)}", False)]
-            data: NDArray[Any] = archive["data"]
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        return b"", [(f"wanted an .npz file, got {error}", False)]
+        arrays = read_arrays(path)
+    except InputError as error:
+        return b"", [(str(error).removeprefix(f"{path}: "), False)]
+    if "data" not in arrays:
+        return b"", [(f"wanted an array 'data', got {', '.join(arrays)}", False)]
+    data = arrays["data"]
     if data.shape != (num_points,):
         return b"", [(f"wanted {num_points} labels, got {data.shape}", False)]
     whole = data.dtype.kind in "ui" or (data.dtype.kind == "f" and bool((data % 1 == 0).all()))
