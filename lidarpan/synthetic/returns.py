@@ -10,18 +10,18 @@ from lidarpan.synthetic.kinds import MATERIALS
 
 # material -> (brightness, spread between objects and places, share of returns lost head-on)
 _OPTICS: dict[str, tuple[float, float, float]] = {
-    "asphalt": (0.28, 0.09, 0.01),
+    "asphalt": (0.28, 0.09, 0.0),
     "marking": (0.42, 0.14, 0.0),
     "concrete": (0.35, 0.06, 0.0),
     "gravel": (0.34, 0.06, 0.0),
-    "grass": (0.38, 0.10, 0.01),
+    "grass": (0.38, 0.10, 0.0),
     "soil": (0.29, 0.07, 0.0),
     "brick": (0.42, 0.11, 0.01),
     "plaster": (0.50, 0.13, 0.0),
     "glass": (0.08, 0.12, 0.50),
     "metal": (0.22, 0.17, 0.06),
     "wood": (0.31, 0.09, 0.01),
-    "leaf": (0.37, 0.12, 0.02),
+    "leaf": (0.37, 0.12, 0.01),
     "bark": (0.31, 0.12, 0.01),
     "car_paint": (0.24, 0.26, 0.05),
     "dark_paint": (0.02, 0.05, 0.12),
@@ -92,7 +92,7 @@ def measured_intensity(
     bright = _BRIGHT[material] + _SPREAD[material] * (
         0.7 * tone + 0.55 * rng.standard_normal(len(material)).astype(np.float32)
     )
-    steep = np.where(_SHINY[material], 0.25 + 0.75 * cosine**2, 0.72 + 0.28 * np.sqrt(cosine))
+    steep = np.where(_SHINY[material], 0.45 + 0.55 * cosine**2, 0.72 + 0.28 * np.sqrt(cosine))
     faint = 1 - 0.25 * np.clip(range_m / 80 - 0.3, 0, 1)
     intensity = np.clip(bright * steep * faint * gain, 0, 0.99)
     quantised: FloatArray = (np.round(intensity * 100) / 100).astype(np.float32)

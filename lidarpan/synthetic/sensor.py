@@ -145,7 +145,7 @@ SENSORS: dict[str, Sensor] = {
             (-148, -122, -21.6),
             (120, 144, -21.6),
         ),
-        empty_share=0.012,
+        empty_share=0.006,
     ),
     "hdl32e": Sensor(
         name="hdl32e",
