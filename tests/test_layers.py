@@ -31,6 +31,7 @@ LEVELS = {
     "lidarpan.model": 2,
     "lidarpan.pipeline": 3,
     "lidarpan.inference": 3.5,
+    "lidarpan.group_files": 3,
     "lidarpan.draw": 3,
     "lidarpan.viewer": 3.5,
     "lidarpan.evaluation": 4,
@@ -45,13 +46,12 @@ LEVELS = {
 }
 
 OWNERS = {
-    "numba": ("kernels/",),
+    "numba": ("kernels/", "model/sparse_native"),
     "spconv": ("model/sparse",),
     "open3d": ("synthetic/raycast", "datasets/", "viewer", "doctor"),
     "nuscenes": ("datasets/nuscenes", "doctor"),
     "lightning": ("training",),
     "typer": ("cli/",),
-    "PIL": ("draw", "datasets/nuscenes"),
 }
 
 

@@ -17,6 +17,9 @@ def register(app: typer.Typer) -> None:
         "--split valid --json scores.json · lidarpan evaluate nuscenes --data nuscenes "
         "--predictions results --split mini_val --per-scan scans.csv"
     )(evaluate)
+    app.command(epilog="Example: lidarpan compare before.json after.json --tolerance 0.002")(
+        compare
+    )
     submit = typer.Typer(help="Check and pack what a benchmark's server takes.")
     submit.command(
         epilog="Example: lidarpan submit check semantickitti --data kitti --predictions predictions"
@@ -59,6 +62,22 @@ def evaluate(
     if per_scan:
         write_csv(evaluation, per_scan)
         typer.echo(f"per scan: {per_scan}")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="Scores of a run: evaluate --json.")],
+    b: Annotated[Path, typer.Argument(help="Scores of another run on the same scans.")],
+    tolerance: Annotated[float, typer.Option(min=0, help="Accepted drop of PQ or mIoU.")] = 0.0,
+) -> None:
+    """Which run is better, with a 95 % interval; exit code 1 if B is worse."""
+    from rich.console import Console
+
+    from lidarpan.compare import compare_files, format_comparison
+
+    comparison = compare_files(a, b, tolerance=tolerance)
+    Console().print(format_comparison(comparison))
+    if comparison.is_worse:
+        raise typer.Exit(1)
 
 
 Data = Annotated[Path, typer.Option(help="Root of the dataset: its scans say what is wanted.")]

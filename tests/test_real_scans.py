@@ -1,0 +1,58 @@
+"""The main job on real scans: nothing was trained on any of them but PandaSet."""
+
+import numpy as np
+import pytest
+
+from lidarpan import PanopticPipeline, read_scan
+from lidarpan.datasets.files import find_scans
+from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.semantickitti import SemanticKitti
+from lidarpan.inference import predict_files
+from lidarpan.metrics import PanopticQuality
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return PanopticPipeline.from_weights("town", "cpu")
+
+
+def scans_of(real_data):
+    folders = [real_data / name for name in ("semantickitti", "nuscenes/LIDAR_TOP", "unlabelled")]
+    return [*find_scans(folders), *find_scans([real_data / "pandaset"])[:2]]
+
+
+def test_every_scan_is_predicted_point_by_point(real_data, pipeline, tmp_path):
+    paths = scans_of(real_data)
+    assert len(paths) >= 12
+    for result in predict_files(pipeline, paths, tmp_path, "npz"):
+        assert result.error is None
+        labels = read_prediction(result.path, pipeline.classes)
+        assert labels.num_points == result.labels.num_points + result.num_dropped
+        assert (labels.semantic > 0).mean() > 0.75, result.scan_path
+        assert len(np.unique(labels.semantic)) > 5
+        is_thing = pipeline.classes.is_thing[labels.semantic]
+        assert (is_thing == (labels.instance > 0)).all()
+
+
+def test_scores_on_semantickitti_hold(real_data, pipeline):
+    """A floor well below the measured scores in the model card: it fails if something breaks."""
+    dataset = SemanticKitti(real_data / "semantickitti", "train")
+    classes = pipeline.classes
+    quality = PanopticQuality(classes.num_classes, classes.things, min_points=classes.min_points)
+    for i in range(len(dataset)):
+        labels, truth = pipeline.predict(dataset[i]), dataset.labels(i)
+        quality.update(labels.semantic, labels.instance, truth.semantic, truth.instance)
+    scores = quality.compute()
+    present = np.flatnonzero(scores.confusion.sum(axis=0) > 0)[1:]
+    assert scores.class_iou[present].mean() > 0.40
+    assert scores.class_pq[classes.id_of("car")] > 0.6
+
+
+def test_other_heights_and_frames_are_said(real_data, pipeline, tmp_path):
+    path = real_data / "pandaset/sequences/02/velodyne/000000.bin"
+    (result,) = predict_files(pipeline, [path], tmp_path, "npz")
+    assert any("above the ground" in warning for warning in result.warnings)
+    scan = read_scan(real_data / "nuscenes/LIDAR_TOP/00.pcd.bin")
+    ahead = np.abs(scan.points[:, 1]) < 1.0  # the ego car is longer than wide: along x
+    behind = scan.points[ahead & (np.hypot(*scan.points[:, :2].T) < 4)]
+    assert np.abs(behind[:, 0]).max() > 1.5
