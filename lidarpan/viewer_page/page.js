@@ -98,6 +98,7 @@ async function goTo(index) {
     const scan = await loadScan(wanted, meta.embedded);
     if (state.index !== wanted) return;
     const kept = state.selected && instanceOf(state.selected);
+    byId("problem").hidden = true;
     state.scan = scan;
     painter.setScan(scan);
     const same = kept ? scan[state.selected.set].instances.findIndex((one) => one.id === kept.id) : -1;

@@ -1,0 +1,97 @@
+"""The viewer as a local web server: pages and scans, nothing else, for nobody else."""
+
+import http.client
+import threading
+
+import pytest
+from browser import Browser, find_chromium
+from test_viewer import CLASSES, street, unpack
+
+from lidarpan.structures import InputError
+from lidarpan.viewer_server import make_viewer_server
+
+
+@pytest.fixture
+def server():
+    loaded = []
+
+    def load(index):
+        if index == 2:
+            raise InputError("000002.bin: cut in the middle of a point")
+        loaded.append(index)
+        return street(float(index))
+
+    server = make_viewer_server(["a", "b", "c"], load, CLASSES, has_truth=True, title="folder")
+    server.loaded = loaded
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def get(server, path, **headers):
+    connection = http.client.HTTPConnection(*server.server_address, timeout=20)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+def test_bound_to_loopback(server):
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_scans_are_read_when_asked_for_and_kept(server):
+    status, content = get(server, "/")
+    assert status == 200
+    assert b'"names": ["a", "b", "c"]' in content
+    assert server.loaded == []
+    assert get(server, "/scan/1")[0] == 200
+    header, *_ = unpack(get(server, "/scan/1")[1])
+    assert header["count"] == 6700
+    assert server.loaded == [1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/scan/3", "/scan/-1", "/scan/", "/scan/x", "/scan/1/..", "/../etc/passwd", "//etc/passwd",
+     "/scan/..%2f..%2fetc%2fpasswd", "/scan/" + "9" * 5000, "/scan/%c2%b2"],
+)  # fmt: skip
+def test_nothing_else_is_served(server, path):
+    assert get(server, path)[0] in (404, 400)
+
+
+def test_foreign_host_names_are_refused(server):
+    assert get(server, "/scan/0", Host="evil.example")[0] == 403
+    assert get(server, "/scan/0", Host="localhost:80")[0] == 200
+
+
+def test_a_bad_scan_is_explained(server):
+    status, content = get(server, "/scan/2")
+    assert status == 422
+    assert b"cut in the middle" in content
+
+
+def test_bad_calls_are_explained(server):
+    with pytest.raises(InputError, match="at least one scan"):
+        make_viewer_server([], street)
+    with pytest.raises(InputError, match="cannot serve on"):
+        make_viewer_server(["a"], street, port=server.server_address[1])
+
+
+def test_the_page_steps_through_the_folder(server):
+    browser = Browser(find_chromium())
+    try:
+        browser.open(f"http://127.0.0.1:{server.server_address[1]}/")
+        assert browser.run("lidarpan.state.scan.count") == 6700
+        browser.key("ArrowRight")
+        browser.wait("lidarpan.state.scan.labels.instances[0].center[0] > 10.8")
+        assert browser.errors == []
+        browser.key("ArrowRight")
+        browser.wait("!document.getElementById('problem').hidden")
+        assert "cut in the middle" in browser.run("document.getElementById('problem').innerText")
+    finally:
+        browser.close()
