@@ -148,9 +148,10 @@ def reject_buried(
 
     upright = [c for c in classes.stuff if classes.names[c] not in FLAT]
     kind = np.where(classes.is_thing, 1, np.isin(np.arange(classes.num_classes), upright) * 2)
-    near = points_near(points, kind.astype(np.uint8)[semantic], near_m)
-    if not near.any():
+    kind_of_point = kind.astype(np.uint8)[semantic]
+    if not (kind_of_point == 2).any():
         return ids
+    near = points_near(points, kind_of_point, near_m)
     length, width, height = (per_class(classes, axis) for axis in range(3))
     share, spread, tall, label = measure_objects(points, ids, semantic, near, len(length))
     whole = (spread >= 0.6 * length[label]) & (tall >= 0.5 * height[label])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+HALF = 134217728  # cells on either side of the origin
+
 
 @njit(cache=True)
 def key_of(label: int, x: int, y: int) -> int:
     """One number for a cell: 7 bits of class, 28 each of x and y (+- 134 million cells)."""
-    return (label << 56) | ((x + 134217728) << 28) | (y + 134217728)
+    return (label << 56) | ((x + HALF) << 28) | (y + HALF)
 
 
 @njit(cache=True)
@@ -75,13 +76,14 @@ def assign_cells(xy: Array, label: Array, side: Array) -> tuple[Array, Array, Ar
     cell_keys = np.empty(2048, np.int64)
     num_cells = 0
     last = np.int32(-1)
-    last_key = -1
+    last_key = np.int64(-1)
     for i in range(len(xy)):
         c = np.int64(label[i])
         scale = inverse[c]
         if scale == 0.0:
             continue
-        key = key_of(c, math.floor(xy[i, 0] * scale), math.floor(xy[i, 1] * scale))
+        # shifted to be positive, so that cutting the fraction off is the floor
+        key = (c << 56) | (int(xy[i, 0] * scale + HALF) << 28) | int(xy[i, 1] * scale + HALF)
         if key != last_key:
             slot = slot_of(keys, key)
             if keys[slot] < 0:
@@ -94,13 +96,13 @@ def assign_cells(xy: Array, label: Array, side: Array) -> tuple[Array, Array, Ar
                 cells[slot] = num_cells
                 cell_keys[num_cells] = key
                 num_cells += 1
-            last, last_key = cells[slot], key
+            last, last_key = cells[slot], np.int64(key)
         point_to_cell[i] = last
     coordinates = np.empty((num_cells, 3), np.int32)
     for v in range(num_cells):
         coordinates[v, 0] = cell_keys[v] >> 56
-        coordinates[v, 1] = ((cell_keys[v] >> 28) & 268435455) - 134217728
-        coordinates[v, 2] = (cell_keys[v] & 268435455) - 134217728
+        coordinates[v, 1] = ((cell_keys[v] >> 28) & 268435455) - HALF
+        coordinates[v, 2] = (cell_keys[v] & 268435455) - HALF
     return point_to_cell, coordinates, keys, cells
 
 
@@ -149,16 +151,20 @@ def number_by_first(point_to_group: Array, parent: Array) -> Array:
 
     point_to_group: (N,) int32, -1 = none; parent: (G,) union-find forest. -> (N,) int32.
     """
+    root = np.empty(len(parent), np.int32)
     ids = np.zeros(len(parent), np.int32)
+    for g in range(len(parent)):
+        r = g
+        while parent[r] != r:
+            r = parent[r]
+        root[g] = r
     out = np.zeros(len(point_to_group), np.int32)
     next_id = 0
     for i in range(len(point_to_group)):
-        if point_to_group[i] >= 0:
-            root = point_to_group[i]
-            while parent[root] != root:
-                root = parent[root]
-            if ids[root] == 0:
+        g = point_to_group[i]
+        if g >= 0:
+            if ids[root[g]] == 0:
                 next_id += 1
-                ids[root] = next_id
-            out[i] = ids[root]
+                ids[root[g]] = next_id
+            out[i] = ids[root[g]]
     return out

@@ -46,48 +46,79 @@ def convex_hull(points: Array) -> Array:
 
 
 @njit(cache=True)
-def corner_points(xy: Array, chosen: Array) -> Array:
-    """The chosen points that may be hull vertices: those not inside the octagon of extremes.
+def keep_right(points: Array, begin: int, end: int, p: Array, q: Array, side: Array) -> int:
+    """Move the points strictly right of p -> q to the front of points[begin:end]; where they end.
 
-    xy (N, 2+), chosen (n,) indices, n >= 1 -> (m, 2) float64.
+    side (2,) receives the farthest of them.
     """
-    n = len(chosen)
-    high = np.full(4, -np.inf)
-    low = np.full(4, np.inf)
-    corner = np.zeros((8, 2), np.float64)
-    for k in range(n):
-        x, y = np.float64(xy[chosen[k], 0]), np.float64(xy[chosen[k], 1])
-        for d, value in enumerate((x, x + y, y, y - x)):
-            if value > high[d]:
-                high[d] = value
-                corner[d, 0], corner[d, 1] = x, y
-            if value < low[d]:
-                low[d] = value
-                corner[d + 4, 0], corner[d + 4, 1] = x, y
-    if high[0] == low[0] and high[2] == low[2]:  # all points are equal
-        return corner[:1].copy()
-    kept = np.empty((n, 2), np.float64)
-    count = 0
-    for k in range(n):
-        x, y = np.float64(xy[chosen[k], 0]), np.float64(xy[chosen[k], 1])
-        inside = True
-        for d in range(8):
-            a, b = corner[d], corner[(d + 1) % 8]
-            if (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]) <= 0.0 and (
-                a[0] != b[0] or a[1] != b[1]
-            ):
-                inside = False
-                break
-        if not inside:
-            kept[count, 0], kept[count, 1] = x, y
-            count += 1
-    return kept[:count]
+    dx, dy = q[0] - p[0], q[1] - p[1]
+    farthest, along = 0.0, -np.inf
+    for k in range(begin, end):
+        x, y = points[k, 0], points[k, 1]
+        right = (x - p[0]) * dy - (y - p[1]) * dx
+        if right > 0.0:
+            points[k, 0], points[k, 1] = points[begin, 0], points[begin, 1]
+            points[begin, 0], points[begin, 1] = x, y
+            begin += 1
+            ahead = x * dx + y * dy
+            if right > farthest or (right == farthest and ahead > along):
+                farthest, along = right, ahead
+                side[0], side[1] = x, y
+    return begin
 
 
 @njit(cache=True)
 def hull_of(xy: Array, chosen: Array) -> Array:
-    """Convex hull of the chosen points. xy (N, 2+), chosen (n,) indices -> (h, 2) float64."""
-    return convex_hull(corner_points(xy, chosen))
+    """Convex hull of the chosen points by quickhull: most points are looked at a few times only.
+
+    xy (N, 2+), chosen (n,) indices, n >= 1 -> (h, 2) float64, counterclockwise from the lowest x;
+    one vertex for equal points, two for points on a line.
+    """
+    n = len(chosen)
+    points = np.empty((n, 2), np.float64)
+    first = last = 0
+    for k in range(n):
+        points[k, 0], points[k, 1] = xy[chosen[k], 0], xy[chosen[k], 1]
+        x, y = points[k, 0], points[k, 1]
+        if x < points[first, 0] or (x == points[first, 0] and y < points[first, 1]):
+            first = k
+        if x > points[last, 0] or (x == points[last, 0] and y > points[last, 1]):
+            last = k
+    left, right = points[first].copy(), points[last].copy()
+    hull = np.empty((16, 2), np.float64)
+    hull[0] = left
+    if left[0] == right[0] and left[1] == right[1]:
+        return hull[:1].copy()
+    # edges still to be looked at: from, to, farthest point, and the range of points beyond them
+    edges = np.empty((64, 6), np.float64)
+    ranges = np.empty((64, 2), np.int64)
+    size, depth = 0, 2
+    lower = keep_right(points, 0, n, left, right, edges[1, 4:])
+    upper = keep_right(points, lower, n, right, left, edges[0, 4:])
+    edges[1, :2], edges[1, 2:4] = left, right
+    edges[0, :2], edges[0, 2:4] = right, left
+    ranges[1, 0], ranges[1, 1], ranges[0, 0], ranges[0, 1] = 0, lower, lower, upper
+    while depth > 0:
+        depth -= 1
+        begin, end = ranges[depth]
+        p, q, far = edges[depth, :2].copy(), edges[depth, 2:4].copy(), edges[depth, 4:].copy()
+        if begin == end:
+            if size == len(hull):
+                hull = np.concatenate((hull, np.empty_like(hull)))
+            hull[size] = p
+            size += 1
+            continue
+        if depth + 2 > len(edges):
+            edges = np.concatenate((edges, np.empty_like(edges)))
+            ranges = np.concatenate((ranges, np.empty_like(ranges)))
+        near = keep_right(points, begin, end, p, far, edges[depth + 1, 4:])
+        rest = keep_right(points, near, end, far, q, edges[depth, 4:])
+        edges[depth + 1, :2], edges[depth + 1, 2:4] = p, far
+        edges[depth, :2], edges[depth, 2:4] = far, q
+        ranges[depth + 1, 0], ranges[depth + 1, 1] = begin, near
+        ranges[depth, 0], ranges[depth, 1] = near, rest
+        depth += 2
+    return hull[:size].copy()
 
 
 @njit(cache=True)

@@ -44,8 +44,8 @@ def points_near(points: Array, kind: Array, radius: float) -> Array:
     scale = 1.0 / radius
     for i in range(len(points)):
         if kind[i] == 2:
-            key = key_of(1, math.floor(points[i, 0] * scale), math.floor(points[i, 1] * scale))
-            slot = slot_of(halo_keys, key)
+            x, y = math.floor(points[i, 0] * scale), math.floor(points[i, 1] * scale)
+            slot = slot_of(halo_keys, key_of(1, x, y))
             if halo_keys[slot] >= 0:
                 halo[i] = halo_cells[slot]
     order, start = sort_by_group(halo, num_halo)
