@@ -17,7 +17,7 @@ check: $(STAMP)
 	$(VENV)/bin/mypy
 
 test: check
-	$(VENV)/bin/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 -q
 
 test-cuda: $(STAMP)
 	LIDARPAN_REQUIRE_CUDA=1 $(VENV)/bin/python -m pytest -m cuda

@@ -47,7 +47,7 @@ def score(pipeline: PanopticPipeline, scans: Labelled, title: str) -> None:
     """Predict, score and print."""
     classes = pipeline.classes
     quality = PanopticQuality(classes.num_classes, classes.things, min_points=classes.min_points)
-    elapsed, count, oracle = 0.0, 0, np.zeros(2)
+    elapsed, count = 0.0, 0
     for scan, truth in scans:
         start = time.perf_counter()
         height = sensor_height(scan, pipeline.sensor_height_m)

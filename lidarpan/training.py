@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -34,6 +35,9 @@ from lidarpan.training_data import (
     open_sources,
 )
 
+PREDICTION_SECTIONS = {"name", "classes", "sensor", "grid", "network", "grouping", "fusion"}
+"""What a weights file says of its configuration: all that prediction needs, and no path."""
+
 
 def train(config: Config, *, resume: bool = False) -> Path:
     """Train as configured; returns the path of the best weights.
@@ -50,6 +54,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
         raise InputError(f"{last}: nothing to resume, leave out --resume to start")
     if not resume and last.is_file():
         raise InputError(f"{out}: holds a run already, give --resume or another out=")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     pl.seed_everything(config.training.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     module = PanopticTraining(config)
@@ -155,6 +160,9 @@ class PanopticTraining(pl.LightningModule):
         self.log("valid/miou", result.miou, prog_bar=True)
         if self.trainer.is_global_zero:
             scores = {"valid_pq": float(result.pq), "valid_miou": float(result.miou)}
+            print(
+                f"step {self.global_step}: PQ {result.pq:.4f}, mIoU {result.miou:.4f} (validation)"
+            )
             self._write_weights("last", scores)
             if result.pq > self.best_pq:
                 self._write_weights("best", scores)
@@ -163,9 +171,13 @@ class PanopticTraining(pl.LightningModule):
     def _write_weights(self, name: str, scores: dict[str, float]) -> None:
         header = {
             "version": lidarpan.__version__,
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json", include=PREDICTION_SECTIONS),
             "classes": list(self.classes.names),
-            "training": {"step": self.global_step, **scores},
+            "training": {
+                "step": self.global_step,
+                "seed": self.config.training.seed,
+                **scores,
+            },
         }
         path = self.config.out / f"{name}.safetensors"
         save_weights(path, self.network.state_dict(), header, half=True)

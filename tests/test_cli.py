@@ -157,7 +157,8 @@ def test_one_bad_scan_does_not_stop_the_others(run, scans, tmp_path):
         (("draw", "SCAN", "--out", "map.doc"), "map.doc"),
         (("group", "SCAN", "--semantic", "OUT", "--classes", "semantickitti", "--out", "OUT"), ""),
         (
-            ("evaluate", "semantickitti", "--data", "nowhere", "--predictions", "OUT", "--split", "valid"),
+            ("evaluate", "semantickitti", "--data", "nowhere", "--predictions", "OUT")
+            + ("--split", "valid"),
             "no such folder",
         ),
     ],

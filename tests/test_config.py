@@ -52,5 +52,5 @@ def test_overrides(tmp_path):
     assert config.grid.voxel_m == (0.2, 0.2, 0.2)
     with pytest.raises(InputError, match=r"key\.path=value"):
         load_config(None, ["training.max_steps"])
-    with pytest.raises(InputError, match="missing.yaml"):
+    with pytest.raises(InputError, match=r"missing\.yaml"):
         load_config(tmp_path / "missing.yaml")

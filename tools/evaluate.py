@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""lidarpan evaluate, as a script: tools/evaluate.py semantickitti --data ROOT --predictions DIR ..."""
+"""lidarpan evaluate, as a script: tools/evaluate.py semantickitti --data ROOT ..."""
 
 import sys
 

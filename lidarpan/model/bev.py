@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from lidarpan.model.sparse import SparseTensor
 from torch import Tensor, nn
 
+from lidarpan.model.sparse import SparseTensor
 from lidarpan.model.unet import NormAct, ResidualBlock
 
 

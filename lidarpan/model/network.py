@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from lidarpan.model.sparse import SparseTensor
 from torch import Tensor, nn
 
 from lidarpan.features import NUM_FEATURES
 from lidarpan.model.bev import BEVBranch, find_columns
+from lidarpan.model.sparse import SparseTensor
 from lidarpan.model.unet import UNet
 
 BEV_STRIDE = 2

@@ -6,13 +6,14 @@ import itertools
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
+
 from lidarpan.model.sparse import (
     InverseConv3d,
     SparseTensor,
     StridedConv3d,
     SubmanifoldConv3d,
 )
-from torch import Tensor, nn
 
 Kernel = tuple[int, int, int]
 
@@ -53,9 +54,7 @@ class ResidualBlock(nn.Module):
 
 def _blocks(count: int, in_channels: int, out_channels: int) -> nn.Sequential:
     channels = [in_channels] + [out_channels] * count
-    return nn.Sequential(
-        *(ResidualBlock(a, b) for a, b in itertools.pairwise(channels))
-    )
+    return nn.Sequential(*(ResidualBlock(a, b) for a, b in itertools.pairwise(channels)))
 
 
 class UNet(nn.Module):

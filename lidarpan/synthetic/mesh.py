@@ -28,9 +28,7 @@ class Mesh:
     kind: NDArray[np.uint8]
     material: NDArray[np.uint8]
 
-    def moved(
-        self, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw_rad: float = 0.0
-    ) -> Mesh:
+    def moved(self, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw_rad: float = 0.0) -> Mesh:
         """The mesh turned about z and then shifted by (x, y, z) metres."""
         c, s = np.cos(yaw_rad), np.sin(yaw_rad)
         rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]], np.float32)
