@@ -157,8 +157,7 @@ def test_one_bad_scan_does_not_stop_the_others(run, scans, tmp_path):
         (("draw", "SCAN", "--out", "map.doc"), "map.doc"),
         (("group", "SCAN", "--semantic", "OUT", "--classes", "semantickitti", "--out", "OUT"), ""),
         (
-            ("evaluate", "semantickitti", "--data", "nowhere", "--predictions", "OUT")
-            + ("--split", "valid"),
+            ("evaluate", "nuscenes", "--data", "x", "--predictions", "OUT", "--split", "val"),
             "no such folder",
         ),
     ],
@@ -211,8 +210,9 @@ def test_group_evaluate_and_draw(run, scans, tmp_path):
     assert result["miou"] > 0.5
     assert len(rows.read_text().splitlines()) == 4
     picture = tmp_path / "map.png"
+    predicted = out / "sequences/08/predictions/000000.label"
     code, printed, _ = run(
-        "draw", scans / "velodyne/000000.bin", "--labels", out / "sequences/08/predictions/000000.label",
+        "draw", scans / "velodyne/000000.bin", "--labels", predicted,
         "--truth", scans / "labels/000000.label", "--out", picture, "--size", "400",
     )  # fmt: skip
     assert code == 0
