@@ -120,6 +120,17 @@ def test_a_right_nuscenes_submission_packs(nuscenes):
             assert arrays["data"].tolist() == [4001, 4002, 11_000, 0]
 
 
+def test_a_missing_submission_json_is_written(nuscenes):
+    (nuscenes.predictions / "val/submission.json").unlink()
+    (fault,) = check_submission(nuscenes)
+    assert str(fault).startswith("val/submission.json: missing")
+    assert pack_submission(nuscenes, nuscenes.predictions / "a.zip") == []
+    with zipfile.ZipFile(nuscenes.predictions / "a.zip") as archive:
+        meta = json.loads(archive.read("val/submission.json"))["meta"]
+    assert meta == {"task": "segmentation", "use_camera": False, "use_lidar": True,
+                    "use_radar": False, "use_map": False, "use_external": False}  # fmt: skip
+
+
 def test_all_nuscenes_faults_are_named_at_once(nuscenes):
     folder = nuscenes.predictions / "panoptic/val"
     np.savez(folder / "aa_panoptic.npz", labels=np.zeros(4, np.uint16))

@@ -82,16 +82,18 @@ def _first(columns: Fields, names: tuple[str, ...]) -> NDArray[np.generic] | Non
 
 def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     """Which points are finite and are returns (not exactly at the sensor), and what is not."""
-    finite: BoolArray = np.isfinite(xyz).all(axis=1)
-    if not finite.any():
+    x, y, z = np.abs(xyz.T)
+    largest = np.maximum(np.maximum(x, y), z)  # NaN where one is NaN
+    finite: BoolArray = largest <= _ABSURD_M
+    if not finite.any() and not np.isfinite(largest).any():
         raise InputError(f"{origin}: all {len(xyz)} points are NaN or infinite: nothing to read")
-    largest = np.abs(np.where(finite[:, None], xyz, 0)).max(axis=1)
-    if float(np.mean(largest > _ABSURD_M)) > 0.01:
+    absurd = np.isfinite(largest) & ~finite
+    if float(np.mean(absurd)) > 0.01:
+        highest = f"{largest[absurd].max():.1e}"
         raise InputError(
-            f"{origin}: wanted points in metres, got coordinates up to {largest.max():.1e}: "
+            f"{origin}: wanted points in metres, got coordinates up to {highest}: "
             "this is not a scan, or not in this format"
         )
-    finite &= largest <= _ABSURD_M
     valid: BoolArray = finite & (largest > 0)
     if not valid.any():
         raise InputError(f"{origin}: all {len(xyz)} points lie exactly at the sensor: no returns")
@@ -105,12 +107,13 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
 
 def _from_map(xyz: NDArray[Any], expected_height_m: float) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Move coordinates of a map, too large for float32 metres, around their middle."""
-    middle = np.median(xyz[:: max(1, len(xyz) // 10_000)], axis=0)
-    spread = np.percentile(np.abs(xyz[:, :2] - middle[:2]), 90)
-    if np.abs(middle).max() < _MAP_COORDINATE_M or np.abs(middle).max() < 10 * spread:
+    some = xyz[:: max(1, len(xyz) // 10_000)]
+    middle = np.median(some, axis=0)
+    spread = np.percentile(np.abs(some[:, :2] - middle[:2]), 90)
+    if np.abs(middle).max() < max(_MAP_COORDINATE_M, 10 * spread):
         return xyz, ()
     shift = middle.round()
-    shift[2] = np.percentile(xyz[:, 2], 5) + expected_height_m
+    shift[2] = np.percentile(some[:, 2], 5) + expected_height_m
     x, y, z = shift
     said = f"coordinates of a map: moved by ({-x:.0f}, {-y:.0f}, {-z:.1f}) m to their middle"
     return xyz - shift, (said,)

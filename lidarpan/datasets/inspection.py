@@ -23,10 +23,11 @@ def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> li
         scan: any scan; fewer than 200 points are not judged.
         expected_height_m: sensor height above ground that the reader of the scan was made for.
     """
-    points = scan.points[:: (scan.num_points // 40_000) | 1]  # odd: no beam is left out
+    points = _thinned(scan.points)
     if len(points) < _MIN_POINTS:
         return [f"only {scan.num_points} points: too few for a street scene"]
-    range_m = float(np.percentile(np.linalg.norm(points, axis=1), 98))
+    distance = np.linalg.norm(points, axis=1)
+    range_m = float(np.percentile(distance, 98))
     if range_m > 1000:
         return [
             f"98 % of the points lie within {range_m:.0f} m: the coordinates look like "
@@ -37,10 +38,11 @@ def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> li
             f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
             "this looks like another unit or a normalised scan"
         ]
-    up = _up_axis(points)
+    far = points[distance > 3.0]
+    up = _up_axis(far)
     if up != "z":
         return [f"the ground lies across {up}, not z: wanted x forward, y left, z up"]
-    return [*_height_warnings(points, expected_height_m), *_forward_warnings(points)]
+    return [*_height_warnings(points, expected_height_m), *_forward_warnings(far)]
 
 
 def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float, float] | None:
@@ -56,6 +58,7 @@ def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float,
     Returns:
         (a, b, c), or None where there is too little to see.
     """
+    points = _thinned(points)
     distance = np.hypot(points[:, 0], points[:, 1])
     near = points[(distance > 3.0) & (distance < reach_m)].astype(np.float64)
     if len(near) < _MIN_POINTS // 2:
@@ -73,6 +76,11 @@ def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float,
     return float(plane[0]), float(plane[1]), float(plane[2])
 
 
+def _thinned(points: FloatArray) -> FloatArray:
+    """Some 20,000 of the points; every odd-th, so that no beam is left out."""
+    return points[:: (len(points) // 20_000) | 1]
+
+
 def _low_points(points: NDArray[np.float64], cell_m: float) -> NDArray[np.float64]:
     """The point at the 5th height percentile of every cell with five points or more."""
     cells = np.floor(points[:, :2] / cell_m).astype(np.int64)
@@ -84,9 +92,8 @@ def _low_points(points: NDArray[np.float64], cell_m: float) -> NDArray[np.float6
     return low
 
 
-def _up_axis(points: FloatArray) -> str:
+def _up_axis(far: FloatArray) -> str:
     """The axis whose densest slab holds most points, with its direction: "z" for z up."""
-    far = points[np.linalg.norm(points, axis=1) > 3.0]
     if len(far) < _MIN_POINTS // 2:
         return "z"
     share, height = zip(*(_densest_slab(far[:, axis]) for axis in range(3)), strict=True)
@@ -126,9 +133,8 @@ def _height_warnings(points: FloatArray, expected_height_m: float) -> list[str]:
     return warnings
 
 
-def _forward_warnings(points: FloatArray) -> list[str]:
+def _forward_warnings(far: FloatArray) -> list[str]:
     """Streets are longer along the driving direction: compare the spread along y and x."""
-    far = points[np.hypot(points[:, 0], points[:, 1]) > 3.0]
     if len(far) < _MIN_POINTS // 2:
         return []
     spread = far[:, :2].std(axis=0)
