@@ -113,6 +113,15 @@ def read_pair(files: LabelFiles, classes: ClassTable) -> tuple[PackedLabels, Pac
     return predicted, true
 
 
+def read_xy(files: LabelFiles, dataset: str, num_points: int) -> NDArray[np.float32] | None:
+    """(N, 2) positions of a scan, metres; None where its file is absent or of another size."""
+    columns = 4 if dataset == "semantickitti" else 5
+    file = files.scan
+    if not file.is_file() or file.stat().st_size != 4 * columns * num_points:
+        return None
+    return np.fromfile(file, np.float32).reshape(-1, columns)[:, :2]
+
+
 def raise_faults(faults: list[str], wanted: str) -> None:
     """Raise one InputError that lists the faults a line each, or none where there are none."""
     if len(faults) == 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lidarpan.datasets.whole_file import whole_file
-from lidarpan.evaluation_files import read_pair
+from lidarpan.evaluation_files import read_pair, read_xy
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -68,9 +68,22 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     return result
 
 
-def write_json(evaluation: Evaluation, path: str | Path) -> None:
-    """Write the scores as JSON, whole or not at all; raises InputError where it cannot be."""
+def write_json(
+    evaluation: Evaluation, path: str | Path, explanation: dict[str, Any] | None = None
+) -> None:
+    """Write the scores as JSON, whole or not at all.
+
+    Args:
+        evaluation: the scores.
+        path: file to write.
+        explanation: plain values to add as "explanation", of `explanation_json`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     result = to_json(evaluation)
+    if explanation is not None:
+        result["explanation"] = explanation
     scans = result.pop("scans")
     rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(row)}" for name, row in scans.items())
     text = json.dumps(result, indent=2, allow_nan=False)
@@ -163,16 +176,15 @@ def _worst_table(evaluation: Evaluation, num_worst: int) -> Table:
 
 def _range_of_worst(evaluation: Evaluation, scan: ScanScore) -> float | None:
     """Distance of the worst segment's mean point, metres; reads the scan's three files."""
-    worst, file = scan.worst, scan.files.scan
-    columns = 4 if evaluation.dataset == "semantickitti" else 5
-    if worst is None or not file.is_file() or file.stat().st_size != 4 * columns * scan.num_points:
+    worst = scan.worst
+    points = None if worst is None else read_xy(scan.files, evaluation.dataset, scan.num_points)
+    if worst is None or points is None:
         return None
     predicted, true = read_pair(scan.files, evaluation.classes)
     labels = true if worst.kind == "missed" else predicted
     inside = (labels.semantic == worst.class_id) & (true.semantic > 0)
     inside &= labels.ids(evaluation.protocol.name) == worst.segment
-    points = np.fromfile(file, np.float32).reshape(-1, columns)[inside, :2]
-    return float(np.hypot(*points.mean(axis=0, dtype=np.float64)))
+    return float(np.hypot(*points[inside].mean(axis=0, dtype=np.float64)))
 
 
 def _number(value: float) -> float | None:

@@ -121,5 +121,5 @@ def _as_int64(name: str, values: LabelArray) -> CountArray:
             f"{name}: wanted a 1-D array of integers, got {array.shape} {array.dtype}: "
             "flatten images, score scans one by one"
         )
-    array = np.ascontiguousarray(array, np.int64)
-    return array if array.flags.writeable else array.copy()  # one compiled kernel serves all
+    wide: CountArray = np.ascontiguousarray(array, np.int64)
+    return wide if wide.flags.writeable else wide.copy()  # one compiled kernel serves all

@@ -1,0 +1,153 @@
+"""Two labelings of one scan -> what kind of error each segment without a match is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidarpan.metrics.matching import MATCH_IOU, CountArray, LabelArray
+from lidarpan.structures import BoolArray
+
+KINDS = {
+    "missed": "a true segment that no prediction of its class lies in or around",
+    "invented": "a predicted segment that no true one of its class lies in or around",
+    "merged": "a prediction that takes most of several true segments of its class, and those",
+    "split": "a true segment that several predictions of its class lie mostly in, and those",
+    "wrong class": "a true segment and a prediction of another class with IoU above 0.5",
+    "bad boundary": "a true segment and a prediction of its class, one mostly inside the other",
+}
+"""Kinds of error; the first that fits of wrong class, split, merged, bad boundary is taken."""
+
+
+@dataclass(frozen=True)
+class SegmentErrors:
+    """False negatives and false positives by kind and class.
+
+    Attributes:
+        fn: (6, C) int64 true segments without a match, in the order of KINDS.
+        fp: (6, C) int64 predicted ones.
+    """
+
+    fn: CountArray
+    fp: CountArray
+
+    def __add__(self, other: SegmentErrors) -> SegmentErrors:
+        """The errors of both."""
+        return SegmentErrors(self.fn + other.fn, self.fp + other.fp)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The segments of one labeling: class, size, and whether each counts and has no match."""
+
+    classes: CountArray
+    size: CountArray
+    counts: BoolArray
+    is_error: BoolArray
+
+
+def classify_errors(
+    pred_semantic: LabelArray,
+    pred_instance: LabelArray,
+    true_semantic: LabelArray,
+    true_instance: LabelArray,
+    *,
+    num_classes: int,
+    ignore: Collection[int] = (0,),
+    min_points: int,
+) -> SegmentErrors:
+    """Put each false positive and false negative of a scan into one kind.
+
+    Args:
+        pred_semantic: (N,) integers, predicted classes, as `match_segments` takes them.
+        pred_instance: (N,) integers, predicted ids.
+        true_semantic: (N,) integers, true classes.
+        true_instance: (N,) integers, true ids.
+        num_classes: C.
+        ignore: true points of these classes are taken out.
+        min_points: smallest segment that counts as an error.
+    """
+    ignored = np.zeros(num_classes, np.bool_)
+    ignored[list(ignore)] = True
+    pred, true, pair = _all_overlaps(
+        pred_semantic, pred_instance, true_semantic, true_instance, ignored
+    )
+    a, b, common = pair.T
+    iou = common / (pred[a, 1] + true[b, 1] - common)
+    same = pred[a, 0] == true[b, 0]
+    match = same & (iou > MATCH_IOU)
+    p, t = _side(pred, a[match], ignored, min_points), _side(true, b[match], ignored, min_points)
+    pred_inside = (2 * common > p.size[a]) & p.counts[a]
+    true_inside = (2 * common > t.size[b]) & t.counts[b]
+    pieces = np.bincount(b[same & pred_inside], minlength=len(true))
+    parts = np.bincount(a[same & true_inside], minlength=len(pred))
+    links = {
+        "wrong class": ~same & (iou > MATCH_IOU) & ~ignored[pred[a, 0]],
+        "split": same & pred_inside & (pieces[b] > 1),
+        "merged": same & true_inside & (parts[a] > 1),
+        "bad boundary": same & (pred_inside | true_inside),
+    }
+    fn = _by_kind(t, b, links, "missed", num_classes)
+    fp = _by_kind(p, a, links, "invented", num_classes)
+    return SegmentErrors(fn, fp)
+
+
+def _all_overlaps(
+    pred_semantic: LabelArray,
+    pred_instance: LabelArray,
+    true_semantic: LabelArray,
+    true_instance: LabelArray,
+    ignored: BoolArray,
+) -> tuple[CountArray, CountArray, CountArray]:
+    """Class and size of the predicted (P, 2) and true (T, 2) segments, and pairs of any classes.
+
+    pair: (Q, 3) predicted segment, true segment, common points.
+    """
+    from lidarpan.kernels.contingency import count_overlaps
+
+    num_pred, pred_key = _segment_key(pred_semantic, pred_instance)
+    num_true, true_key = _segment_key(true_semantic, true_instance)
+    one = np.ones(len(pred_key), np.int64)
+    is_known = np.where(ignored[true_semantic], 0, one)
+    _, pred, true, pair = count_overlaps(one, pred_key, is_known, true_key, np.array([True, False]))
+    pred = np.stack([pred[:, 1] // num_pred, pred[:, 2]], axis=1)
+    true = np.stack([true[:, 1] // num_true, true[:, 2]], axis=1)
+    return pred, true, pair
+
+
+def _segment_key(semantic: LabelArray, instance: LabelArray) -> tuple[int, CountArray]:
+    """A factor, and for each point factor * class + number of its id."""
+    ids, number = np.unique(instance, return_inverse=True)
+    factor = max(len(ids), 1)
+    return factor, semantic.astype(np.int64) * factor + number
+
+
+def _side(segments: CountArray, matched: CountArray, ignored: BoolArray, min_points: int) -> _Side:
+    counts = (segments[:, 1] >= max(min_points, 1)) & ~ignored[segments[:, 0]]
+    is_error = counts.copy()
+    is_error[matched] = False
+    return _Side(segments[:, 0], segments[:, 1], counts, is_error)
+
+
+def _by_kind(
+    side: _Side,
+    segment: CountArray,
+    links: dict[str, BoolArray],
+    otherwise: str,
+    num_classes: int,
+) -> CountArray:
+    """(6, C) errors of a side by the first kind whose links touch them."""
+    counts = np.zeros((len(KINDS), num_classes), np.int64)
+    left = side.is_error.copy()
+    for kind, linked in (*links.items(), (otherwise, None)):
+        touched = left.copy()
+        if linked is not None:
+            touched[:] = False
+            touched[segment[linked]] = True
+            touched &= left
+        left &= ~touched
+        row = list(KINDS).index(kind)
+        counts[row] = np.bincount(side.classes[touched], minlength=num_classes)
+    return counts
