@@ -15,7 +15,7 @@ from lidarpan.synthetic.simulate import simulate_scan
 
 COMMANDS = [
     "demo", "predict", "group", "evaluate", "compare", "submit", "train", "simulate", "draw",
-    "bench", "doctor", "config",
+    "serve", "bench", "doctor", "config",
 ]  # fmt: skip
 
 
@@ -218,6 +218,14 @@ def test_group_evaluate_and_draw(run, scans, tmp_path):
     assert code == 0
     assert str(picture) in printed
     assert picture.read_bytes().startswith(b"\x89PNG")
+    for name in ("drive.html", "drive.gif"):
+        page = tmp_path / name
+        words = (scans / "velodyne", "--labels", out, "--out", page, "--size", "200")
+        assert run("draw", *words)[0] == 0
+        assert page.stat().st_size > 10_000
+    code, _, err = run("draw", scans / "velodyne", "--labels", out, "--out", picture)
+    assert code == 2
+    assert "holds one scan, got 3" in err
 
 
 def test_simulate(run, tmp_path):

@@ -22,16 +22,22 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.command(
         epilog="Examples: lidarpan draw 000000.bin --labels 000000.label --out map.png · lidarpan "
-        "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png"
+        "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png · "
+        "lidarpan draw velodyne/ --labels predictions/ --out drive.mp4 (or .html, to look around)"
     )(draw)
+    app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")(
+        serve
+    )
     app.command(epilog="Example: lidarpan bench --json bench.json")(bench)
     app.command(epilog="Example: lidarpan doctor")(doctor)
 
 
 def draw(
-    scan: Annotated[Path, typer.Argument(help="A scan file.")],
-    out: Annotated[Path, typer.Option(help="Picture to write, .png.")],
-    labels: Annotated[Path | None, typer.Option(help="Its labels: .label, .npz or .ply.")] = None,
+    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="What to write: .png, .html, .mp4 or .gif.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Label file of the scan, or a folder of them.")
+    ] = None,
     truth: Annotated[Path | None, typer.Option(help="True labels, drawn beside.")] = None,
     classes: Annotated[Dataset, typer.Option(help="Whose classes.")] = Dataset.semantickitti,
     mode: Annotated[
@@ -41,11 +47,12 @@ def draw(
     range_m: Annotated[float, typer.Option("--range", help="Metres shown to each side.")] = 50.0,
     view: Annotated[View, typer.Option(help="From above, or as the sensor sees it.")] = View.bev,
 ) -> None:
-    """A bird's-eye-view map of a scan and its panoptic labels, or its range view."""
-    from lidarpan.draw_files import draw_file
+    """A map of a scan from above, a film of many, or a 3D page for any browser."""
+    from lidarpan.datasets.files import find_scans
+    from lidarpan.draw_files import draw_files
 
-    path = draw_file(
-        scan,
+    path = draw_files(
+        find_scans(paths),
         out,
         labels=labels,
         truth=truth,
@@ -55,7 +62,39 @@ def draw(
         range_m=range_m,
         view=view.value,
     )
-    typer.echo(f"picture: {path}")
+    typer.echo(f"drawn: {path}")
+
+
+def serve(
+    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    labels: Annotated[Path | None, typer.Option(help="Folder of their labels.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder of their true labels.")] = None,
+    classes: Annotated[Dataset, typer.Option(help="Whose classes.")] = Dataset.semantickitti,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+) -> None:
+    """The 3D page over any number of scans, loaded on demand; on this machine only."""
+    from lidarpan.classes import load_class_table
+    from lidarpan.datasets.files import find_scans
+    from lidarpan.draw_files import Frames
+    from lidarpan.viewer_server import make_viewer_server
+
+    frames = Frames(find_scans(paths), load_class_table(classes.value), labels, truth)
+    frames.read(0)
+    server = make_viewer_server(
+        [path.stem for path in frames.scan_paths],
+        frames.read,
+        None if labels is None else frames.classes,
+        has_truth=truth is not None,
+        host=host,
+        port=port,
+    )
+    address, bound = server.server_address[:2]
+    typer.echo(f"{len(frames)} scans: http://{address!s}:{bound}/ (Ctrl+C ends it)")
+    try:
+        server.serve_forever()
+    finally:
+        server.server_close()
 
 
 def bench(
