@@ -69,3 +69,6 @@ def test_unknown_names_are_errors(tmp_path):
         list(write_simulated("nuscenes", tmp_path, num_scans=1, seed=0, sensor="vlp16"))
     with pytest.raises(InputError, match="no dataset 'waymo'"):
         list(write_simulated("waymo", tmp_path, num_scans=1, seed=0))
+    with pytest.raises(InputError, match="wanted a seed of 0 or more, got -1"):
+        list(write_simulated("nuscenes", tmp_path, num_scans=1, seed=-1))
+    assert not list(tmp_path.iterdir())

@@ -53,7 +53,9 @@ def write_nuscenes(
     """
     root = Path(root)
     if (root / version).exists() or (root / "samples").exists():
-        raise InputError(f"{root}: wanted a new folder, found a nuScenes tree: choose another")
+        raise InputError(
+            f"{root}: wanted a new folder, found a nuScenes tree: remove it or choose another"
+        )
     tree = _Tree(root, version)
     for name, scans in scenes:
         yield from tree.write_scene(name, scans)

@@ -62,7 +62,9 @@ def write_semantickitti(
     """
     folder = Path(root) / "sequences"
     if any(folder.glob("*/velodyne/*.bin")):
-        raise InputError(f"{folder}: wanted a new folder, found scans there: choose another")
+        raise InputError(
+            f"{folder}: wanted a new folder, found scans there: remove them or choose another"
+        )
     for name, scans in sequences:
         poses, times = [], []
         for number, labelled in enumerate(scans):

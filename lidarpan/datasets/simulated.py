@@ -42,7 +42,7 @@ def write_simulated(
         dataset: "semantickitti" or "nuscenes".
         root: a new folder.
         num_scans: how many in all.
-        seed: of the first town; town k of the dataset is the same in both layouts.
+        seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
         sensor: name of a sensor profile; None takes the dataset's own (hdl64e, hdl32e).
         scans_per_town: scans in a row from one town; None as said above.
         rate_hz: scans a second; None as said above. A low rate shows more of each town.
@@ -58,6 +58,8 @@ def write_simulated(
     own = {"semantickitti": "hdl64e", "nuscenes": "hdl32e"}
     if dataset not in own:
         raise InputError(f"no dataset {dataset!r}: wanted semantickitti or nuscenes")
+    if seed < 0:
+        raise InputError(f"wanted a seed of 0 or more, got {seed}")
     if (name := sensor or own[dataset]) not in SENSORS:
         raise InputError(f"no sensor {name!r}: wanted {', '.join(SENSORS)}")
     if dataset == "semantickitti":
