@@ -47,20 +47,33 @@ def _block_rows(
         while p + 4 <= last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 3)
             p += 4
-        while p < last:
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 3)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 3)
+        elif last - p == 1:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 3)
-            p += 1
     elif width == 16:
         while p + 6 <= last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 6, 2)
             p += 6
-        while p < last:
+        if last - p == 5:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 5, 2)
+        elif last - p == 4:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 2)
+        elif last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 2)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 2)
+        elif last - p == 1:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 2)
-            p += 1
     else:
         while p + 12 <= last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 1)
             p += 12
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 1)
+            p += 4
         while p < last:
             add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 1)
             p += 1
@@ -139,20 +152,33 @@ def _block_outer(
         while c + 4 <= cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 3)
             c += 4
-        while c < cin:
+        if cin - c == 3:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 3)
+        elif cin - c == 2:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 3)
+        elif cin - c == 1:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 3)
-            c += 1
     elif width == 16:
         while c + 6 <= cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 6, 2)
             c += 6
-        while c < cin:
+        if cin - c == 5:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 5, 2)
+        elif cin - c == 4:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 2)
+        elif cin - c == 3:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 2)
+        elif cin - c == 2:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 2)
+        elif cin - c == 1:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 2)
-            c += 1
     else:
         while c + 12 <= cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 12, 1)
             c += 12
+        while c + 4 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 1)
+            c += 4
         while c < cin:
             add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 1)
             c += 1
