@@ -2,11 +2,14 @@
 
 from lidarpan.metrics.matching import SegmentMatches, match_segments
 from lidarpan.metrics.panoptic import PanopticQuality, PanopticScores, score_labels
+from lidarpan.metrics.tracking import TrackingQuality, TrackingScores
 
 __all__ = [
     "PanopticQuality",
     "PanopticScores",
     "SegmentMatches",
+    "TrackingQuality",
+    "TrackingScores",
     "match_segments",
     "score_labels",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidarpan.metrics.matching import MATCH_IOU, CountArray, LabelArray
+from lidarpan.metrics.matching import MATCH_IOU, CountArray, LabelArray, overlap_ids
 from lidarpan.structures import BoolArray
 
 KINDS = {
@@ -71,9 +71,12 @@ def classify_errors(
     """
     ignored = np.zeros(num_classes, np.bool_)
     ignored[list(ignore)] = True
-    pred, true, pair = _all_overlaps(
-        pred_semantic, pred_instance, true_semantic, true_instance, ignored
-    )
+    ids, number = np.unique(pred_instance, return_inverse=True)
+    factor = max(len(ids), 1)
+    key = pred_semantic.astype(np.int64) * factor + number
+    pred, true, pair = overlap_ids(key, true_semantic, true_instance, ignored)
+    pred[:, 0] //= factor  # the class
+    true = true[:, ::2]
     a, b, common = pair.T
     iou = common / (pred[a, 1] + true[b, 1] - common)
     same = pred[a, 0] == true[b, 0]
@@ -92,36 +95,6 @@ def classify_errors(
     fn = _by_kind(t, b, links, "missed", num_classes)
     fp = _by_kind(p, a, links, "invented", num_classes)
     return SegmentErrors(fn, fp)
-
-
-def _all_overlaps(
-    pred_semantic: LabelArray,
-    pred_instance: LabelArray,
-    true_semantic: LabelArray,
-    true_instance: LabelArray,
-    ignored: BoolArray,
-) -> tuple[CountArray, CountArray, CountArray]:
-    """Class and size of the predicted (P, 2) and true (T, 2) segments, and pairs of any classes.
-
-    pair: (Q, 3) predicted segment, true segment, common points.
-    """
-    from lidarpan.kernels.contingency import count_overlaps
-
-    num_pred, pred_key = _segment_key(pred_semantic, pred_instance)
-    num_true, true_key = _segment_key(true_semantic, true_instance)
-    one = np.ones(len(pred_key), np.int64)
-    is_known = np.where(ignored[true_semantic], 0, one)
-    _, pred, true, pair = count_overlaps(one, pred_key, is_known, true_key, np.array([True, False]))
-    pred = np.stack([pred[:, 1] // num_pred, pred[:, 2]], axis=1)
-    true = np.stack([true[:, 1] // num_true, true[:, 2]], axis=1)
-    return pred, true, pair
-
-
-def _segment_key(semantic: LabelArray, instance: LabelArray) -> tuple[int, CountArray]:
-    """A factor, and for each point factor * class + number of its id."""
-    ids, number = np.unique(instance, return_inverse=True)
-    factor = max(len(ids), 1)
-    return factor, semantic.astype(np.int64) * factor + number
 
 
 def _side(segments: CountArray, matched: CountArray, ignored: BoolArray, min_points: int) -> _Side:

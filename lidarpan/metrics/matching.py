@@ -114,6 +114,35 @@ def match_segments(
     return SegmentMatches(confusion, pred, true, pair, ignored)
 
 
+def overlap_ids(
+    pred_key: LabelArray, true_semantic: LabelArray, true_instance: LabelArray, ignored: BoolArray
+) -> tuple[CountArray, CountArray, CountArray]:
+    """Overlaps of predicted objects of any class with true segments.
+
+    Args:
+        pred_key: (N,) integers, what tells predicted objects apart.
+        true_semantic: (N,) integers, true classes in 0 ... C - 1.
+        true_instance: (N,) integers, true ids.
+        ignored: (C,) bool, classes whose true points are left out.
+
+    Returns:
+        pred: (P, 2) key and size; true: (T, 3) class, id and size; pair: (Q, 3) position in pred,
+        position in true, number of common points. All sizes are without ignored points.
+    """
+    from lidarpan.kernels.contingency import count_overlaps
+
+    ids, number = np.unique(true_instance, return_inverse=True)
+    factor = max(len(ids), 1)
+    true_key = true_semantic.astype(np.int64) * factor + number
+    one = np.ones(len(true_key), np.int64)
+    is_known = np.where(ignored[true_semantic], 0, one)
+    pred_key = np.ascontiguousarray(pred_key, np.int64)
+    arrays = (one, pred_key if pred_key.flags.writeable else pred_key.copy(), is_known, true_key)
+    _, pred, true, pair = count_overlaps(*arrays, np.array([True, False]))
+    segments = np.stack([true[:, 1] // factor, ids[true[:, 1] % factor], true[:, 2]], axis=1)
+    return pred[:, 1:], segments, pair
+
+
 def _as_int64(name: str, values: LabelArray) -> CountArray:
     array = np.asarray(values)
     if array.ndim != 1 or array.dtype.kind not in "iu":
