@@ -69,21 +69,20 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_json(
-    evaluation: Evaluation, path: str | Path, explanation: dict[str, Any] | None = None
+    evaluation: Evaluation, path: str | Path, extra: dict[str, Any] | None = None
 ) -> None:
     """Write the scores as JSON, whole or not at all.
 
     Args:
         evaluation: the scores.
         path: file to write.
-        explanation: plain values to add as "explanation", of `explanation_json`.
+        extra: more entries, such as "explanation" and "tracking" with their plain values.
 
     Raises:
         InputError: the file cannot be written.
     """
     result = to_json(evaluation)
-    if explanation is not None:
-        result["explanation"] = explanation
+    result |= extra or {}
     scans = result.pop("scans")
     rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(row)}" for name, row in scans.items())
     text = json.dumps(result, indent=2, allow_nan=False)

@@ -15,6 +15,7 @@ from lidarpan.datasets.nuscenes_labels import write_panoptic
 from lidarpan.datasets.nuscenes_writer import write_nuscenes
 from lidarpan.datasets.semantickitti import read_label, write_label
 from lidarpan.evaluation import evaluate_folder, format_table, write_csv, write_json
+from lidarpan.evaluation_tracking import evaluate_tracking, tracking_json
 from lidarpan.structures import InputError, Scan
 
 KITTI = load_class_table("semantickitti")
@@ -238,6 +239,41 @@ def test_nuscenes_equals_the_devkit(nuscenes, tmp_path):
         wanted = [official[name][key] for key in ("PQ", "SQ", "RQ", "IoU")]
         assert values == pytest.approx(wanted, abs=1e-9), name
     assert 0.05 < ours.pq < 0.9
+
+
+def test_nuscenes_tracking_equals_the_devkit(nuscenes, tmp_path):
+    from nuscenes import NuScenes
+    from nuscenes.eval.panoptic.evaluate import NuScenesPanopticEval
+
+    devkit = NuScenes("v1.0-mini", str(nuscenes / "data"), verbose=False)
+    pred, out = str(nuscenes / "pred"), str(tmp_path)
+    NuScenesPanopticEval(devkit, pred, "mini_val", "tracking", 15, out_dir=out).evaluate()
+    official = json.loads((tmp_path / "tracking-result.json").read_text())["tracking"]
+    evaluation = evaluate_folder(
+        "nuscenes", nuscenes / "data", nuscenes / "pred", "mini_val", progress=False
+    )
+    ours = tracking_json(evaluate_tracking(evaluation), NUSCENES)
+    keys = ("PAT", "PQ", "TQ", "PTQ", "sPTQ", "LSTQ", "mIoU", "S_assoc", "MOTSA", "sMOTSA", "MOTSP")
+    names = (
+        "pat",
+        "pq",
+        "tq",
+        "ptq",
+        "sptq",
+        "lstq",
+        "s_cls",
+        "s_assoc",
+        "motsa",
+        "smotsa",
+        "motsp",
+    )
+    theirs = [official["all"][key] for key in keys]
+    assert [ours[name] for name in names] == pytest.approx(theirs, abs=1e-6)  # it sums float32
+    for name in NUSCENES.names[1:]:
+        values = [ours["classes"][name][score] for score in ("ptq", "sptq")]
+        assert values == pytest.approx([official[name]["PTQ"], official[name]["sPTQ"]], abs=1e-6)
+    assert 0 < ours["tq"] < 1
+    assert 0 <= ours["idf1"] <= 1
 
 
 def test_nuscenes_predictions_count_in_challenge_classes(nuscenes, tmp_path):

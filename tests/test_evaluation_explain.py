@@ -117,7 +117,8 @@ def test_without_scan_files_there_are_no_rings(tree, explanation, tmp_path):
 
 
 def test_json_takes_the_explanation(explanation, tmp_path):
-    write_json(explanation.evaluation, tmp_path / "scores.json", explanation_json(explanation))
+    extra = {"explanation": explanation_json(explanation)}
+    write_json(explanation.evaluation, tmp_path / "scores.json", extra)
     result = json.loads((tmp_path / "scores.json").read_text())["explanation"]
     assert set(result["errors"]) == set(KINDS)
     assert result["errors"]["merged"]["classes"] == {"car": [4, 2]}
