@@ -33,7 +33,7 @@ LEVELS = {
     "lidarpan.inference": 3.5,
     "lidarpan.group_files": 3,
     "lidarpan.draw": 3,
-    "lidarpan.viewer": 3.5,
+    "lidarpan.viewer": 3,
     "lidarpan.evaluation": 4,
     "lidarpan.compare": 4,
     "lidarpan.training": 4.5,

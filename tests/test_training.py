@@ -25,12 +25,16 @@ def tree(tmp_path_factory):
             (folder / name).mkdir(parents=True)
         for i in range(count):
             ground = np.column_stack([rng.uniform(-9, 9, (1500, 2)), np.full(1500, -1.73)])
-            wall = np.column_stack([rng.uniform(-9, 9, 500), np.full(500, 8), rng.uniform(-2, 1, 500)])
+            wall = np.column_stack(
+                [rng.uniform(-9, 9, 500), np.full(500, 8), rng.uniform(-2, 1, 500)]
+            )
             corner = rng.uniform(-7, 5, (3, 1, 2))
             cars = rng.uniform(0, 1, (3, 200, 3)) * (3, 1.6, 1.4) + (0, 0, -1.6)
             cars[..., :2] += corner
             points = np.concatenate([ground, wall, cars.reshape(-1, 3)])
-            labels = np.repeat([40, 50, 10 + (1 << 16), 10 + (2 << 16), 10 + (3 << 16)], [1500, 500, 200, 200, 200])
+            labels = np.repeat(
+                [40, 50, 10 + (1 << 16), 10 + (2 << 16), 10 + (3 << 16)], [1500, 500, 200, 200, 200]
+            )
             rows = np.column_stack([points, rng.random(len(points))]).astype(np.float32)
             rows.tofile(folder / "velodyne" / f"{i:06d}.bin")
             labels.astype(np.uint32).tofile(folder / "labels" / f"{i:06d}.label")
@@ -48,6 +52,7 @@ def config_file(tree, out, **training):
             "bev_channels": 8,
             "bev_blocks": 1,
         },
+        "grouping": {"method": "grid"},
         "train_data": [{"dataset": "semantickitti", "root": str(tree), "split": "train"}],
         "valid_data": [{"dataset": "semantickitti", "root": str(tree), "split": "valid"}],
         "training": {
@@ -136,7 +141,12 @@ def test_two_processes(tree, tmp_path):
 def test_training_learns(tree, tmp_path):
     """60 steps on the little tree separate ground, wall and cars."""
     best = run(
-        tree, tmp_path / "learn", max_steps=60, validate_every=30, learning_rate=1e-2, average_decay=0.0
+        tree,
+        tmp_path / "learn",
+        max_steps=60,
+        validate_every=30,
+        learning_rate=1e-2,
+        average_decay=0.0,
     )
     _, header = load_weights(best)
     assert header["training"]["valid_miou"] * 19 > 1.5  # of 3 classes present

@@ -45,6 +45,10 @@ def evaluate(
         str,
         typer.Option(help="official, upper16 (instance id alone) or present (classes present)."),
     ] = "official",
+    explain: Annotated[
+        bool, typer.Option(help="Sort the errors into kinds; say what mending each would give.")
+    ] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.")] = None,
 ) -> None:
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
     from rich.console import Console
@@ -55,13 +59,35 @@ def evaluate(
     evaluation = evaluate_folder(
         dataset.value, data, predictions, split, min_points=min_points, protocol=protocol
     )
-    Console().print(format_table(evaluation))
+    console = Console()
+    console.print(format_table(evaluation))
+    explanation = None
+    if explain:
+        from lidarpan.evaluation_explain import explain as find_reasons
+        from lidarpan.evaluation_explained import (
+            explanation_json,
+            format_explanation,
+            write_explanation,
+        )
+
+        reasons = find_reasons(evaluation)
+        console.print(format_explanation(reasons))
+        explanation = explanation_json(reasons)
     if json:
-        write_json(evaluation, json)
+        write_json(evaluation, json, explanation)
         typer.echo(f"scores: {json}")
     if per_scan:
         write_csv(evaluation, per_scan)
         typer.echo(f"per scan: {per_scan}")
+    if html:
+        from lidarpan.evaluation_html import write_html_report
+
+        if explain:
+            page = html.with_name(f"{html.stem}_explained.html")
+            write_explanation(reasons, page)
+            typer.echo(f"explanation: {page}")
+        report, *pages = write_html_report(evaluation, html)
+        typer.echo(f"report: {report}" + (f" and {len(pages)} pages beside it" if pages else ""))
 
 
 def compare(
