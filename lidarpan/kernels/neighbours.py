@@ -64,8 +64,7 @@ def list_pairs(
         block b and offset k are starts[b, k] to starts[b, k + 1]. Between blocks lie gaps.
     """
     num_rows, height = len(out_cells), kernel[2]
-    num_columns = kernel[0] * kernel[1]
-    num_offsets = num_columns * height
+    num_offsets = kernel[0] * kernel[1] * height
     blocks = (num_rows + BLOCK_ROWS - 1) // BLOCK_ROWS
     starts = np.zeros((blocks, num_offsets + 1), np.int64)
     # Every block has room for one more than its pairs: see the last loop.
@@ -78,18 +77,22 @@ def list_pairs(
         found = np.full((num_offsets, BLOCK_ROWS), -1, np.int32)
         for row in range(begin, end):
             low_z = out_cells[row, 3] * stride[2] - padding[2]
-            for column in range(num_columns):
-                x = out_cells[row, 1] * stride[0] - padding[0] + column // kernel[1]
-                y = out_cells[row, 2] * stride[1] - padding[1] + column % kernel[1]
-                if x < 0 or y < 0 or x >= in_shape[0] or y >= in_shape[1]:
+            for i in range(kernel[0]):
+                x = out_cells[row, 1] * stride[0] - padding[0] + i
+                if x < 0 or x >= in_shape[0]:
                     continue
-                place = (out_cells[row, 0] * in_shape[0] + x) * in_shape[1] + y
-                for candidate in range(in_starts[place], in_starts[place + 1]):
-                    above = in_cells[candidate, 3] - low_z
-                    if above >= height:
-                        break
-                    if above >= 0:
-                        found[column * height + above, row - begin] = candidate
+                for j in range(kernel[1]):
+                    y = out_cells[row, 2] * stride[1] - padding[1] + j
+                    if y < 0 or y >= in_shape[1]:
+                        continue
+                    first_k = (i * kernel[1] + j) * height
+                    place = (out_cells[row, 0] * in_shape[0] + x) * in_shape[1] + y
+                    for candidate in range(in_starts[place], in_starts[place + 1]):
+                        above = in_cells[candidate, 3] - low_z
+                        if above >= height:
+                            break
+                        if above >= 0:
+                            found[first_k + above, row - begin] = candidate
         position = block * room
         for k in range(num_offsets):
             starts[block, k] = position
