@@ -192,10 +192,8 @@ def main():
     names = [name for name, ready, _ in describe_engines() if ready and name != "triton"]
     engines = {name: choose_engine("cpu", name) for name in names}
     gemm, bandwidth = rates()
-    print(
-        f"{platform.machine()}, lidarpan {lidarpan.__version__}, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}"
-    )
-    print(f"torch {torch.__version__}, {describe_engines()}")
+    print(f"{platform.machine()}, lidarpan {lidarpan.__version__}, torch {torch.__version__}")
+    print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, {describe_engines()}")
     print(f"{args.scan.name}: {len(tensor(engines['native']).indices)} voxels, {args.config}")
     folded = fold_batch_norm(network)
     floors = report_floor(network, tensor, gemm, bandwidth)

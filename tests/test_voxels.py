@@ -84,3 +84,14 @@ def test_real_scan(real_data):
         voxels.indices[voxels.point_to_voxel[inside]], grid.cell_of(points[inside])
     )
     assert voxels.num_points.sum() == inside.sum()
+
+
+def test_columns_higher_than_a_word_of_bits():
+    grid = Grid((0.0, 0.0, -10.0), (3.0, 2.0, 10.0), (0.5, 0.5, 0.125))
+    points = np.random.default_rng(4).uniform([0, 0, -10], [3, 2, 10], (3000, 3))
+    voxels = voxelize(points.astype(np.float32), grid)
+    indices, point_to_voxel, counts = slow_voxelize(points.astype(np.float32), grid)
+    assert grid.shape[2] == 160
+    np.testing.assert_array_equal(voxels.indices, indices)
+    np.testing.assert_array_equal(voxels.point_to_voxel, point_to_voxel)
+    np.testing.assert_array_equal(voxels.num_points, counts)
