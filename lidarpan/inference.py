@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lidarpan.clock import StageClock
 from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.inspection import fit_ground
@@ -13,6 +15,7 @@ from lidarpan.datasets.predictions import is_complete, prediction_paths, write_p
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
+ROAD_HALF_WIDTH_M = 4.0
 HEIGHT_TOLERANCE_M = 0.3
 """Scans whose ground lies further from where the weights expect it are shifted."""
 
@@ -41,11 +44,13 @@ class Prediction:
 
 
 def sensor_height(scan: Scan, expected_m: float) -> float:
-    """Height of the sensor above the ground it stands on; `expected_m` where they nearly agree.
+    """Height of the sensor above the road, metres; `expected_m` where they nearly agree.
 
-    Metres; from the plane fitted to the ground around the sensor.
+    From a plane fitted to the ground ahead of and behind the sensor: what lies beside a road may be
+    far below it.
     """
-    plane = fit_ground(scan.points)
+    ahead = scan.points[np.abs(scan.points[:, 1]) < ROAD_HALF_WIDTH_M]
+    plane = fit_ground(ahead, reach_m=12.0) or fit_ground(scan.points)
     if plane is None or abs(-plane[2] - expected_m) < HEIGHT_TOLERANCE_M:
         return expected_m
     return -plane[2]

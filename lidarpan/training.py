@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ def make_trainer(config: Config) -> pl.Trainer:
         case "csv":
             logger = CSVLogger(config.out, name="", version="logs", flush_logs_every_n_steps=20)
         case "tensorboard":
+            if find_spec("tensorboard") is None:
+                raise InputError(
+                    "training.logger: tensorboard is not installed: pip install tensorboard"
+                )
             logger = TensorBoardLogger(config.out, name="", version="logs")
     return pl.Trainer(
         default_root_dir=config.out,

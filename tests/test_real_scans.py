@@ -7,7 +7,7 @@ from lidarpan import PanopticPipeline, read_scan
 from lidarpan.datasets.files import find_scans
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.semantickitti import SemanticKitti
-from lidarpan.inference import predict_files
+from lidarpan.inference import predict_files, sensor_height
 from lidarpan.metrics import PanopticQuality
 
 
@@ -46,6 +46,17 @@ def test_scores_on_semantickitti_hold(real_data, pipeline):
     present = np.flatnonzero(scores.confusion.sum(axis=0) > 0)[1:]
     assert scores.class_iou[present].mean() > 0.40
     assert scores.class_pq[classes.id_of("car")] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("scan", "height_m"),
+    [
+        ("semantickitti/sequences/00/velodyne/000000.bin", 1.73),
+        ("nuscenes/LIDAR_TOP/00.pcd.bin", 1.84),
+    ],
+)
+def test_sensor_height_is_measured(real_data, scan, height_m):
+    assert sensor_height(read_scan(real_data / scan), 0.0) == pytest.approx(height_m, abs=0.12)
 
 
 def test_other_heights_and_frames_are_said(real_data, pipeline, tmp_path):
