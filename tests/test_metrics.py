@@ -343,6 +343,18 @@ def test_more_segments_than_the_tables_start_with():
     np.testing.assert_array_equal(matches.pair[order, 2], pairs[1])
 
 
+def test_segments_that_share_slots_of_the_tables_stay_apart():
+    rng = np.random.default_rng(6)
+    semantic, instance = rng.integers(0, 64, 8000), rng.integers(0, 64, 8000)
+    matches = match_segments(semantic, instance, semantic, instance, num_classes=64, ignore=())
+    key, size = np.unique(64 * semantic + instance, return_counts=True)
+    found = 64 * matches.true[:, 0] + matches.true[:, 1]
+    order = np.argsort(found)
+    np.testing.assert_array_equal(found[order], key)
+    np.testing.assert_array_equal(matches.true[order, 2], size)
+    assert matches.is_match.sum() == len(key)
+
+
 def test_segments_are_listed_by_first_point_with_sizes():
     matches = match_segments(
         *labels((1, 9, 1, 5, 3), (2, 4, 0, 0, 2), (1, 9, 1, 6, 2)), num_classes=3

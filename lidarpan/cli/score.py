@@ -48,6 +48,9 @@ def evaluate(
     explain: Annotated[
         bool, typer.Option(help="Sort the errors into kinds; say what mending each would give.")
     ] = False,
+    tracking: Annotated[
+        bool, typer.Option(help="PAT, LSTQ, IDF1 and the like; ids must stay over a sequence.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.")] = None,
 ) -> None:
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
@@ -61,7 +64,7 @@ def evaluate(
     )
     console = Console()
     console.print(format_table(evaluation))
-    explanation = None
+    extra: dict[str, object] = {}
     if explain:
         from lidarpan.evaluation_explain import explain as find_reasons
         from lidarpan.evaluation_explained import (
@@ -72,9 +75,15 @@ def evaluate(
 
         reasons = find_reasons(evaluation)
         console.print(format_explanation(reasons))
-        explanation = explanation_json(reasons)
+        extra["explanation"] = explanation_json(reasons)
+    if tracking:
+        from lidarpan.evaluation_tracking import evaluate_tracking, format_tracking, tracking_json
+
+        followed = evaluate_tracking(evaluation)
+        console.print(format_tracking(followed))
+        extra["tracking"] = tracking_json(followed, evaluation.classes)
     if json:
-        write_json(evaluation, json, explanation)
+        write_json(evaluation, json, extra)
         typer.echo(f"scores: {json}")
     if per_scan:
         write_csv(evaluation, per_scan)
