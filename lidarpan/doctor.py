@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -46,6 +47,12 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything the commands need; nothing is changed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries that are looked at
+        return _examine()
+
+
+def _examine() -> list[Finding]:
     findings = [_python(), *_system_libraries()]
     needed = ("numpy", "numba", "torch", "safetensors", "pydantic", "typer", "scipy", "PIL")
     findings += [_package(name, is_needed=True) for name in needed]
