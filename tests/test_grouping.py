@@ -187,6 +187,20 @@ def test_auto_believes_the_softmax_about_the_larger_part():
     assert (group(points, semantic, softmax=softmax) == 1).all()
 
 
+def test_auto_heeds_offsets_that_agree_and_ignores_those_that_say_nothing():
+    fronts = [car(2.6 * k, 8.0, np.pi / 2, 400, seed=k) for k in range(2)]
+    fronts = [front[front[:, 1] < 6.4] for front in fronts]  # only the fronts of two cars are seen
+    points = np.concatenate(fronts)
+    truth = np.repeat([0, 1], [len(front) for front in fronts])
+    semantic = np.full(len(points), CAR, np.uint8)
+    assert group(points, semantic).max() == 1  # one box holds both: nothing else is known
+    centers = np.array([[0, 8.0], [2.6, 8.0]])
+    offsets = (centers[truth] - points[:, :2]).astype(np.float32)
+    assert partition(group(points, semantic, offsets=offsets)) == partition(truth + 1)
+    noise = np.random.default_rng(0).normal(0, 2, offsets.shape).astype(np.float32)
+    assert group(points, semantic, offsets=noise).max() == 1
+
+
 def test_auto_rejects_a_speck_in_a_wall_but_keeps_a_car_before_it():
     rng = np.random.default_rng(0)
     wall = np.column_stack([rng.uniform(-8, 8, 9000), np.full(9000, 7.0), rng.uniform(-2, 4, 9000)])
@@ -248,7 +262,7 @@ def test_objects_further_apart_than_their_box_are_never_joined(c, angle, extra, 
     length, width, height = KITTI.box_m[c]
     body = rng.uniform(-0.5, 0.5, (60, 3)) * (0.5 * width, 0.5 * width, height)
     apart = 1.7 * np.hypot(length, width) + extra
-    other = body + (apart * np.cos(angle), apart * np.sin(angle), 0)
+    other = body + apart * np.array([np.cos(angle), np.sin(angle), 0])
     semantic = np.full(120, c, np.uint8)
     for method in ("auto", "graph-split"):
         ids = group(np.concatenate([body, other]), semantic, method)

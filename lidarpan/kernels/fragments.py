@@ -93,7 +93,24 @@ def join_fragments(
 ) -> Array:
     """Kruskal's rule with a bound: nearest pairs first, united when one box holds the union.
 
-    -> parent (G,) int32, a union-find forest over fragments.
+    The box goes from `loose` at gap 0 to `tight` at the class's reach, with the square of what is
+    left to the reach. Unions of two classes take the box of the heavier one, and need the lighter
+    to have at most `share` of the mass.
+
+    Args:
+        vertices: (H, 2) float64 m, the fragments' hulls.
+        first: (G + 1,) first vertex of each hull.
+        mass: (G, C) float64 points or summed probabilities of each class.
+        pairs: (P, 2) int32 fragments.
+        gaps: (P,) m between them; only order and the box depend on it.
+        far: (P,) m between their middles: the order where gaps are equal.
+        reach: (C, C) m, pairs with larger gaps are left.
+        tight: (C, 2) m, length and width.
+        loose: (C, 2) m.
+        share: in [0, 0.5].
+
+    Returns:
+        parent (G,) int32, a union-find forest over fragments.
     """
     parent = np.arange(len(mass)).astype(np.int32)
     mass = mass.copy()
@@ -110,10 +127,9 @@ def join_fragments(
         both = mass[a] + mass[b]
         c = both.argmax()
         class_a, class_b = mass[a].argmax(), mass[b].argmax()
-        if class_a != class_b and (
-            gaps[p] >= reach[class_a, class_b]
-            or min(mass[a].sum(), mass[b].sum()) > share * both.sum()
-        ):
+        if gaps[p] >= reach[class_a, class_b]:
+            continue
+        if class_a != class_b and min(mass[a].sum(), mass[b].sum()) > share * both.sum():
             continue
         ease = (1.0 - min(gaps[p] / reach[c, c], 1.0)) ** 2
         length = tight[c, 0] + ease * (loose[c, 0] - tight[c, 0])
