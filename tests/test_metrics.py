@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
-from lidarpan.kernels.contingency import CHUNK, count_overlaps
+from lidarpan.kernels.contingency import CHUNK, _slot, count_overlaps
 from lidarpan.metrics import PanopticQuality, match_segments, score_labels
 from lidarpan.structures import InputError, PanopticLabels
 
@@ -343,16 +343,15 @@ def test_more_segments_than_the_tables_start_with():
     np.testing.assert_array_equal(matches.pair[order, 2], pairs[1])
 
 
-def test_segments_that_share_slots_of_the_tables_stay_apart():
-    rng = np.random.default_rng(6)
-    semantic, instance = rng.integers(0, 64, 8000), rng.integers(0, 64, 8000)
-    matches = match_segments(semantic, instance, semantic, instance, num_classes=64, ignore=())
-    key, size = np.unique(64 * semantic + instance, return_counts=True)
-    found = 64 * matches.true[:, 0] + matches.true[:, 1]
-    order = np.argsort(found)
-    np.testing.assert_array_equal(found[order], key)
-    np.testing.assert_array_equal(matches.true[order, 2], size)
-    assert matches.is_match.sum() == len(key)
+def test_segments_that_share_a_slot_of_the_table_stay_apart():
+    index, rows = np.full(8, -1, np.int32), np.zeros((1, 3), np.int64)
+    rows[0] = 3, 77, 0
+    taken = _slot(index, rows, 3, 77)
+    same_id = next(c for c in range(4, 99) if _slot(index, rows, c, 77) == taken)
+    same_class = next(i for i in range(99) if _slot(index, rows, 3, i) == taken)
+    index[taken] = 0
+    assert _slot(index, rows, 3, 77) == taken
+    assert _slot(index, rows, same_id, 77) == _slot(index, rows, 3, same_class) == (taken + 1) % 8
 
 
 def test_segments_are_listed_by_first_point_with_sizes():
