@@ -136,7 +136,7 @@ def check_inputs(
             f"semantic holds train id {semantic.max()}, {classes.name} has 0..{c - 1}: "
             "map raw labels with ClassTable.to_train"
         )
-    if n and float(np.abs(points[:, :2]).max()) > FARTHEST_M:
+    if n and max(float(points.max()), -float(points.min())) > FARTHEST_M:
         raise InputError(f"points lie beyond {FARTHEST_M:g} m: wanted metres in the sensor frame")
     return np.ascontiguousarray(points, np.float32)
 

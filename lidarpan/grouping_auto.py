@@ -35,7 +35,7 @@ FLAT = (
     "other_flat",
 )
 WIDE_M = 1.5  # vehicles are wider, all else is narrower
-LONG_M = 6.0  # classes of longer boxes (trucks, buses) vary most in length
+LONG_M = 6.0  # classes of longer boxes (trucks, buses) vary most in length: they may be longer
 SMALL_M = 1.0  # people and cones: nothing hides a gap in them
 
 
@@ -63,11 +63,12 @@ def bounds_of(classes: ClassTable, join_m: float, contact_m: float) -> Bounds:
     alike = (wide[:, None] == wide) & classes.is_thing[:, None] & classes.is_thing
     reach = np.where(alike, contact_m, 0.0)
     np.fill_diagonal(reach, width * np.where(length < SMALL_M, 1.0, 1.5))
-    longest = length * np.where(length > LONG_M, 1.7, 1.3)
+    vary = length > LONG_M
+    typical, longest = length * np.where(vary, 1.3, 1.0), length * np.where(vary, 1.7, 1.3)
     return Bounds(
         radius=np.minimum(join_m, width / 2),
         reach=reach,
-        tight=np.stack([length, width], axis=1),
+        tight=np.stack([typical, width], axis=1),
         loose=np.stack([longest, 1.3 * width], axis=1),
     )
 

@@ -94,7 +94,7 @@ def test_graph_links_all_points_nearer_than_the_short_side(seed, n, spread):
     assert partition(group(points, semantic, "graph")) == partition(expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 9999), st.integers(1, 120), st.sampled_from([1, 2, 4]))
 def test_dbscan_equals_scikit_learn_on_core_points_and_noise(seed, n, least):
     from sklearn.cluster import DBSCAN
