@@ -31,9 +31,7 @@ def confused_with(classes):
     return out
 
 
-def corrupt(
-    points, labels, classes, rng, blur_m=0.08, fragments=0.2, objects=0.06, num_specks=12
-):
+def corrupt(points, labels, classes, rng, blur_m=0.08, fragments=0.2, objects=0.06, num_specks=12):
     """(N, 3) points and true PanopticLabels -> (N,) uint8 semantics with errors."""
     tree = cKDTree(points)
     _, near = tree.query(points + rng.normal(0, blur_m, points.shape))

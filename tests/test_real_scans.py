@@ -28,7 +28,7 @@ def test_every_scan_is_predicted_point_by_point(real_data, pipeline, tmp_path):
         assert result.error is None
         labels = read_prediction(result.path, pipeline.classes)
         assert labels.num_points == result.labels.num_points + result.num_dropped
-        assert (labels.semantic > 0).mean() > 0.75, result.scan_path
+        assert (result.labels.semantic > 0).mean() > 0.9, result.scan_path  # the rest lies outside
         assert len(np.unique(labels.semantic)) > 5
         is_thing = pipeline.classes.is_thing[labels.semantic]
         assert (is_thing == (labels.instance > 0)).all()
@@ -44,7 +44,7 @@ def test_scores_on_semantickitti_hold(real_data, pipeline):
         quality.update(labels.semantic, labels.instance, truth.semantic, truth.instance)
     scores = quality.compute()
     present = np.flatnonzero(scores.confusion.sum(axis=0) > 0)[1:]
-    assert scores.class_iou[present].mean() > 0.40
+    assert scores.class_iou[present].mean() > 0.42
     assert scores.class_pq[classes.id_of("car")] > 0.6
 
 
