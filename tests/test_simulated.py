@@ -5,9 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
+from lidarpan.datasets import simulated
 from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.simulated import TOWN_SPACING_M, split_scenes, write_simulated
 from lidarpan.structures import InputError
+from lidarpan.synthetic.sensor import make_sensor
 
 
 def digest(root):
@@ -72,3 +74,15 @@ def test_unknown_names_are_errors(tmp_path):
     with pytest.raises(InputError, match="wanted a seed of 0 or more, got -1"):
         list(write_simulated("nuscenes", tmp_path, num_scans=1, seed=-1))
     assert not list(tmp_path.iterdir())
+
+
+def test_processes_change_nothing(monkeypatch):
+    sensor = make_sensor(num_beams=8, azimuth_steps=120)
+    towns = [(seed, sensor, 1, 10.0) for seed in range(8)]
+    alone = [simulated._town(*town) for town in towns]
+    monkeypatch.setattr(simulated.os, "cpu_count", lambda: 2)
+    together = list(simulated._in_parallel(towns))
+    assert len(together) == 8
+    for (one,), (other,) in zip(alone, together, strict=True):
+        assert one.scan.points.tobytes() == other.scan.points.tobytes()
+        assert (one.instance == other.instance).all()

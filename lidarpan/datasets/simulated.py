@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +21,9 @@ from lidarpan.structures import InputError
 if TYPE_CHECKING:
     from lidarpan.synthetic.sensor import Sensor
     from lidarpan.synthetic.simulate import SimulatedScan
+
+TOWNS_PER_PROCESS = 4
+"""A further process starts in the time that about so many towns take."""
 
 TOWN_SPACING_M = 2000.0
 """Towns of one sequence lie this far apart in its world."""
@@ -66,10 +74,14 @@ def write_simulated(
         plan, rate, in_a_row = split_scans(num_scans), rate_hz or 10.0, scans_per_town or 5
     else:
         plan, rate, in_a_row = split_scenes(num_scans), rate_hz or 2.0, scans_per_town or 10
-    drives, town = {}, seed * 100_003
-    for sequence, count in plan.items():
-        drives[sequence] = _drive(town, SENSORS[name], count, rate, in_a_row)
-        town += -(-count // in_a_row)
+    sizes = {
+        sequence: [min(in_a_row, count - start) for start in range(0, count, in_a_row)]
+        for sequence, count in plan.items()
+    }
+    flat = [size for sequence in sizes.values() for size in sequence]
+    first = seed * 100_003
+    towns = _in_parallel([(first + i, SENSORS[name], n, rate) for i, n in enumerate(flat)])
+    drives = {sequence: _drive(islice(towns, len(n)), rate) for sequence, n in sizes.items()}
     if dataset == "semantickitti":
         yield from write_semantickitti(root, drives.items())
     else:
@@ -83,21 +95,39 @@ def split_scenes(num_scans: int) -> dict[str, int]:
     return {scene: count for scene, count in counts.items() if count}
 
 
-def _drive(
-    first_town: int, sensor: Sensor, num_scans: int, rate_hz: float, in_a_row: int
-) -> Iterator[SimulatedScan]:
+def _drive(towns: Iterable[list[SimulatedScan]], rate_hz: float) -> Iterator[SimulatedScan]:
     """One sequence through town after town."""
-    from lidarpan.synthetic.simulate import simulate_sequence
-
-    used = 0
-    for k, start in enumerate(range(0, num_scans, in_a_row)):
-        count = min(in_a_row, num_scans - start)
+    used = start = 0
+    for k, scans in enumerate(towns):
         numbers: dict[int, int] = {}
-        for scan in simulate_sequence(first_town + k, sensor, count, rate_hz):
+        for scan in scans:
             for actor in np.unique(scan.instance[scan.instance > 0]).tolist():
                 numbers.setdefault(actor, used + len(numbers) + 1)
             yield _moved(scan, k * TOWN_SPACING_M, start / rate_hz, numbers)
         used += len(numbers)
+        start += len(scans)
+
+
+def _in_parallel(towns: Sequence[tuple[int, Sensor, int, float]]) -> Iterator[list[SimulatedScan]]:
+    """The scans of each town in order, from a process per core; few towns are made right here."""
+    workers = min(os.cpu_count() or 1, len(towns) // TOWNS_PER_PROCESS)
+    if workers < 2:
+        yield from (_town(*town) for town in towns)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+        waiting: deque[Future[list[SimulatedScan]]] = deque()
+        for town in towns:
+            waiting.append(processes.submit(_town, *town))
+            if len(waiting) > workers + 1:  # no more in memory than are being made
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _town(seed: int, sensor: Sensor, num_scans: int, rate_hz: float) -> list[SimulatedScan]:
+    from lidarpan.synthetic.simulate import simulate_sequence
+
+    return list(simulate_sequence(seed, sensor, num_scans, rate_hz))
 
 
 def _moved(
