@@ -8,7 +8,7 @@
    they do not.
 3. Fragments of different classes that touch are united too, when the smaller fits into the box of
    the larger: a network that doubts cuts an object in two.
-4. An object most of which lies against upright stuff (walls, fences, plants) is a mistake of the
+4. An object much of which lies among upright stuff (walls, fences, plants) is a mistake of the
    semantics and gets no id: the visible side of a real object is free.
 
 Distances are true distances, so neither the order of points nor a rotation matters.
@@ -177,22 +177,25 @@ def reject_buried(
     ids: IntArray,
     classes: ClassTable,
     near_m: float = 0.3,
-    most: float = 0.4,
+    most: float = 0.25,
+    ratio: float = 0.5,
 ) -> IntArray:
-    """Ids without the objects that have more than `most` of their points near upright stuff.
+    """Ids without the objects that have more than `most` of their points among upright stuff.
 
+    A point is among stuff when within `near_m` in 3D there is upright stuff, at least `ratio` times
+    as much as there are thing points: single wrong points on an object do not count.
     Narrow things (people, bicycles) do stand against hedges and walls: they stay when they are
     as long and high as their class. -> (N,) int32, numbered anew.
     """
     from lidarpan.kernels.cells import number_by_first
-    from lidarpan.kernels.surroundings import measure_objects, points_near
+    from lidarpan.kernels.surroundings import buried_points, measure_objects
 
     upright = [c for c in classes.stuff if classes.names[c] not in FLAT]
     kind = np.where(classes.is_thing, 1, np.isin(np.arange(classes.num_classes), upright) * 2)
     kind_of_point = kind.astype(np.uint8)[semantic]
     if not (kind_of_point == 2).any():
         return ids
-    near = points_near(points, kind_of_point, near_m)
+    near = buried_points(points, kind_of_point, near_m, ratio)
     length, width, height = (per_class(classes, axis) for axis in range(3))
     share, spread, tall, label = measure_objects(points, ids, semantic, near, len(length))
     whole = (spread >= 0.6 * length[label]) & (tall >= 0.5 * height[label])

@@ -214,6 +214,13 @@ def test_auto_rejects_a_speck_in_a_wall_but_keeps_a_car_before_it():
     assert (group(points, semantic, reject=False)[: len(wall)][speck] > 0).all()
 
 
+def test_auto_keeps_a_car_on_which_single_points_are_wrong():
+    parked = car(0, 8.0)
+    wrong = np.random.default_rng(0).random(len(parked)) < 0.12
+    ids = group(parked, np.where(wrong, BUILDING, CAR))
+    assert (ids == ~wrong).all()
+
+
 # ---- never worse than nothing
 
 

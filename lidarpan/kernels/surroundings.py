@@ -14,52 +14,78 @@ from lidarpan.kernels.cells import assign_cells, key_of, slot_of, sort_by_group
 Array = NDArray[Any]
 
 
-@njit(cache=True)
-def points_near(points: Array, kind: Array, radius: float) -> Array:
-    """Which points of kind 1 have a point of kind 2 within the radius, in 3D.
+MANY = 32  # neighbours are counted up to this
 
-    points (N, 3) float32 m, kind (N,) uint8: 1 asks, 2 answers, 0 is left out -> (N,) bool.
+
+@njit(cache=True)
+def buried_points(points: Array, kind: Array, radius: float, ratio: float) -> Array:
+    """Points of kind 1 with many points of kind 2 within the radius, in 3D, beside their own.
+
+    Many: at least one, and at least `ratio` times those of kind 1, both counted up to MANY.
+    points (N, 3) float32 m, kind (N,) uint8, others are left out -> (N,) bool.
     """
     asks = (kind == 1).astype(np.uint8)
     asks_cell, coordinates, _, _ = assign_cells(points, asks, np.array([0.0, radius]))
-    around = np.full((len(coordinates), 9), -1, np.int32)
-    halo = np.zeros(len(points), np.int32) - 1
     out = np.zeros(len(points), np.bool_)
     if len(coordinates) == 0:
         return out
-    # cells next to an asking cell get a number too; only answers inside those are kept
-    halo_keys = np.full(max(4096, 1 << int(math.log2(len(coordinates) * 9) + 2)), -1, np.int64)
-    halo_cells = np.zeros(len(halo_keys), np.int32)
-    num_halo = 0
-    for v in range(len(coordinates)):
-        x, y = np.int64(coordinates[v, 1]), np.int64(coordinates[v, 2])
-        for k in range(9):
-            key = key_of(1, x + k // 3 - 1, y + k % 3 - 1)
-            slot = slot_of(halo_keys, key)
-            if halo_keys[slot] < 0:
-                halo_keys[slot] = key
-                halo_cells[slot] = num_halo
-                num_halo += 1
-            around[v, k] = halo_cells[slot]
+    around, keys, cells, num_cells = cells_with_rim(coordinates)
+    own = np.full(len(points), -1, np.int32)
+    other = np.full(len(points), -1, np.int32)
     scale = 1.0 / radius
     for i in range(len(points)):
-        if kind[i] == 2:
+        if kind[i] == 1:
+            own[i] = around[asks_cell[i], 4]
+        elif kind[i] == 2:
             x, y = math.floor(points[i, 0] * scale), math.floor(points[i, 1] * scale)
-            slot = slot_of(halo_keys, key_of(1, x, y))
-            if halo_keys[slot] >= 0:
-                halo[i] = halo_cells[slot]
-    order, start = sort_by_group(halo, num_halo)
+            slot = slot_of(keys, key_of(1, x, y))
+            if keys[slot] >= 0:
+                other[i] = cells[slot]
+    own_order, own_start = sort_by_group(own, num_cells)
+    order, start = sort_by_group(other, num_cells)
     for i in range(len(points)):
-        if asks_cell[i] >= 0:
-            out[i] = has_near(points, i, around[asks_cell[i]], order, start, radius)
+        if own[i] >= 0:
+            near = around[asks_cell[i]]
+            count = count_near(points, i, near, order, start, radius)
+            if count > 0:
+                mine = count_near(points, i, near, own_order, own_start, radius)
+                out[i] = count >= ratio * mine
     return out
 
 
 @njit(cache=True)
-def has_near(
+def cells_with_rim(coordinates: Array) -> tuple[Array, Array, Array, int]:
+    """Numbers for the cells and those around them.
+
+    coordinates (V, 3) int32 [class, x, y] -> numbers of the 3 x 3 around each (V, 9) int32, itself
+    at 4; a hash table of class 1 (T,) keys and (T,) numbers; how many numbers.
+    """
+    around = np.empty((len(coordinates), 9), np.int32)
+    size = 4096
+    while size < 18 * len(coordinates):
+        size *= 2
+    keys = np.full(size, -1, np.int64)
+    cells = np.zeros(size, np.int32)
+    count = 0
+    for v in range(len(coordinates)):
+        x, y = np.int64(coordinates[v, 1]), np.int64(coordinates[v, 2])
+        for k in range(9):
+            key = key_of(1, x + k // 3 - 1, y + k % 3 - 1)
+            slot = slot_of(keys, key)
+            if keys[slot] < 0:
+                keys[slot] = key
+                cells[slot] = count
+                count += 1
+            around[v, k] = cells[slot]
+    return around, keys, cells, count
+
+
+@njit(cache=True)
+def count_near(
     points: Array, i: int, around: Array, order: Array, start: Array, radius: float
-) -> bool:
-    """Whether one of the groups `around` holds a point within the radius of point i."""
+) -> int:
+    """How many points of the groups `around` are within the radius of point i, up to MANY."""
+    count = 0
     for v in around:
         for k in range(start[v], start[v + 1]):
             j = order[k]
@@ -67,8 +93,10 @@ def has_near(
             dy = points[j, 1] - points[i, 1]
             dz = points[j, 2] - points[i, 2]
             if dx * dx + dy * dy + dz * dz < radius * radius:
-                return True
-    return False
+                count += 1
+                if count >= MANY:
+                    return count
+    return count
 
 
 @njit(cache=True)
