@@ -60,9 +60,9 @@ class SensorConfig(Section):
 class NetworkConfig(Section):
     """Sizes of the sparse U-Net and of the BEV branch."""
 
-    channels: tuple[PositiveInt, ...] = Field((24, 48, 64, 96, 128), min_length=2)  # per level
-    encoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1)  # residual blocks per level, going down
-    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)  # and coming up, finest first
+    channels: tuple[PositiveInt, ...] = Field((24, 48, 64, 96, 128, 96), min_length=2)  # per level
+    encoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1, 1)  # residual blocks per level, going down
+    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1)  # and coming up, finest first
     bev_channels: PositiveInt = 32
     bev_blocks: PositiveInt = 2
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lidarpan.features import NUM_FEATURES, voxel_features
+from lidarpan.features import FAR_M, NEAR_M, NUM_FEATURES, voxel_features
 from lidarpan.grid import Grid
 from lidarpan.model.bev import find_columns
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
@@ -44,6 +44,41 @@ def test_features_equal_the_slow_twin():
         np.testing.assert_allclose(features[v, :3], (own.mean(0) - middle) / 0.125, atol=1e-4)
         assert features[v, 3] == pytest.approx(own[:, 2].mean() / 3, abs=1e-5)
         assert features[v, 6] == pytest.approx(np.log1p(len(own)) / 3, abs=1e-5)
+        assert features[v, 7] == pytest.approx(own[:, 2].std() / 0.125, abs=1e-4)
+    height = features[:, 3] * 3
+    for column, cell_m, scale in ((8, NEAR_M, 0.3), (9, FAR_M, 3.0)):
+        stride = round(cell_m / 0.25)
+        cells = voxels.indices[:, :2] // stride
+        for v in range(0, voxels.num_voxels, 17):
+            around = np.abs(cells - cells[v]).max(axis=1) <= 1
+            lows = {}
+            for cell, z in zip(map(tuple, cells[around]), height[around], strict=True):
+                lows[cell] = min(z, lows.get(cell, np.inf))
+            expected = (height[v] - sorted(lows.values())[1]) / scale
+            if column == 8:
+                expected = np.clip(expected, -1, 3)
+            assert features[v, column] == pytest.approx(expected, abs=1e-4)
+
+
+def test_features_show_a_kerb_and_ignore_a_stray_echo():
+    x, y = np.mgrid[-7.9:7.9:0.1, -3.9:3.9:0.1].reshape(2, -1)
+    z = np.where(y > 1, 0.12, 0.0)  # a sidewalk beside a road
+    stray = np.array([[0.05, 0.05, -1.5]])
+    points = np.concatenate([np.stack([x, y, z], axis=1), stray]).astype(np.float32)
+    voxels = voxelize(points, GRID)
+    features = voxel_features(points, np.full(len(points), 0.3, np.float32), voxels, GRID)
+    near = features[voxels.point_to_voxel[:-1], 8] * 0.3
+    beside = (y > 1.01) & (y < 2.2)
+    np.testing.assert_allclose(near[beside], 0.12, atol=0.02)
+    np.testing.assert_allclose(near[(y < 0.99)], 0.0, atol=0.02)
+
+
+def test_features_of_a_single_voxel_are_finite():
+    points = np.array([[1.0, 1.0, 0.5]], np.float32)
+    voxels = voxelize(points, GRID)
+    features = voxel_features(points, np.array([0.5], np.float32), voxels, GRID)
+    assert features.shape == (1, NUM_FEATURES) and np.isfinite(features).all()
+    assert features[0, 7:].tolist() == [0, 0, 0]
 
 
 def test_output_shapes_and_columns():
