@@ -98,6 +98,7 @@ MATERIALS: tuple[str, ...] = (
     "skin",
     "plastic",
     "retroreflector",  # signs, plates, tail lights
+    "setts",  # small paving stones
 )
 
 MATERIAL: dict[str, int] = {name: index for index, name in enumerate(MATERIALS)}

@@ -72,7 +72,7 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
             boundary(site, frame, -half, -1.2, 0.4, rng)
             boundary(site, frame, 1.2, half, 0.4, rng)
     if use == "hall" and setback > 7:
-        _park_row(site, frame, -half + 2, half - 2, setback - 4.5, rng, fill=0.5)
+        _park_row(site, frame, -half + 2, half - 2, setback - 4.5, rng, 0.5, ground == "lot")
     if gap:
         for x in (-half + 0.2, half - 0.2):
             boundary(site, turned(frame, x, 0), 0.5, depth, 0.0, rng)
@@ -82,11 +82,21 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
 
 
 def _park_row(
-    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator, fill: float
+    site: Site,
+    frame: Pose,
+    x0: float,
+    x1: float,
+    y: float,
+    rng: np.random.Generator,
+    fill: float,
+    lines: bool,
 ) -> None:
-    """Cars side by side, noses across the row, 0.5 to 0.9 m apart."""
+    """Cars side by side, noses across the row, 0.5 to 0.9 m apart; lines between the places."""
     pitch = 1.85 + draw(rng, 0.5, 0.9)
     for x in np.arange(x0, x1, pitch):
+        if lines:
+            edge = float(x) - pitch / 2
+            site.paint_rectangle("bay_line", frame, edge - 0.07, y - 2.4, edge + 0.07, y + 2.4)
         if rng.random() < fill:
             turn = np.pi / 2 * pick(rng, (-1, 1)) + float(rng.normal(0, 0.03))
             px, py = place(frame, float(x), y + float(rng.normal(0, 0.2)))
@@ -97,13 +107,15 @@ def _park_row(
 def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(pick(rng, ("lot", "bay", "driveway_gravel")), frame, outline)
+    ground = pick(rng, ("lot", "bay", "driveway_gravel"))
+    site.paint(ground, frame, outline)
     rim = draw(rng, 0.6, 2.0)
     site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
     boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
     fill = draw(rng, 0.3, 0.9)
     for y in np.arange(rim + 3, depth - 3, 8.2):
-        _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill)
+        lines = ground != "driveway_gravel"
+        _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill, lines)
     for x in (-half + 0.3, half - 0.3):
         boundary(site, turned(frame, x, 0), 1.0, depth, 0.0, rng)
     boundary(site, frame, -half, half, depth - 0.4, rng)

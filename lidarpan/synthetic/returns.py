@@ -30,6 +30,7 @@ _OPTICS: dict[str, tuple[float, float, float]] = {
     "skin": (0.34, 0.08, 0.0),
     "plastic": (0.28, 0.14, 0.03),
     "retroreflector": (0.42, 0.26, 0.01),
+    "setts": (0.46, 0.07, 0.0),
 }
 _BRIGHT = np.array([_OPTICS[name][0] for name in MATERIALS], np.float32)
 _SPREAD = np.array([_OPTICS[name][1] for name in MATERIALS], np.float32)

@@ -76,7 +76,20 @@ def _paint_bays(site: Site, street: Street, look: dict[str, str], rng: np.random
             low, high = sorted((side * profile.half_width, side * (profile.half_width + width)))
             stop = min(s + run, street.length)
             site.surfaces.append((look["bay"], street.ribbon(s, stop, low, high)))
+            _paint_stalls(site, street, s, stop, side * width)
             s += run + draw(rng, 1.5, 6)
+
+
+def _paint_stalls(site: Site, street: Street, start: float, stop: float, width: float) -> None:
+    """Lines between the places of a bay: one behind another, or side by side in a deep bay."""
+    low, high = sorted((0.0, width))
+    offset = np.sign(width) * street.profile.half_width
+    pitch = 2.5 if abs(width) > 4.2 else 5.7
+    for s in np.arange(start + 0.1, stop, pitch):
+        line = street.ribbon(s, s + 0.15, offset + low, offset + high)
+        site.surfaces.append(("bay_line", line))
+    edge = street.ribbon(start, stop, offset - 0.08, offset + 0.08)
+    site.surfaces.append(("bay_line", edge))
 
 
 def _paint_median(site: Site, street: Street, layout: Layout, look: dict[str, str]) -> None:

@@ -28,6 +28,7 @@ SURFACES: dict[str, Surface] = {
     "bay": Surface("parking", "concrete", 0.015, 0.005),
     "bay_asphalt": Surface("parking", "asphalt", 0.01, 0.004),
     "bay_raised": Surface("parking", "concrete", 0.09, 0.005),
+    "bay_line": Surface("parking", "marking", 0.012, 0.003),
     "lot": Surface("parking", "asphalt", 0.02, 0.006, 0.02),
     "driveway": Surface("parking", "concrete", 0.10, 0.007, 0.01),
     "driveway_gravel": Surface("parking", "gravel", 0.09, 0.012, 0.02),
@@ -37,9 +38,9 @@ SURFACES: dict[str, Surface] = {
     "sidewalk_asphalt": Surface("sidewalk", "asphalt", 0.11, 0.005, 0.005),
     "path": Surface("sidewalk", "gravel", 0.10, 0.01, 0.02),
     "bikeway": Surface("sidewalk", "asphalt", 0.10, 0.004),
-    "island": Surface("other_ground", "concrete", 0.13, 0.006),
+    "island": Surface("other_ground", "setts", 0.13, 0.01),
     "rails": Surface("other_ground", "gravel", 0.02, 0.02, 0.0),
-    "yard": Surface("other_ground", "concrete", 0.08, 0.008, 0.02),
+    "yard": Surface("other_ground", "setts", 0.08, 0.012, 0.02),
 }
 """Name -> surface. Heights are over the gently sloping base that carries the town."""
 
