@@ -77,7 +77,8 @@ def test_features_of_a_single_voxel_are_finite():
     points = np.array([[1.0, 1.0, 0.5]], np.float32)
     voxels = voxelize(points, GRID)
     features = voxel_features(points, np.array([0.5], np.float32), voxels, GRID)
-    assert features.shape == (1, NUM_FEATURES) and np.isfinite(features).all()
+    assert features.shape == (1, NUM_FEATURES)
+    assert np.isfinite(features).all()
     assert features[0, 7:].tolist() == [0, 0, 0]
 
 
