@@ -9,13 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.nuscenes_labels import write_panoptic
 from lidarpan.datasets.nuscenes_writer import write_nuscenes
 from lidarpan.datasets.semantickitti import read_label, write_label
 from lidarpan.evaluation import evaluate_folder, format_table, write_csv, write_json
-from lidarpan.evaluation_tracking import evaluate_tracking, tracking_json
+from lidarpan.evaluation_tracking import (
+    evaluate_lstq,
+    evaluate_tracking,
+    format_lstq,
+    lstq_json,
+    tracking_json,
+)
 from lidarpan.structures import InputError, Scan
 
 KITTI = load_class_table("semantickitti")
@@ -127,6 +134,53 @@ def test_each_row_is_the_official_score_of_that_scan(kitti):
         actual = (scan.counts[:, 6] - scan.counts[:, 4])[inside]
         np.testing.assert_array_equal(actual, missed[inside])
         shutil.rmtree(only)
+
+
+@pytest.mark.parametrize(
+    ("split", "golden"),
+    [
+        (
+            "train",
+            (
+                0.6399603819747343,
+                0.7120260412514128,
+                0.5751886402601925,
+                0.42771385026074515,
+                0.5384615384615384,
+                0.15269342258067464,
+                0.3072692492214675,
+            ),
+        ),
+        (
+            "valid",
+            (
+                0.5821480946113963,
+                0.60343616432453,
+                0.5616110271399306,
+                0.3954709554654815,
+                0.6,
+                0.13976625132811746,
+                0.3067962005904095,
+            ),
+        ),
+    ],
+)
+def test_lstq_equals_4d_pls(kitti, split, golden):
+    """Golden numbers: what 4D-PLS' evaluate_4dpanoptic.py prints for this very tree."""
+    evaluation = evaluate(kitti, split)
+    scores = evaluate_lstq(evaluation)
+    names = ("lstq", "s_assoc", "s_cls", "assoc_precision", "assoc_recall")
+    names += ("iou_things", "iou_stuff")
+    assert [getattr(scores, name) for name in names] == pytest.approx(golden, abs=1e-9)
+    plain = lstq_json(scores, KITTI)
+    assert plain["rules"] == "4D-PLS"
+    assert plain["lstq"] == scores.lstq
+    assert plain["classes"]["car"]["tubes"] == scores.num_tubes[1] > 0
+    console = Console(file=io.StringIO(), width=80)
+    console.print(format_lstq(scores))
+    assert f"{golden[0]:.4f}" in console.file.getvalue()
+    upper16 = evaluate(kitti, split, protocol="upper16")
+    assert evaluate_lstq(upper16).lstq == scores.lstq
 
 
 def test_instance_ids_from_32768_on_which_the_official_script_cannot_score(kitti):
@@ -357,8 +411,6 @@ def test_no_error_is_said_so(tmp_path):
 
 
 def test_table_shows_scores_protocol_and_worst_scans(kitti):
-    from rich.console import Console
-
     stream = io.StringIO()
     evaluation = evaluate(kitti)
     Console(file=stream, width=100).print(format_table(evaluation))

@@ -77,11 +77,16 @@ def evaluate(
         console.print(format_explanation(reasons))
         extra["explanation"] = explanation_json(reasons)
     if tracking:
-        from lidarpan.evaluation_tracking import evaluate_tracking, format_tracking, tracking_json
+        from lidarpan import evaluation_tracking as over_time
 
-        followed = evaluate_tracking(evaluation)
-        console.print(format_tracking(followed))
-        extra["tracking"] = tracking_json(followed, evaluation.classes)
+        followed, lstq = (
+            over_time.evaluate_tracking(evaluation),
+            over_time.evaluate_lstq(evaluation),
+        )
+        console.print(over_time.format_tracking(followed))
+        console.print(over_time.format_lstq(lstq))
+        extra["tracking"] = over_time.tracking_json(followed, evaluation.classes)
+        extra["tracking_4d"] = over_time.lstq_json(lstq, evaluation.classes)
     if json:
         write_json(evaluation, json, extra)
         typer.echo(f"scores: {json}")

@@ -1,5 +1,6 @@
 """Scores of predictions: count, sum, divide."""
 
+from lidarpan.metrics.lstq import SegmentationTrackingQuality, SegmentationTrackingScores
 from lidarpan.metrics.matching import SegmentMatches, match_segments
 from lidarpan.metrics.panoptic import PanopticQuality, PanopticScores, score_labels
 from lidarpan.metrics.tracking import TrackingQuality, TrackingScores
@@ -8,6 +9,8 @@ __all__ = [
     "PanopticQuality",
     "PanopticScores",
     "SegmentMatches",
+    "SegmentationTrackingQuality",
+    "SegmentationTrackingScores",
     "TrackingQuality",
     "TrackingScores",
     "match_segments",
