@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.fields import LoadedScan
 from lidarpan.datasets.files import load_scan
-from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -52,7 +52,7 @@ class Frames:
             return None
         scan_path = self.scan_paths[i]
         path = find_prediction(place, scan_path) if place.is_dir() else place
-        labels = read_prediction(path, self.classes)
+        labels = read_named(path, self.classes)
         if labels.num_points != loaded.num_file_points:
             raise InputError(
                 f"{path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.files import LoadedScan, load_scan
+from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.nuscenes_labels import pack_panoptic, unpack_panoptic, write_panoptic
 from lidarpan.datasets.predictions import (
     FORMATS,
@@ -218,3 +219,20 @@ def test_real_labels_read(real_data):
     assert panoptic.num_points == bare.num_points == 34_720
     assert np.mean(panoptic.semantic == bare.semantic) > 0.97
     assert panoptic.instance.max() > 5
+
+
+def test_ids_of_the_file_can_be_kept(tmp_path):
+    car, moving_car, person = 10, 252, 30
+    raw = np.array([car, person, person, moving_car, car, 40, car])
+    ids = np.array([9, 9, 4, 9, 500, 7, 0])
+    (raw | ids << 16).astype(np.uint32).tofile(tmp_path / "a.label")
+    labels = read_named(tmp_path / "a.label", KITTI)
+    again = [9, 9 + 65536, 4, 9 + 2 * 65536, 500, 0, 0]  # each instance has a name of its own
+    assert labels.instance.tolist() == again
+    write_panoptic(tmp_path / "b.npz", np.array([4001, 4002, 7001, 0, 11000], np.uint16))
+    labels = read_named(tmp_path / "b.npz", NUSCENES)
+    assert labels.instance.tolist() == [4001, 4002, 7001, 0, 0]
+    (np.array([car | 3 << 16])).astype(np.uint32).tofile(tmp_path / "c.label")
+    assert read_named(tmp_path / "c.label", KITTI).instance.tolist() == [3]
+    np.zeros(0, np.uint32).tofile(tmp_path / "d.label")
+    assert read_named(tmp_path / "d.label", KITTI).num_points == 0
