@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.evaluation import Evaluation, ScanScore
-from lidarpan.evaluation_files import PackedLabels, read_pair, read_xy
+from lidarpan.evaluation_files import read_pair, read_xy
+from lidarpan.evaluation_labels import PackedLabels
 from lidarpan.metrics import PanopticQuality, PanopticScores, SegmentMatches
 from lidarpan.metrics.boundary import BoundaryCounts, count_boundaries
 from lidarpan.metrics.errors import KINDS, SegmentErrors, classify_errors

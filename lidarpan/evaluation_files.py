@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.nuscenes import NuScenesPanoptic
-from lidarpan.datasets.nuscenes_labels import FACTOR, NUM_CHALLENGE, read_panoptic
-from lidarpan.datasets.semantickitti import SPLITS, read_label, sequences_folder
+from lidarpan.datasets.predictions import scan_stem
+from lidarpan.datasets.semantickitti import SPLITS, sequences_folder
+from lidarpan.evaluation_labels import (
+    PackedLabels,
+    unpack_kitti,
+    unpack_nuscenes,
+    unpack_scored,
+)
 from lidarpan.structures import InputError
 
-_UNKNOWN = 255
 _SHOWN_FAULTS = 100
 
 
@@ -26,7 +31,7 @@ class LabelFiles:
         name: "08/000123" or a nuScenes token; unique.
         sequence: "08" or a nuScenes scene, whose scans follow each other in time.
         truth: the true label file.
-        prediction: the predicted one.
+        prediction: the predicted one: as the benchmark wants it, or `.npz` with scores.
         scan: the scan file, which need not exist.
     """
 
@@ -37,25 +42,6 @@ class LabelFiles:
     scan: Path
 
 
-@dataclass(frozen=True)
-class PackedLabels:
-    """A label file's content: what the benchmarks score.
-
-    Attributes:
-        semantic: (N,) uint8 train ids.
-        packed: (N,) int64 labels as in the file: class and instance in one number.
-        instance: (N,) int64 the instance part alone.
-    """
-
-    semantic: NDArray[np.uint8]
-    packed: NDArray[np.int64]
-    instance: NDArray[np.int64]
-
-    def ids(self, protocol: str) -> NDArray[np.int64]:
-        """What tells segments of a class apart: the whole label, or for "upper16" its instance."""
-        return self.instance if protocol == "upper16" else self.packed
-
-
 def find_label_files(
     dataset: str, root: str | Path, predictions: str | Path, split: str
 ) -> list[LabelFiles]:
@@ -64,7 +50,8 @@ def find_label_files(
     Args:
         dataset: "semantickitti" or "nuscenes".
         root: of the dataset.
-        predictions: the folder above `sequences` or `panoptic`.
+        predictions: the folder above `sequences` or `panoptic`; or what `lidarpan predict
+            --format npz` wrote, which is taken where there are no files of the benchmark.
         split: a split of the dataset; those of its sequences or scenes that exist are used.
 
     Raises:
@@ -88,7 +75,8 @@ def find_label_files(
     faults = [f"{folder}: wanted predictions, found none" for folder in empty]
     missing = sorted(wanted - found)
     faults += [f"{path}: no such file" for path in missing if path.parent not in empty]
-    faults += [f"{path}: no scan of the split has this name" for path in sorted(found - wanted)]
+    left_over = {path for path in found - wanted if not _is_of_another_split(path, files[0])}
+    faults += [f"{path}: no scan of the split has this name" for path in sorted(left_over)]
     raise_faults(faults, f"{len(wanted)} predictions, one per scan")
     return files
 
@@ -100,11 +88,16 @@ def read_pair(files: LabelFiles, classes: ClassTable) -> tuple[PackedLabels, Pac
         InputError: a damaged file, a label that the dataset lacks, or files of different length.
     """
     if classes.name == "semantickitti":
-        predicted = _unpack_kitti(files.prediction, classes)
-        true = _unpack_kitti(files.truth, classes)
+        is_scored = files.prediction.suffix == ".npz"
+        read = unpack_scored if is_scored else unpack_kitti
+        predicted = read(files.prediction, classes)
+        true = unpack_kitti(files.truth, classes)
     else:
-        predicted = _unpack_nuscenes(files.prediction, classes, is_general=False)
-        true = _unpack_nuscenes(files.truth, classes, is_general=True)
+        if _is_flat(files):
+            predicted = unpack_scored(files.prediction, classes)
+        else:
+            predicted = unpack_nuscenes(files.prediction, classes, is_general=False)
+        true = unpack_nuscenes(files.truth, classes, is_general=True)
     if len(predicted.semantic) != len(true.semantic):
         raise InputError(
             f"{files.prediction}: wanted {len(true.semantic)} labels as {files.truth} has, "
@@ -140,12 +133,17 @@ def _semantickitti_files(root: Path, predictions: Path, split: str) -> list[Labe
     pred_folder = predictions if predictions.name == "sequences" else predictions / "sequences"
     if not pred_folder.is_dir():
         raise InputError(f"{predictions}: wanted sequences/NN/predictions/NNNNNN.label in it")
+    suffix = ".label"
+    if not any(pred_folder.glob("*/predictions/*.label")) and any(
+        pred_folder.glob("*/predictions/*.npz")
+    ):
+        suffix = ".npz"
     files = [
         LabelFiles(
             f"{sequence}/{truth.stem}",
             sequence,
             truth,
-            pred_folder / sequence / "predictions" / truth.name,
+            pred_folder / sequence / "predictions" / f"{truth.stem}{suffix}",
             true_folder / sequence / "velodyne" / f"{truth.stem}.bin",
         )
         for sequence in SPLITS[split]
@@ -164,46 +162,25 @@ def _nuscenes_files(root: Path, predictions: Path, split: str) -> list[LabelFile
     dataset = NuScenesPanoptic(root, split)
     folder = predictions / split if predictions.name == "panoptic" else None
     folder = folder or predictions / "panoptic" / split
-    if not folder.is_dir():
+    is_flat = not folder.is_dir() and any(predictions.glob("*.npz"))
+    if not folder.is_dir() and not is_flat:
         raise InputError(f"{predictions}: wanted panoptic/{split}/TOKEN_panoptic.npz in it")
     files = []
     for i in range(len(dataset)):
         truth, token = dataset.label_path(i), dataset.name(i)
         if truth is None or truth.suffix != ".npz":
             raise InputError(f"{root}: wanted panoptic labels of the {split} split, found none")
-        prediction = folder / f"{token}_panoptic.npz"
+        name = f"{scan_stem(dataset.path(i))}.npz"
+        prediction = predictions / name if is_flat else folder / f"{token}_panoptic.npz"
         files.append(LabelFiles(token, dataset.scene(i), truth, prediction, dataset.path(i)))
     return files
 
 
-def _unpack_kitti(file: Path, classes: ClassTable) -> PackedLabels:
-    packed = read_label(file).astype(np.int64)
-    semantic = _train_table(classes)[packed & 0xFFFF]
-    if semantic.size and int(semantic.max()) == _UNKNOWN:
-        unknown = np.unique(packed[semantic == _UNKNOWN] & 0xFFFF)[:5].tolist()
-        raise InputError(f"{file}: labels {unknown} are not SemanticKITTI raw labels")
-    return PackedLabels(semantic, packed, packed >> 16)
+def _is_flat(files: LabelFiles) -> bool:
+    """Whether a nuScenes prediction is named as the scan, not by its token."""
+    return files.prediction.name == f"{scan_stem(files.scan)}.npz"
 
 
-def _unpack_nuscenes(file: Path, classes: ClassTable, *, is_general: bool) -> PackedLabels:
-    packed = read_panoptic(file).astype(np.int64)
-    category = packed // FACTOR
-    if is_general:
-        try:
-            semantic = classes.to_train(category)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-    elif category.size and int(category.max()) >= NUM_CHALLENGE:
-        raise InputError(
-            f"{file}: wanted challenge classes 0..{NUM_CHALLENGE - 1}, got {category.max()}"
-        )
-    else:
-        semantic = category.astype(np.uint8)
-    return PackedLabels(semantic, packed, packed % FACTOR)
-
-
-def _train_table(classes: ClassTable) -> NDArray[np.uint8]:
-    """(65536,) train id of every 16-bit raw label, 255 for those that the dataset lacks."""
-    table = np.full(1 << 16, _UNKNOWN, np.uint8)
-    table[: len(classes.raw_known)][classes.raw_known] = classes.raw_to_train[classes.raw_known]
-    return table
+def _is_of_another_split(prediction: Path, files: LabelFiles) -> bool:
+    """Whether a prediction that is named as its scan has one beside the scan of these files."""
+    return _is_flat(files) and (files.scan.parent / f"{prediction.stem}.pcd.bin").is_file()

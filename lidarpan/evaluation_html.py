@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from lidarpan.datasets.files import load_scan
 from lidarpan.draw import draw_panoptic, write_whole
 from lidarpan.draw_errors import ERROR_KINDS, IGNORED, error_kinds
-from lidarpan.evaluation_files import PackedLabels, read_pair, read_xy
+from lidarpan.evaluation_files import read_pair, read_xy
+from lidarpan.evaluation_labels import PackedLabels
 from lidarpan.evaluation_page import ClassScore, ReportData, WorstScan, report_page
 from lidarpan.evaluation_report import describe_worst
 from lidarpan.metrics import PanopticQuality

@@ -51,6 +51,10 @@ def evaluate(
     tracking: Annotated[
         bool, typer.Option(help="PAT, LSTQ, IDF1 and the like; ids must stay over a sequence.")
     ] = False,
+    calibration: Annotated[
+        bool,
+        typer.Option(help="Whether confidences can be trusted; wants predict --format npz."),
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.")] = None,
 ) -> None:
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
@@ -87,6 +91,16 @@ def evaluate(
         console.print(over_time.format_lstq(lstq))
         extra["tracking"] = over_time.tracking_json(followed, evaluation.classes)
         extra["tracking_4d"] = over_time.lstq_json(lstq, evaluation.classes)
+    if calibration:
+        from lidarpan.evaluation_calibration import (
+            calibration_json,
+            evaluate_calibration,
+            format_calibration,
+        )
+
+        trusted = evaluate_calibration(evaluation)
+        console.print(format_calibration(trusted, evaluation.classes))
+        extra["calibration"] = calibration_json(trusted, evaluation.classes)
     if json:
         write_json(evaluation, json, extra)
         typer.echo(f"scores: {json}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import ClassTable
+from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.numpy_files import read_array, read_arrays
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
 from lidarpan.datasets.ply import read_ply
@@ -51,6 +51,39 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
                 raise InputError(f"wanted .label, .npz, .ply, .npy or _lidarseg.bin, got {suffix}")
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+
+
+def read_scored(path: str | Path) -> tuple[PanopticLabels, ClassTable]:
+    """Read this package's `.npz` of labels with a score per instance, and whose classes they are.
+
+    Raises:
+        InputError: no such file, not one of these, of an unknown dataset, or scores that are not
+            in [0, 1] or lack an instance.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such label file")
+    arrays = read_arrays(path)
+    found = ours(arrays, path)
+    for name, array in found.items():
+        if array.ndim != 1 or (name != "score" and array.dtype.kind not in "ui"):
+            wanted = "a number" if name == "score" else "a whole number"
+            raise InputError(
+                f"{path}: {name}: wanted {wanted} each, got {array.shape} {array.dtype}"
+            )
+    try:
+        classes = load_class_table(str(arrays.get("dataset", "unnamed")))
+        score = found["score"] if len(found["score"]) else None
+        labels = _checked(found["semantic"], found["instance"], score, classes)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    highest = int(labels.instance.max(initial=0))
+    if score is not None and (len(score) <= highest or not ((score >= 0) & (score <= 1)).all()):
+        raise InputError(
+            f"{path}: wanted a score in [0, 1] for each instance id 0..{highest}, "
+            f"got {len(score)} from {score.min()} to {score.max()}"
+        )
+    return labels, classes
 
 
 def _of_arrays(arrays: dict[str, NDArray[Any]], path: Path, classes: ClassTable) -> PanopticLabels:
