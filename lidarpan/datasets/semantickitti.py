@@ -140,16 +140,16 @@ def sequences_folder(root: str | Path) -> Path:
     )
 
 
-def read_poses(sequence: Path) -> NDArray[np.float64] | None:
-    """(P, 4, 4) world_T_sensor of a sequence folder, None without `poses.txt`.
+def read_poses(sequence: Path, name: str = "poses.txt") -> NDArray[np.float64] | None:
+    """(P, 4, 4) world_T_sensor of a sequence folder, None without its file of poses.
 
     `poses.txt` holds camera poses; with T = `Tr` (camera from sensor) of `calib.txt` the sensor's
-    pose is T^-1 P T, in the sensor frame of the first scan.
+    pose is T^-1 P T, in the sensor frame of the first scan. Without `calib.txt` T is the identity.
 
     Raises:
         InputError: a line has not 12 numbers.
     """
-    file = sequence / "poses.txt"
+    file = sequence / name
     if not file.is_file():
         return None
     rows = [_matrix(line.split(), file) for line in file.read_text().splitlines() if line.strip()]

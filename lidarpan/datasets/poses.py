@@ -1,0 +1,64 @@
+"""Scan files -> where the sensor was at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.datasets.semantickitti import read_poses
+from lidarpan.structures import InputError
+
+
+def find_poses(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[np.float64]:
+    """Find the pose of each scan in a file of poses as KITTI writes them: 12 numbers a line.
+
+    Line k belongs to the scan whose name is the number k; where the names are no such numbers and
+    there are as many lines as scans, to the scan in place k. With a `calib.txt` beside the file
+    the poses are the camera's, as KITTI has them, and `Tr` turns them into the sensor's.
+
+    Args:
+        scan_paths: T scans of one drive.
+        file: of poses; None looks for `poses.txt` beside the scans' folder, else beside the scans.
+
+    Returns:
+        (T, 4, 4) world_T_sensor.
+
+    Raises:
+        InputError: no such file, scans of several drives, a line that is no pose, or lines that do
+            not fit the scans.
+    """
+    if file is None:
+        file = _beside(scan_paths)
+    try:
+        poses = read_poses(file.parent, file.name)
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: wanted text, 12 numbers a line, got a binary file") from None
+    if poses is None:
+        raise InputError(f"{file}: no such file of poses")
+    if not np.isfinite(poses).all():
+        raise InputError(f"{file}: wanted finite numbers, got NaN or infinite ones")
+    numbers = [int(path.stem) if path.stem.isdecimal() else -1 for path in scan_paths]
+    if min(numbers) >= 0 and max(numbers) < len(poses):
+        return poses[numbers]
+    if len(poses) == len(scan_paths):
+        return poses
+    raise InputError(
+        f"{file}: wanted a pose for each of {len(scan_paths)} scans up to "
+        f"{scan_paths[-1].name}, got {len(poses)}"
+    )
+
+
+def _beside(scan_paths: Sequence[Path]) -> Path:
+    folders = sorted({path.absolute().parent for path in scan_paths})
+    if len(folders) > 1:
+        raise InputError(
+            f"wanted the scans of one drive, got {folders[0]} and {folders[1]}: name one folder"
+        )
+    tried = [folder / "poses.txt" for folder in (folders[0].parent, folders[0])]
+    found = next((path for path in tried if path.is_file()), None)
+    if found is None:
+        raise InputError(f"no poses of the drive: looked for {tried[0]}: name them with --poses")
+    return found

@@ -1,0 +1,61 @@
+"""Each scan gets the pose that its name or its place says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lidarpan.datasets.poses import find_poses
+from lidarpan.structures import InputError
+
+
+def write_poses(path, xs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"1 0 0 {x} 0 1 0 0 0 0 1 0\n" for x in xs))
+    return path
+
+
+def x_of(poses):
+    return poses[:, 0, 3].tolist()
+
+
+def test_poses_follow_names_then_places(tmp_path):
+    file = write_poses(tmp_path / "drive.txt", range(5))
+    numbered = [Path(f"scans/{k:06d}.bin") for k in (1, 3)]
+    assert x_of(find_poses(numbered, file)) == [1, 3]
+    named = [Path(f"scans/{name}.pcd") for name in "abcde"]
+    assert x_of(find_poses(named, file)) == [0, 1, 2, 3, 4]
+    late = [Path(f"scans/{k}.bin") for k in range(100, 105)]
+    assert x_of(find_poses(late, file)) == [0, 1, 2, 3, 4]
+    with pytest.raises(InputError, match=r"each of 2 scans up to b\.pcd, got 5"):
+        find_poses(named[:2], file)
+
+
+def test_poses_of_a_tree_are_found_and_turned_to_the_sensor(tmp_path):
+    sequence = tmp_path / "sequences" / "03"
+    scans = [sequence / "velodyne" / f"{k:06d}.bin" for k in range(2)]
+    with pytest.raises(InputError, match=r"looked for .*03/poses.txt: name them with --poses"):
+        find_poses(scans)
+    (sequence / "velodyne").mkdir(parents=True)
+    (sequence / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n1 0 0 0 0 1 0 0 0 0 1 7\n")
+    (sequence / "calib.txt").write_text("Tr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n")
+    poses = find_poses(scans)
+    assert poses[1, :3, 3].tolist() == [7, 0, 0]  # the camera's forward is the sensor's x
+    assert (poses[0] == np.eye(4)).all()
+
+
+def test_bad_poses_are_explained(tmp_path):
+    scan = [tmp_path / "a.bin"]
+    with pytest.raises(InputError, match="no such file of poses"):
+        find_poses(scan, tmp_path / "none.txt")
+    (tmp_path / "bad.txt").write_text("1 2 3\n")
+    with pytest.raises(InputError, match="12 numbers a line, got 1 2 3"):
+        find_poses(scan, tmp_path / "bad.txt")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="got a binary file"):
+        find_poses(scan, tmp_path / "binary.txt")
+    (tmp_path / "nan.txt").write_text("nan 0 0 0 0 1 0 0 0 0 1 0\n")
+    with pytest.raises(InputError, match="finite"):
+        find_poses(scan, tmp_path / "nan.txt")
+    with pytest.raises(InputError, match="one drive"):
+        find_poses([tmp_path / "a" / "0.bin", tmp_path / "b" / "0.bin"])
