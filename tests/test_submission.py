@@ -2,13 +2,17 @@
 
 import json
 import re
+import sys
 import zipfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lidarpan.cli import main
 from lidarpan.datasets.nuscenes_labels import write_panoptic
+from lidarpan.datasets.nuscenes_writer import write_nuscenes
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.datasets.submission import (
     Submission,
@@ -17,7 +21,7 @@ from lidarpan.datasets.submission import (
     pack_submission,
 )
 from lidarpan.datasets.submission_files import check_panoptic
-from lidarpan.structures import InputError
+from lidarpan.structures import InputError, Scan
 
 
 @pytest.fixture
@@ -154,6 +158,151 @@ def test_all_nuscenes_faults_are_named_at_once(nuscenes):
     with np.load(folder / "bb_panoptic.npz") as arrays:
         assert arrays["data"].tolist() == [4006, 4005, 11_000, 7001]
         assert arrays["data"].dtype == np.uint16
+
+
+# --- tracking --------------------------------------------------------------------------------
+
+
+@dataclass
+class Labelled:
+    """Six cars of 20 points each, 30 m apart, and the time."""
+
+    time_s: float
+    boxes: tuple = ()
+
+    @property
+    def scan(self):
+        rows = np.random.default_rng(int(self.time_s * 2)).normal(size=(120, 3))
+        rows[:, 0] += 30 * np.repeat(np.arange(6), 20) + self.time_s * 8
+        nothing = np.zeros(120, np.float32)
+        ring = np.zeros(120, np.int32)
+        return Scan(rows.astype(np.float32), nothing, ring=ring, world_T_sensor=np.eye(4))
+
+    @property
+    def instance(self):
+        return np.repeat(np.arange(1, 7), 20).astype(np.int32)
+
+    def raw(self, dataset):
+        return np.full(120, 17, np.int32)
+
+
+@pytest.fixture
+def drives(tmp_path):
+    """Two scenes of four scans; predictions whose ids stay, of the same name in both scenes."""
+    scenes = {n: [Labelled(0.5 * k) for k in range(4)] for n in ("scene-0103", "scene-0916")}
+    list(write_nuscenes(tmp_path / "data", scenes.items()))
+    submission = open_submission(
+        "nuscenes", make(tmp_path / "out"), tmp_path / "data", "mini_val", "tracking"
+    )
+    for name in submission.wanted:
+        packed = 4000 + np.repeat(np.arange(6, 12), 20)
+        write_panoptic(tmp_path / "out" / name, packed.astype(np.uint16))
+    return submission
+
+
+def make(folder):
+    folder.mkdir()
+    return folder
+
+
+def rename(submission, scene, names):
+    """Predict other ids in the scans of a scene."""
+    files = [name for name, of in submission.scene_of.items() if of == scene]
+    for file, ids in zip(files, names, strict=True):
+        packed = 4000 + np.repeat(ids, 20)
+        write_panoptic(submission.predictions / file, packed.astype(np.uint16))
+
+
+def test_tracks_that_last_pack_with_their_task(drives):
+    assert [fault.file for fault in check_submission(drives)] == ["mini_val/submission.json"]
+    assert pack_submission(drives, drives.predictions / "a.zip") == []
+    with zipfile.ZipFile(drives.predictions / "a.zip") as archive:
+        meta = json.loads(archive.read("mini_val/submission.json"))["meta"]
+        assert meta["task"] == "tracking"
+        assert len([name for name in archive.namelist() if name.endswith(".npz")]) == 8
+
+
+def test_ids_that_start_anew_in_each_scan_are_named_for_every_scene(drives):
+    rename(drives, "scene-0103", [np.roll(np.arange(1, 7), k) for k in (0, 3, 0, 3)])
+    rename(drives, "scene-0916", [np.arange(1, 7) + 10 * k for k in range(4)])
+    faults = check_submission(drives)
+    assert [str(fault) for fault in faults[:2]] == [
+        "panoptic/mini_val, scene-0103: half of its instance ids move 90 m or more from one scan "
+        "to the next: wanted ids that stay with their object",
+        "panoptic/mini_val, scene-0916: none of its instance ids lasts for two of its 4 scans: "
+        "wanted tracks",
+    ]
+    assert not any(fault.is_mended for fault in faults[:2])
+    assert len(pack_submission(drives, drives.predictions / "a.zip", fix=True)) == 2
+    (still,) = check_submission(replace(drives, task="segmentation"))  # a scan at a time
+    assert still.message.startswith("missing")
+
+
+def test_a_few_objects_are_too_few_to_tell(drives):
+    rename(drives, "scene-0103", [np.full(6, k + 1) for k in range(4)])
+    assert len(check_submission(drives)) == 1
+
+
+def test_things_without_an_id_are_not_given_one_for_tracking(drives):
+    name = next(iter(drives.wanted))
+    packed = np.full(120, 4000, np.uint16)
+    np.savez(drives.predictions / name, data=packed)
+    meta = {"task": "segmentation", "use_lidar": True}
+    file = drives.predictions / "mini_val/submission.json"
+    make(file.parent)
+    file.write_text(json.dumps({"meta": meta}))
+    faults = check_submission(drives)
+    assert [fault.message for fault in faults] == [
+        "120 points of things have no instance id 1..999",
+        "wanted task 'tracking', got 'segmentation'",
+        *(
+            f"wanted use_{key} true or false, got None"
+            for key in ("camera", "radar", "map", "external")
+        ),
+    ]
+    assert [fault.is_mended for fault in faults] == [False] + [True] * 5
+
+
+def test_kitti_ids_are_followed_over_a_sequence(kitti):
+    for sequence in ("11", "12"):
+        for i in range(2):
+            packed = np.repeat(np.arange(1 + 5 * i, 6 + 5 * i), 2).astype(np.uint32) << 16 | 10
+            packed = np.append(packed, np.full(i, 40)).astype(np.uint32)
+            write_label(label(kitti, sequence, i), packed)
+    submission = open_submission("semantickitti", kitti / "out", kitti / "data", task="tracking")
+    assert [str(fault) for fault in check_submission(submission)] == [
+        f"sequences, sequence {s}: none of its instance ids lasts for two of its 2 scans: "
+        "wanted tracks"
+        for s in ("11", "12")
+    ]
+
+
+def test_task_on_the_command_line(drives, monkeypatch, capsys):
+    rename(drives, "scene-0916", [np.arange(1, 7) + 10 * k for k in range(4)])
+    root = drives.predictions
+    words = ["nuscenes", "--data", root.parent / "data", "--predictions", root]
+    words += ["--split", "mini_val", "--task"]
+    for command, task, code, said in (
+        ("check", "tracking", 1, "scene-0916: none of its instance ids lasts"),
+        ("pack", "tracking", 1, "scene-0916: none of its instance ids lasts"),
+        ("pack", "segmentation", 0, "submission: "),
+        ("check", "panoptic", 2, "'panoptic' is not one of 'segmentation', 'tracking'"),
+    ):
+        out = ["--out", root / "a.zip"] if command == "pack" else []
+        line = ["lidarpan", "submit", command, *words, task, *out]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in line])
+        got = 0
+        try:
+            main()
+        except SystemExit as stop:
+            got = stop.code or 0
+        printed = capsys.readouterr()
+        text = " ".join((printed.out + printed.err).replace("│", " ").split())
+        assert got == code, text
+        assert said in text
+
+
+# --- arrays ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lidarpan.cli.predict import Dataset
+
+
+class Task(str, Enum):
+    """What a submission is for."""
+
+    segmentation = "segmentation"
+    tracking = "tracking"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +34,7 @@ def register(app: typer.Typer) -> None:
     )(check)
     submit.command(
         epilog="Example: lidarpan submit pack nuscenes --data nuscenes --predictions results "
-        "--out submission.zip"
+        "--task tracking --out submission.zip"
     )(pack)
     app.add_typer(submit, name="submit")
 
@@ -137,6 +145,7 @@ def compare(
 Data = Annotated[Path, typer.Option(help="Root of the dataset: its scans say what is wanted.")]
 Predictions = Annotated[Path, typer.Option(help="Folder above sequences/ or panoptic/.")]
 Split = Annotated[str, typer.Option(help="Which split.")]
+WhichTask = Annotated[Task, typer.Option(help="With tracking, ids must stay over a sequence.")]
 
 
 def check(
@@ -144,13 +153,14 @@ def check(
     data: Data,
     predictions: Predictions,
     split: Split = "test",
+    task: WhichTask = Task.segmentation,
 ) -> None:
     """List every fault of a submission, file by file; exit code 1 if there is one."""
     from rich.progress import track
 
     from lidarpan.datasets.submission import check_submission, open_submission
 
-    submission = open_submission(dataset.value, predictions, data, split)
+    submission = open_submission(dataset.value, predictions, data, split, task.value)
     faults = check_submission(submission, lambda files: track(files, "Checking", transient=True))
     for fault in faults:
         typer.echo(str(fault))
@@ -165,6 +175,7 @@ def pack(
     predictions: Predictions,
     out: Annotated[Path, typer.Option(help="The .zip to write.")],
     split: Split = "test",
+    task: WhichTask = Task.segmentation,
     fix: Annotated[bool, typer.Option(help="Mend in the zip what needs no guessing.")] = False,
     description: Annotated[str | None, typer.Option(help="Text for description.txt.")] = None,
 ) -> None:
@@ -173,7 +184,7 @@ def pack(
 
     from lidarpan.datasets.submission import open_submission, pack_submission
 
-    submission = open_submission(dataset.value, predictions, data, split)
+    submission = open_submission(dataset.value, predictions, data, split, task.value)
     faults = pack_submission(
         submission,
         out,

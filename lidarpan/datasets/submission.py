@@ -5,23 +5,18 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.submission_files import File, check_label, check_panoptic
+from lidarpan.datasets.submission_meta import check_meta, inputs_used, meta_path
+from lidarpan.datasets.submission_tracks import Places, find_breaks, places_of
 from lidarpan.datasets.whole_file import whole_file
-from lidarpan.structures import InputError
+from lidarpan.structures import InputError, Scan
 
 TASKS = ("segmentation", "tracking")
-_META = {
-    "use_camera": False,
-    "use_lidar": True,
-    "use_radar": False,
-    "use_map": False,
-    "use_external": False,
-}
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 Track = Callable[[Iterable[str]], Iterable[str]]
@@ -55,7 +50,9 @@ class Submission:
         predictions: the folder above `sequences` or `panoptic`.
         split: the split that is predicted.
         wanted: path below `predictions` -> number of points, one per scan.
-        task: of nuScenes, "segmentation" or "tracking".
+        task: "segmentation" or "tracking".
+        scene_of: path -> its sequence or scene, for tracking.
+        scans: the scans in the order of `wanted`, for tracking; None leaves positions unchecked.
     """
 
     dataset: str
@@ -63,6 +60,8 @@ class Submission:
     split: str
     wanted: dict[str, int]
     task: str = "segmentation"
+    scene_of: dict[str, str] = field(default_factory=dict)
+    scans: Dataset | None = None
 
 
 def open_submission(
@@ -79,7 +78,8 @@ def open_submission(
         predictions: the folder above `sequences` or `panoptic`.
         data: root of the dataset; its scans say what is wanted.
         split: as in `open_dataset`.
-        task: of nuScenes, "segmentation" or "tracking".
+        task: "segmentation", or "tracking" for nuScenes' panoptic tracking and SemanticKITTI's 4D
+            panoptic segmentation, whose ids stay with their object.
 
     Raises:
         InputError: a folder, split or task does not exist.
@@ -91,7 +91,8 @@ def open_submission(
         raise InputError(f"no task {task!r}: wanted {', '.join(TASKS)}")
     scans = open_dataset(dataset, data, split)
     wanted = dict(_wanted(dataset, scans, i, split) for i in range(len(scans)))
-    return Submission(dataset, predictions, split, wanted, task)
+    scene_of = {name: _scene(dataset, scans, i) for i, name in enumerate(wanted)}
+    return Submission(dataset, predictions, split, wanted, task, scene_of, scans)
 
 
 def check_submission(submission: Submission, track: Track = iter) -> list[Fault]:
@@ -99,22 +100,34 @@ def check_submission(submission: Submission, track: Track = iter) -> list[Fault]
 
     SemanticKITTI: one `.label` per scan, as many labels as points, known raw labels, ids only on
     things. nuScenes: one `.npz` per token with `data`, (N,) uint16 = 1000 * challenge class +
-    instance, instances 1..999 on things and 0 on others, and `<split>/submission.json`.
+    instance, instances 1..999 on things and 0 on others, and `<split>/submission.json`. For
+    tracking, ids that last over a scene and stay in their place.
 
     Args:
         submission: from `open_submission`.
         track: wraps the files while they are read, such as rich.progress.track.
     """
     folder = submission.predictions
-    faults = []
+    faults: list[Fault] = []
+    places: dict[str, list[Places]] = {}
+    number = {name: i for i, name in enumerate(submission.wanted)}
     for name in track(submission.wanted):
-        faults += [Fault(name, message, mended) for message, mended in _file(submission, name)[1]]
+        content, found = _file(submission, name)
+        faults += [Fault(name, message, mended) for message, mended in found]
+        if submission.task == "tracking" and content:
+            scene = places.setdefault(submission.scene_of.get(name, ""), [])
+            scene.append(places_of(submission.dataset, content, _scan(submission, number[name])))
     top = "sequences" if submission.dataset == "semantickitti" else f"panoptic/{submission.split}"
     there = {path.relative_to(folder).as_posix() for path in (folder / top).rglob("*.*")}
     for name in sorted(there - set(submission.wanted)):
         faults.append(Fault(name, f"not a scan of the {submission.split} split", is_mended=True))
+    breaks = {scene: find_breaks(scans) for scene, scans in places.items()}
+    faults += [Fault(f"{top}, {scene}", message) for scene, message in breaks.items() if message]
     if submission.dataset == "nuscenes":
-        faults += _check_meta(submission)
+        file = meta_path(folder, submission.split)
+        messages = check_meta(file, submission.task)
+        name = file.relative_to(folder).as_posix()
+        faults += [Fault(name, message, is_mended=True) for message in messages]
     return faults
 
 
@@ -163,8 +176,9 @@ def pack_submission(
         for name in submission.wanted:
             _add(archive, name, _file(submission, name)[0])
         if submission.dataset == "nuscenes":
-            meta = {"meta": {"task": submission.task, **_meta_of(submission)}}
-            name = f"{submission.split}/submission.json"
+            file = meta_path(submission.predictions, submission.split)
+            meta = {"meta": {"task": submission.task, **inputs_used(file)}}
+            name = file.relative_to(submission.predictions).as_posix()
             _add(archive, name, json.dumps(meta, indent=1).encode())
         elif description is not None:
             _add(archive, "description.txt", description.encode())
@@ -180,6 +194,26 @@ def _wanted(dataset: str, scans: Dataset, i: int, split: str) -> tuple[str, int]
     return f"panoptic/{split}/{scans.name(i)}_panoptic.npz", size // 20
 
 
+def _scene(dataset: str, scans: Dataset, i: int) -> str:
+    """The sequence or scene of scan i."""
+    if dataset == "semantickitti":
+        return f"sequence {scans.name(i).split('/')[0]}"
+    from lidarpan.datasets.nuscenes import NuScenesPanoptic
+
+    assert isinstance(scans, NuScenesPanoptic)
+    return scans.scene(i)
+
+
+def _scan(submission: Submission, i: int) -> Scan | None:
+    """Scan i, None where its file cannot be read: the benchmark has its own."""
+    if submission.scans is None:
+        return None
+    try:
+        return submission.scans[i]
+    except InputError:
+        return None
+
+
 def _file(submission: Submission, name: str) -> File:
     """The mended bytes of a file, and its faults: (message, whether mended)."""
     path, num_points = submission.predictions / name, submission.wanted[name]
@@ -187,43 +221,7 @@ def _file(submission: Submission, name: str) -> File:
         return b"", [("missing", False)]
     if submission.dataset == "semantickitti":
         return check_label(path, num_points)
-    return check_panoptic(path, num_points)
-
-
-def _meta_path(submission: Submission) -> Path:
-    return submission.predictions / submission.split / "submission.json"
-
-
-def _meta_of(submission: Submission) -> dict[str, bool]:
-    """What submission.json says of the inputs used; LiDAR alone where it says nothing."""
-    try:
-        meta = json.loads(_meta_path(submission).read_text())["meta"]
-        return {key: bool(meta.get(key, usual)) for key, usual in _META.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return dict(_META)
-
-
-def _check_meta(submission: Submission) -> list[Fault]:
-    path = _meta_path(submission)
-    name = f"{submission.split}/submission.json"
-    if not path.is_file():
-        return [Fault(name, "missing; wanted {'meta': {'task', 'use_lidar', ...}}", True)]
-    try:
-        meta = json.loads(path.read_text())["meta"]
-    except (ValueError, KeyError, TypeError) as error:
-        return [Fault(name, f"wanted JSON with an object 'meta', got {error!r}", True)]
-    if not isinstance(meta, dict):
-        return [Fault(name, f"wanted an object 'meta', got {meta!r}", True)]
-    faults = []
-    if meta.get("task") != submission.task:
-        message = f"wanted task {submission.task!r}, got {meta.get('task')!r}"
-        faults.append(Fault(name, message, True))
-    faults += [
-        Fault(name, f"wanted {key} true or false, got {meta.get(key)!r}", True)
-        for key in _META
-        if not isinstance(meta.get(key), bool)
-    ]
-    return faults
+    return check_panoptic(path, num_points, is_tracking=submission.task == "tracking")
 
 
 def _folders(names: Iterable[str]) -> list[str]:

@@ -38,8 +38,11 @@ def check_label(path: Path, num_points: int) -> File:
     return mended, [(f"{int(on_stuff.sum())} points of {names} have an instance id", True)]
 
 
-def check_panoptic(path: Path, num_points: int) -> File:
-    """Check a nuScenes prediction; ids on stuff are taken off, things without one get their own."""
+def check_panoptic(path: Path, num_points: int, *, is_tracking: bool = False) -> File:
+    """Check a nuScenes prediction; ids on stuff are taken off, things without one get their own.
+
+    For tracking they do not: an id would have to be free in the other scans, and to last.
+    """
     try:
         arrays = read_arrays(path)
     except InputError as error:
@@ -64,7 +67,11 @@ def check_panoptic(path: Path, num_points: int) -> File:
         faults.append((f"{int(on_stuff.sum())} points of stuff or void have an instance id", True))
         labels[on_stuff] -= labels[on_stuff] % FACTOR
     if without.any():
-        faults.append((f"{int(without.sum())} points of things have no instance id 1..999", True))
+        faults.append(
+            (f"{int(without.sum())} points of things have no instance id 1..999", not is_tracking)
+        )
+        if is_tracking:
+            return b"", faults
         for category in np.unique(labels[without]):
             used = labels[labels // FACTOR == category // FACTOR].max() - category
             if used + 1 >= FACTOR:
