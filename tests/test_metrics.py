@@ -2,14 +2,17 @@
 
 import contextlib
 import copy
+import doctest
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lidarpan.classes import load_class_table
 from lidarpan.kernels.contingency import CHUNK, _slot, count_overlaps
@@ -462,6 +465,28 @@ def test_label_images_are_scored_flattened():
     assert result.class_pq.tolist() == [32 / 40, 0.0]
 
 
+def test_label_images_of_files_are_scored(tmp_path):
+    truth = np.zeros((6, 8), np.uint16)
+    truth[1:5, 1:4] = 300  # an id above 8 bits
+    for name, image in (("semantic", truth > 0), ("instance", truth)):
+        Image.fromarray(image.astype(np.uint16)).save(tmp_path / f"{name}.png")
+    semantic, instance = (
+        np.asarray(Image.open(tmp_path / f"{name}.png")).ravel()
+        for name in ("semantic", "instance")
+    )
+    quality = PanopticQuality(2, things=(1,), ignore=(), min_points=1)
+    matches = quality.update(semantic, instance, semantic, instance)
+    assert matches.true[:, 1].tolist() == [0, 300]
+    assert quality.compute().pq == 1.0
+
+
+def test_examples_of_the_documentation():
+    page = Path(__file__).parents[1] / "docs/metrics.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert not failed
+    assert tried > 10
+
+
 def test_score_labels_takes_the_benchmarks_rules():
     classes = load_class_table("nuscenes")
     car, road = classes.id_of("car"), classes.id_of("driveable_surface")
@@ -493,6 +518,16 @@ def test_bad_labels_are_refused_and_add_nothing(case, message):
         quality.update(*case)
     assert quality.num_scans == 0
     assert not quality.confusion.any()
+
+
+@pytest.mark.parametrize(("ignore", "as_list"), [(0, [0]), (2, [2]), (None, [])])
+def test_ignored_classes_may_be_one_number_or_none(ignore, as_list):
+    """On which the official scripts stop."""
+    case = random_case(np.random.default_rng(5), 5)
+    first = score(case, 5, ignore=ignore)
+    second = score(case, 5, ignore=as_list)
+    assert first.pq == second.pq
+    assert first.fn.tolist() == second.fn.tolist()
 
 
 def test_bad_classes_are_refused():

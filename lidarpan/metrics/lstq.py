@@ -68,7 +68,7 @@ class SegmentationTrackingQuality:
     Args:
         num_classes: C, ignored ones included.
         things: ids of the thing classes.
-        ignore: ids of the ignored classes.
+        ignore: ids of the ignored classes, one id, or None.
         min_points: the benchmark's.
     """
 
@@ -76,7 +76,7 @@ class SegmentationTrackingQuality:
         self,
         num_classes: int,
         things: Collection[int],
-        ignore: Collection[int] = (0,),
+        ignore: Collection[int] | int | None = (0,),
         *,
         min_points: int,
     ) -> None:

@@ -76,7 +76,7 @@ class PanopticQuality:
     Args:
         num_classes: C, ignored ones included.
         things: ids of the thing classes; the others that are not ignored are stuff.
-        ignore: ids of the ignored classes.
+        ignore: ids of the ignored classes, one id, or None.
         min_points: smallest segment that counts as an error, in points: the benchmark's.
 
     Raises:
@@ -87,7 +87,7 @@ class PanopticQuality:
         self,
         num_classes: int,
         things: Collection[int],
-        ignore: Collection[int] = (0,),
+        ignore: Collection[int] | int | None = (0,),
         *,
         min_points: int,
     ) -> None:
@@ -221,12 +221,13 @@ def score_labels(
     return quality.compute()
 
 
-def _mask(name: str, ids: Collection[int], num_classes: int) -> BoolArray:
+def _mask(name: str, ids: Collection[int] | int | None, num_classes: int) -> BoolArray:
+    ids = [] if ids is None else [ids] if isinstance(ids, int | np.integer) else list(ids)
     outside = [i for i in ids if not 0 <= i < num_classes]
     if outside:
         raise InputError(f"{name}: wanted class ids 0..{num_classes - 1}, got {outside}")
     mask = np.zeros(num_classes, np.bool_)
-    mask[list(ids)] = True
+    mask[ids] = True
     return mask
 
 

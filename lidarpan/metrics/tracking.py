@@ -73,7 +73,7 @@ class TrackingQuality:
     Args:
         num_classes: C, ignored ones included.
         things: ids of the thing classes.
-        ignore: ids of the ignored classes.
+        ignore: ids of the ignored classes, one id, or None.
         min_points: the benchmark's.
     """
 
@@ -81,7 +81,7 @@ class TrackingQuality:
         self,
         num_classes: int,
         things: Collection[int],
-        ignore: Collection[int] = (0,),
+        ignore: Collection[int] | int | None = (0,),
         *,
         min_points: int,
     ) -> None:
