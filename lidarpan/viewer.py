@@ -154,8 +154,8 @@ def pack_scan(
             raise InputError(
                 f"{key} must fit the scan, got {part.num_points} for {scan.num_points} points"
             )
-        ids, index = _instance_index(part)
-        header[key] = [_instance_row(scan, part, index, k, i, classes) for k, i in enumerate(ids)]
+        _, index = _instance_index(part)
+        header[key] = instance_rows(scan, part, classes)
         wide.append(index)
         narrow.append(part.semantic)
     if labels is not None and truth is not None and classes is not None:
@@ -191,6 +191,15 @@ def _instance_index(labels: PanopticLabels) -> tuple[list[int], NDArray[np.uint1
         raise InputError(f"the viewer shows up to {MAX_INSTANCES - 1} instances, got {len(ids)}")
     shift = 0 if ids.size and ids[0] == 0 else 1
     return ids[ids > 0].tolist(), (index + shift).astype("<u2")
+
+
+def instance_rows(scan: Scan, labels: PanopticLabels, classes: ClassTable) -> list[dict[str, Any]]:
+    """What there is to say about each instance, by id: class, points, distance, outline and more.
+
+    Lengths are metres; "hull" is the outline from above, (H, 2), from "low" to "high".
+    """
+    ids, index = _instance_index(labels)
+    return [_instance_row(scan, labels, index, k, i, classes) for k, i in enumerate(ids)]
 
 
 def _instance_row(
