@@ -1,4 +1,4 @@
-"""Scan and label files -> a picture, a film or a page."""
+"""Scan and label files -> a picture, a film, a page or the map of a drive."""
 
 from __future__ import annotations
 
@@ -111,7 +111,10 @@ def draw_files(
 
     suffix = out.suffix.lower()
     if suffix == ".png" and len(frames) > 1:
-        raise InputError(f"{out}: holds one scan, got {len(frames)}: use .html, .mp4 or .gif")
+        raise InputError(
+            f"{out}: holds one scan, got {len(frames)}: use .html, .mp4 or .gif, or --map for "
+            "one map of the drive"
+        )
     if suffix not in (".png", ".html", ".mp4", ".gif"):
         raise InputError(f"{out}: wanted a name ending in .png, .html, .mp4 or .gif")
     first = frames.read(0)  # complains before anything is made

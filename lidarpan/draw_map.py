@@ -181,7 +181,8 @@ def _fuse(
     if count != len(poses):
         raise InputError(f"wanted as many poses as frames, got {len(poses)} for {count} or more")
     seen = close_holes(close_holes(hit.winner.reshape(rows, columns), 3), 4)
-    return seen, close_holes(between.winner.reshape(rows, columns), 3), objects
+    ground = close_holes(close_holes(between.winner.reshape(rows, columns), 3), 3)
+    return seen, ground, objects
 
 
 def _ground(

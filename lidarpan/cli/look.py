@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lidarpan.cli.predict import Dataset, Device
+from lidarpan.errors import InputError
 
 
 class View(str, Enum):
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: lidarpan draw 000000.bin --labels 000000.label --out map.png · lidarpan "
         "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png · "
         "lidarpan draw velodyne/ --labels predictions/ --out drive.mp4 (or .html, to look around)"
+        " · lidarpan draw sequences/08/velodyne --labels predictions/ --map drive.png"
     )(draw)
     app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")(
         serve
@@ -34,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 def draw(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
-    out: Annotated[Path, typer.Option(help="What to write: .png, .html, .mp4 or .gif.")],
+    out: Annotated[
+        Path | None, typer.Option(help="What to write: .png, .html, .mp4 or .gif.")
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Label file of the scan, or a folder of them.")
     ] = None,
@@ -46,23 +50,72 @@ def draw(
     size: Annotated[int, typer.Option(min=200, help="Pixels of a panel's edge.")] = 1000,
     range_m: Annotated[float, typer.Option("--range", help="Metres shown to each side.")] = 50.0,
     view: Annotated[View, typer.Option(help="From above, or as the sensor sees it.")] = View.bev,
+    drive_map: Annotated[
+        Path | None, typer.Option("--map", help="Write one map of the whole drive here (.png).")
+    ] = None,
+    poses: Annotated[
+        Path | None, typer.Option(help="Poses of the drive. [default: the tree's poses.txt]")
+    ] = None,
+    rerun: Annotated[
+        Path | None, typer.Option(help="Write a recording for the rerun viewer here (.rrd).")
+    ] = None,
+    window: Annotated[bool, typer.Option(help="Open a window; needs a display.")] = False,
 ) -> None:
-    """A map of a scan from above, a film of many, or a 3D page for any browser."""
+    """A map of a scan or a drive from above, a film, a 3D page, a recording or a window."""
     from lidarpan.datasets.files import find_scans
-    from lidarpan.draw_files import draw_files
 
-    path = draw_files(
-        find_scans(paths),
-        out,
-        labels=labels,
-        truth=truth,
-        classes=classes.value,
-        mode=mode,
-        size_px=size,
-        range_m=range_m,
-        view=view.value,
-    )
-    typer.echo(f"drawn: {path}")
+    if out is None and drive_map is None and rerun is None and not window:
+        raise InputError(
+            "nothing to draw to: wanted --out FILE.png|.html|.mp4|.gif, --map FILE.png, "
+            "--rerun FILE.rrd or --window"
+        )
+    if window:
+        from lidarpan.viewer_display import need_display
+
+        need_display()
+    scans = find_scans(paths)
+    if out is not None:
+        from lidarpan.draw_files import draw_files
+
+        draw_files(
+            scans,
+            out,
+            labels=labels,
+            truth=truth,
+            classes=classes.value,
+            mode=mode,
+            size_px=size,
+            range_m=range_m,
+            view=view.value,
+        )
+        typer.echo(f"drawn: {out}")
+    if drive_map is not None:
+        from lidarpan.draw_drive import map_files
+
+        made = map_files(
+            scans,
+            drive_map,
+            labels=labels,
+            poses=poses,
+            classes=classes.value,
+            size_px=size,
+            range_m=range_m,
+        )
+        if made.is_linked:
+            typer.echo("ids change from scan to scan: objects were linked by where they are")
+        typer.echo(f"drawn: {made.image}, placed by {made.world}")
+    if rerun is not None:
+        from lidarpan.viewer_files import rerun_files
+
+        files = {"labels": labels, "truth": truth, "poses": poses}
+        rerun_files(scans, rerun, classes=classes.value, **files)
+        typer.echo(f"recorded, open it with `rerun`: {rerun}")
+    if window:
+        from lidarpan.viewer_files import window_files
+        from lidarpan.viewer_window import KEYS
+
+        typer.echo(KEYS)
+        window_files(scans, labels=labels, truth=truth, classes=classes.value, mode=mode)
 
 
 def serve(

@@ -62,3 +62,11 @@ def _beside(scan_paths: Sequence[Path]) -> Path:
     if found is None:
         raise InputError(f"no poses of the drive: looked for {tried[0]}: name them with --poses")
     return found
+
+
+def has_poses(scan_paths: Sequence[Path]) -> bool:
+    """Whether `find_poses` finds a file of poses by itself."""
+    folders = {path.absolute().parent for path in scan_paths}
+    return len(folders) == 1 and any(
+        (place / "poses.txt").is_file() for folder in folders for place in (folder.parent, folder)
+    )
