@@ -13,10 +13,10 @@ from lidarpan.classes import load_class_table
 from lidarpan.datasets.nuscenes_labels import FACTOR
 from lidarpan.structures import Scan
 
-JUMP_M = 15.0
-"""Half of the objects of a scene do not move as far between two scans: 30 m/s at 2 Hz."""
+NEAR_M = 2.0
+"""An instance whose mean is as near as this to where another was is taken for the same object."""
 
-_MIN_PAIRS = 5
+_MIN_OBJECTS = 5
 
 Places = dict[int, NDArray[np.float64]]
 """Id -> (3,) mean position in metres, in the world where the scan has a pose, else as it is."""
@@ -52,26 +52,37 @@ def places_of(dataset: str, content: bytes, scan: Scan | None) -> Places:
 def find_breaks(scans: Sequence[Places]) -> str | None:
     """Say why the ids of a scene cannot be tracks; None where they can.
 
-    They cannot where none of them occurs in two scans that follow each other, or where half of
-    those that do are more than JUMP_M away from where they were: ids that start anew in each scan.
+    They cannot where none of them occurs in two scans that follow each other, or where most of the
+    objects that are still where they were have another id there: ids that start anew in each scan.
 
     Args:
         scans: of the scene, in order.
     """
-    pairs = [
-        float(np.linalg.norm(after[i] - before[i]))
-        for before, after in pairwise(scans)
-        for i in before.keys() & after.keys()
-    ]
-    chances = sum(min(len(before), len(after)) for before, after in pairwise(scans))
-    if not pairs and chances >= _MIN_PAIRS:
+    num_kept, num_seen, num_chances = 0, 0, 0
+    lasts = False
+    for before, after in pairwise(scans):
+        num_chances += min(len(before), len(after))
+        lasts |= bool(before.keys() & after.keys())
+        if before and after:
+            kept, seen = _follow(before, after)
+            num_kept += kept
+            num_seen += seen
+    if not lasts and num_chances >= _MIN_OBJECTS:
         return f"none of its instance ids lasts for two of its {len(scans)} scans: wanted tracks"
-    if len(pairs) < _MIN_PAIRS or not np.isfinite(pairs).all():
-        return None
-    jump_m = float(np.median(pairs))
-    if jump_m <= JUMP_M:
-        return None
-    return (
-        f"half of its instance ids move {jump_m:.0f} m or more from one scan to the next: wanted "
-        "ids that stay with their object"
-    )
+    if num_seen >= _MIN_OBJECTS and 2 * num_kept < num_seen:
+        return (
+            f"of {num_seen} objects that stay where they are, {num_seen - num_kept} get another "
+            "instance id in the next scan: wanted tracks"
+        )
+    return None
+
+
+def _follow(before: Places, after: Places) -> tuple[int, int]:
+    """How many objects kept their id, and how many are within NEAR_M of where they were."""
+    old, new = np.stack(list(before.values())), np.stack(list(after.values()))
+    apart = np.linalg.norm(old[:, None] - new, axis=2)
+    apart = np.where(np.isfinite(apart), apart, np.inf)
+    nearest = apart.argmin(axis=1)
+    near = apart.min(axis=1) <= NEAR_M
+    same = np.array(list(before)) == np.array(list(after))[nearest]
+    return int((near & same).sum()), int(near.sum())
