@@ -305,7 +305,7 @@ def test_listed_pairs_are_the_neighbours(kernel):
     assert isinstance(book, sparse_native.Rulebook)
     listed = [
         (k, i, o)
-        for k, (ins, outs) in enumerate(book.offset_pairs(torch.device("cpu")))
+        for k, (ins, outs) in enumerate(book.offset_pairs())
         for i, o in zip(ins.tolist(), outs.tolist(), strict=True)
     ]
     assert listed == slow_pairs(cells, kernel)

@@ -8,6 +8,7 @@ torch's: out[o] = sum_k W[k] x[o * stride - padding + k], over the cells that ar
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -311,6 +312,10 @@ def choose_engine(device: torch.device | str, name: str | None = None) -> Engine
         name = "native"
     match name:
         case "native":
+            if device.type != "cpu":
+                from lidarpan.model.sparse_torch import TorchEngine
+
+                return TorchEngine()
             from lidarpan.model.sparse_native import NativeEngine
 
             return NativeEngine()
@@ -326,10 +331,19 @@ def choose_engine(device: torch.device | str, name: str | None = None) -> Engine
             raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
 
 
-def describe_engines() -> list[tuple[str, bool, str]]:
-    """(name, whether it can run here, its version or the reason why not) of every engine."""
-    from lidarpan.model.sparse_native import describe as native
-    from lidarpan.model.sparse_spconv import describe as spconv
-    from lidarpan.model.sparse_triton import describe as triton
+def describe_engines(names: Sequence[str] = ENGINES) -> list[tuple[str, bool, str]]:
+    """(name, whether it can run here, its version or the reason why not) of the named engines."""
+    return [(name, *_describe(name)) for name in names]
 
-    return [("native", *native()), ("spconv", *spconv()), ("triton", *triton())]
+
+def _describe(name: str) -> tuple[bool, str]:
+    match name:
+        case "native":
+            from lidarpan.model.sparse_native import describe
+        case "spconv":
+            from lidarpan.model.sparse_spconv import describe
+        case "triton":
+            from lidarpan.model.sparse_triton import describe
+        case _:
+            raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
+    return describe()

@@ -1,4 +1,4 @@
-"""The native engine: numba kernels for float32 on the CPU, plain torch for everything else."""
+"""The native engine on the CPU: numba kernels for float32, plain torch for float64."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Rulebook:
     starts: NDArray[np.int64]
     num_out: int
 
-    def offset_pairs(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    def offset_pairs(self) -> list[tuple[Tensor, Tensor]]:
         """(input rows, output rows) of every offset, int64."""
         pairs = []
         for k in range(self.starts.shape[1] - 1):
@@ -44,8 +44,8 @@ class Rulebook:
             rows = np.concatenate([np.zeros(0, np.int64), *pieces])
             pairs.append(
                 (
-                    torch.from_numpy(self.pair_in[rows]).to(device, torch.int64),
-                    torch.from_numpy(self.pair_out[rows]).to(device, torch.int64),
+                    torch.from_numpy(self.pair_in[rows]).long(),
+                    torch.from_numpy(self.pair_out[rows]).long(),
                 )
             )
         return pairs
@@ -142,9 +142,9 @@ def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> 
 
 
 def _multiply_plain(x: Tensor, weight: Tensor, book: Rulebook) -> Tensor:
-    """What `_multiply` does, in torch's own differentiable operations: any device, any dtype."""
+    """What `_multiply` does, in torch's own differentiable operations: any dtype."""
     out: Tensor | None = None
-    for k, (rows_in, rows_out) in enumerate(book.offset_pairs(x.device)):
+    for k, (rows_in, rows_out) in enumerate(book.offset_pairs()):
         product = x.index_select(0, rows_in) @ weight[k]
         if out is None:
             out = product.new_zeros((book.num_out, weight.shape[2]))
@@ -161,7 +161,7 @@ def _convolve(
     mirror: bool,
     finish: Epilogue | None = None,
 ) -> Tensor:
-    if x.device.type != "cpu" or torch.float64 in (x.dtype, weight.dtype):
+    if torch.float64 in (x.dtype, weight.dtype):
         out = _multiply_plain(x, weight, book)
     elif finish and not torch.is_grad_enabled():
         return _multiply(x.float(), weight.float(), book, finish).to(x.dtype)
@@ -173,7 +173,7 @@ def _convolve(
 def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Cells on the host and the first row of each of their columns."""
     if "columns" not in level.maps:
-        cells = level.indices.cpu().numpy()
+        cells = level.indices.numpy()
         fault = neighbours.find_fault(cells, np.asarray(level.shape), level.batch_size)
         if fault >= 0:
             raise InputError(
@@ -197,7 +197,7 @@ def _list_pairs(source: Level, target: Level, geometry: Geometry) -> Rulebook:
 
 
 class NativeEngine:
-    """Sparse convolution in numba on the CPU, in torch alone on other devices."""
+    """Sparse convolution in numba on the CPU; `sparse_torch` is its twin for other devices."""
 
     name = "native"
 
@@ -249,8 +249,7 @@ class NativeEngine:
             coarse_cells = neighbours.strided_cells(
                 cells, np.asarray(shape), level.batch_size, kernel, stride, padding
             )
-            indices = torch.from_numpy(coarse_cells).to(level.indices.device)
-            coarse = Level(indices, shape, level.batch_size)
+            coarse = Level(torch.from_numpy(coarse_cells), shape, level.batch_size)
             down = _list_pairs(level, coarse, geometry)
             pair_in, pair_out, starts = neighbours.turn_pairs(
                 down.pair_in, down.pair_out, down.starts, len(cells)

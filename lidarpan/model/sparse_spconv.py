@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,9 @@ class SpconvLikeEngine:
         finish: Epilogue | None = None,
     ) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        if len(weight) == 1 or not len(features):
+            # One position is a matrix product; the library reads that weight in another layout.
+            return _product(features, weight, finish)
         padding = [edge // 2 for edge in kernel]
         module = self._module("SubMConv3d", weight, kernel, padding=padding)
         out: Tensor = self._run(module, level, level, level.shape, features, weight).features
@@ -63,6 +67,10 @@ class SpconvLikeEngine:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
         kernel, stride, padding = geometry
         shape = geometry.coarser(level.shape)
+        if not len(features):
+            coarse = Level(level.indices, shape, level.batch_size)
+            level.maps[geometry] = StridedMap(coarse)
+            return coarse, _product(features, weight, finish)
         # The library drops a last cell that is cut off: let the finer grid reach to its end.
         x, y, z = ((n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, *geometry, strict=True))
         module = self._module("SparseConv3d", weight, kernel, stride, padding)
@@ -82,6 +90,8 @@ class SpconvLikeEngine:
     ) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
         coarse = level.maps[geometry].coarse
+        if not len(features):
+            return _product(features, weight, finish)
         module = self._module("SparseInverseConv3d", weight, *geometry)
         out: Tensor = self._run(module, coarse, level, coarse.shape, features, weight).features
         return finish.apply(out) if finish else out
@@ -133,6 +143,12 @@ class SpconvLikeEngine:
         return out
 
 
+def _product(features: Tensor, weight: Tensor, finish: Epilogue | None) -> Tensor:
+    """The convolution of a single position, and of no cells, which the library refuses."""
+    out = features @ weight.sum(0)
+    return finish.apply(out) if finish else out
+
+
 class SpconvEngine(SpconvLikeEngine):
     """spconv 2.3: implicit GEMM on CUDA, `ConvAlgo.Native` on the CPU.
 
@@ -152,7 +168,9 @@ class SpconvEngine(SpconvLikeEngine):
 def describe() -> tuple[bool, str]:
     """(whether spconv can be imported, its version or the reason why not)."""
     try:
-        importlib.import_module("spconv.pytorch")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of names that torch moved
+            importlib.import_module("spconv.pytorch")
         version = importlib.import_module("spconv").__version__
     except Exception as fault:  # a broken binary raises anything: report it, whatever it is
         return False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
