@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.clock import StageClock
+from lidarpan.datasets.fields import LoadedScan
 from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.inspection import fit_ground
 from lidarpan.datasets.predictions import is_complete, prediction_paths, write_prediction
+from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.pipeline_outputs import PreparedScan, VoxelOutputs
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 ROAD_HALF_WIDTH_M = 4.0
@@ -64,8 +67,12 @@ def predict_files(
     *,
     sensor_height_m: float | None = None,
     overwrite: bool = False,
+    is_overlapped: bool | None = None,
 ) -> Iterator[Prediction]:
     """Predict each scan and write its labels; scans whose prediction is whole are passed over.
+
+    Overlapped, one thread reads and voxelizes the next scan and another groups and writes the one
+    before while the network runs; the labels are the same bits.
 
     Args:
         pipeline: the loaded weights.
@@ -74,40 +81,92 @@ def predict_files(
         file_format: semantickitti, nuscenes, npz or ply.
         sensor_height_m: of the scans' sensor; None measures it in each scan.
         overwrite: predict again what is there already.
+        is_overlapped: None overlaps where the network has a device of its own. It takes numba's
+            OpenMP or TBB threads, which several callers may use at once.
 
     Yields:
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
     paths = prediction_paths(out, scan_paths, file_format)
-    for scan_path, path in zip(scan_paths, paths, strict=True):
-        if not overwrite and is_complete(path, scan_path, file_format):
-            yield Prediction(scan_path, path)
-            continue
+    job = _Job(pipeline, file_format, sensor_height_m, overwrite)
+    if is_overlapped is None:
+        is_overlapped = pipeline.device.type != "cpu"
+    pairs = zip(scan_paths, paths, strict=True)
+    if is_overlapped:
+        yield from overlap(pairs, job.read, job.run_network, job.write)
+    else:
+        for pair in pairs:
+            yield job.write(job.run_network(job.read(pair)))
+
+
+@dataclass
+class _Work:
+    """A scan on its way."""
+
+    scan_path: Path
+    path: Path
+    loaded: LoadedScan
+    height_m: float
+    prepared: PreparedScan
+    clock: StageClock
+    outputs: VoxelOutputs | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The three steps of a scan: before, in and after the network; what is decided passes by."""
+
+    pipeline: PanopticPipeline
+    file_format: str
+    sensor_height_m: float | None
+    overwrite: bool
+
+    def read(self, pair: tuple[Path, Path]) -> _Work | Prediction:
+        scan_path, path = pair
+        if not self.overwrite and is_complete(path, scan_path, self.file_format):
+            return Prediction(scan_path, path)
+        clock, expected = StageClock(), self.pipeline.sensor_height_m
         try:
-            yield _predict_file(pipeline, scan_path, path, file_format, sensor_height_m)
+            with clock("read"):
+                loaded = load_scan(scan_path, expected)
+                height = self.sensor_height_m or sensor_height(loaded.scan, expected)
+            prepared = self.pipeline.prepare(loaded.scan, sensor_height_m=height, clock=clock)
         except InputError as error:
-            yield Prediction(scan_path, path, error=str(error))
+            return Prediction(scan_path, path, error=str(error))
+        return _Work(scan_path, path, loaded, height, prepared, clock)
 
+    def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
+        if isinstance(work, Prediction):
+            return work
+        try:
+            work.outputs = self.pipeline.run_network(work.prepared, work.clock)
+        except InputError as error:
+            return Prediction(work.scan_path, work.path, error=str(error))
+        return work
 
-def _predict_file(
-    pipeline: PanopticPipeline,
-    scan_path: Path,
-    path: Path,
-    file_format: str,
-    sensor_height_m: float | None,
-) -> Prediction:
-    clock = StageClock()
-    with clock("read"):
-        loaded = load_scan(scan_path, pipeline.sensor_height_m)
-        height = sensor_height_m or sensor_height(loaded.scan, pipeline.sensor_height_m)
-    labels = pipeline.predict(loaded.scan, sensor_height_m=height, clock=clock)
-    with clock("write"):
-        write_prediction(path, labels, loaded, pipeline.classes, file_format)
-    warnings = list(loaded.warnings)
-    if sensor_height_m is None and height != pipeline.sensor_height_m:
-        warnings.append(
-            f"predicted as if the sensor were {pipeline.sensor_height_m:.2f} m above the ground, "
-            f"not {height:.2f} m (--sensor-height overrides)"
+    def write(self, work: _Work | Prediction) -> Prediction:
+        if isinstance(work, Prediction):
+            return work
+        try:
+            labels = self.pipeline.finish(work.prepared, work.outputs, work.clock)
+            with work.clock("write"):
+                write_prediction(
+                    work.path, labels, work.loaded, self.pipeline.classes, self.file_format
+                )
+        except InputError as error:
+            return Prediction(work.scan_path, work.path, error=str(error))
+        warnings = list(work.loaded.warnings)
+        expected = self.pipeline.sensor_height_m
+        if self.sensor_height_m is None and work.height_m != expected:
+            warnings.append(
+                f"predicted as if the sensor were {expected:.2f} m above the ground, "
+                f"not {work.height_m:.2f} m (--sensor-height overrides)"
+            )
+        return Prediction(
+            work.scan_path,
+            work.path,
+            labels,
+            tuple(warnings),
+            int((~work.loaded.valid).sum()),
+            work.clock.elapsed_ms,
         )
-    dropped = int((~loaded.valid).sum())
-    return Prediction(scan_path, path, labels, tuple(warnings), dropped, clock.elapsed_ms)

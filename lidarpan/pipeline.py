@@ -18,16 +18,13 @@ from lidarpan.grid import Grid
 from lidarpan.grouping import group_points
 from lidarpan.model.checkpoint import fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
-from lidarpan.model.network import BEV_STRIDE, HeadOutputs, PanopticNetwork
+from lidarpan.model.network import HeadOutputs, PanopticNetwork
 from lidarpan.model.sparse import Engine, SparseTensor, choose_engine
-from lidarpan.structures import (
-    FloatArray,
-    InputError,
-    PanopticLabels,
-    Scan,
-    SemanticArray,
-)
-from lidarpan.voxels import Voxels, voxelize
+from lidarpan.pipeline_outputs import PreparedScan, VoxelOutputs
+from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
+from lidarpan.voxels import voxelize
+
+_PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class PanopticPipeline:
@@ -48,6 +45,7 @@ class PanopticPipeline:
         grouping: str = "auto",
         min_segment_points: int = 5,
         engine: Engine | None = None,
+        precision: str = "fp32",
     ) -> None:
         """Put the parts together; the network decides the device."""
         self.network = network.eval()
@@ -58,10 +56,15 @@ class PanopticPipeline:
         self.min_segment_points = min_segment_points
         self.device = next(network.parameters()).device
         self.engine = engine or choose_engine(self.device)
+        self.precision = check_precision(precision, self.device)
 
     @classmethod
     def from_config(
-        cls, config: Config, network: PanopticNetwork, engine: Engine | None = None
+        cls,
+        config: Config,
+        network: PanopticNetwork,
+        engine: Engine | None = None,
+        precision: str = "fp32",
     ) -> PanopticPipeline:
         """A pipeline around an existing network, with the configured grid and rules."""
         return cls(
@@ -72,11 +75,16 @@ class PanopticPipeline:
             grouping=config.grouping.method,
             min_segment_points=config.fusion.min_segment_points,
             engine=engine,
+            precision=precision,
         )
 
     @classmethod
     def from_weights(
-        cls, weights: str | Path = "town", device: str = "auto", sparse: str | None = None
+        cls,
+        weights: str | Path = "town",
+        device: str = "auto",
+        sparse: str | None = None,
+        precision: str = "fp32",
     ) -> PanopticPipeline:
         """Load shipped weights by name, or a weights file.
 
@@ -84,9 +92,11 @@ class PanopticPipeline:
             weights: "town", or a path to a .safetensors file written by `lidarpan train`.
             device: "auto" (CUDA if there is one), "cpu" or "cuda".
             sparse: the sparse convolution engine; None takes the best one for the device.
+            precision: of the network: "fp32", or "fp16" or "bf16" on CUDA (autocast).
 
         Raises:
-            InputError: no such weights, they do not fit their configuration, or no such device.
+            InputError: no such weights, they do not fit their configuration, no such device, or
+                a precision that the device has not.
         """
         path = find_weights(weights)
         state, header = load_weights(path)
@@ -94,8 +104,9 @@ class PanopticPipeline:
         network = build_network(config)
         fit_weights(network, state, str(path))
         target = choose_device(device)
+        check_precision(precision, target)
         folded = fold_batch_norm(network).to(target)
-        return cls.from_config(config, folded, choose_engine(target, sparse))
+        return cls.from_config(config, folded, choose_engine(target, sparse), precision)
 
     def predict(
         self, scan: Scan, *, sensor_height_m: float | None = None, clock: StageClock | None = None
@@ -112,24 +123,47 @@ class PanopticPipeline:
             Labels of all N points; points outside the grid are void.
         """
         clock = clock or StageClock()
-        points = self._at_trained_height(scan.points, sensor_height_m)
-        with clock("voxelize"):
+        prepared = self.prepare(scan, sensor_height_m=sensor_height_m, clock=clock)
+        return self.finish(prepared, self.run_network(prepared, clock), clock)
+
+    def prepare(
+        self, scan: Scan, *, sensor_height_m: float | None = None, clock: StageClock | None = None
+    ) -> PreparedScan:
+        """Before the network, on the CPU: stage "voxelize" of `predict`."""
+        with (clock or StageClock())("voxelize"):
+            points = self._at_trained_height(scan.points, sensor_height_m)
             voxels = voxelize(points, self.grid)
             features = voxel_features(points, scan.intensity, voxels, self.grid)
-        if not len(voxels.indices):
-            return _all_void(scan.num_points)
-        with clock("network"):
-            outputs = self._run(features, voxels)
-            semantic, softmax = self._point_semantic(outputs, voxels)
+            return PreparedScan(points, voxels, features)
+
+    def run_network(
+        self, prepared: PreparedScan, clock: StageClock | None = None
+    ) -> VoxelOutputs | None:
+        """The network, on its device: stage "network" of `predict`; None without any voxel."""
+        if not prepared.voxels.num_voxels:
+            return None
+        with (clock or StageClock())("network"), torch.inference_mode():
+            return VoxelOutputs.of(self.forward(self.tensor_of(prepared)))
+
+    def finish(
+        self,
+        prepared: PreparedScan,
+        outputs: VoxelOutputs | None,
+        clock: StageClock | None = None,
+    ) -> PanopticLabels:
+        """After the network, on the CPU: stages "grouping" and "fusion" of `predict`."""
+        clock = clock or StageClock()
+        if outputs is None:
+            return _all_void(len(prepared.points))
         with clock("grouping"):
-            offsets = self._point_offsets(outputs, points, voxels)
-            heatmap, bev_grid = self._bev_heatmap(outputs)
+            semantic, softmax = outputs.point_semantic(prepared.voxels)
+            heatmap, bev_grid = outputs.bev_heatmap(self.grid)
             instance = group_points(
-                points,
+                prepared.points,
                 semantic,
                 self.classes,
                 method=self.grouping,
-                offsets=offsets,
+                offsets=outputs.point_offsets(prepared, self.grid),
                 heatmap=heatmap,
                 grid=bev_grid,
                 softmax=softmax,
@@ -149,48 +183,24 @@ class PanopticPipeline:
         shift = np.array([0, 0, sensor_height_m - self.sensor_height_m], np.float32)
         return points + shift
 
-    @torch.inference_mode()
-    def _run(self, features: FloatArray, voxels: Voxels) -> HeadOutputs:
-        indices = np.zeros((len(voxels.indices), 4), np.int32)
-        indices[:, 1:] = voxels.indices
-        tensor = SparseTensor(
-            torch.from_numpy(features).to(self.device),
+    def tensor_of(self, prepared: PreparedScan) -> SparseTensor:
+        """The network's input, on its device."""
+        indices = np.zeros((prepared.voxels.num_voxels, 4), np.int32)
+        indices[:, 1:] = prepared.voxels.indices
+        return SparseTensor(
+            torch.from_numpy(prepared.features).to(self.device),
             torch.from_numpy(indices).to(self.device),
             self.grid.shape,
             batch_size=1,
             engine=self.engine,
         )
-        outputs: HeadOutputs = self.network(tensor)
+
+    def forward(self, tensor: SparseTensor) -> HeadOutputs:
+        """The network in the chosen precision."""
+        half = _PRECISIONS[self.precision]
+        with torch.autocast(self.device.type, half, enabled=half is not None):
+            outputs: HeadOutputs = self.network(tensor)
         return outputs
-
-    def _point_semantic(
-        self, outputs: HeadOutputs, voxels: Voxels
-    ) -> tuple[SemanticArray, FloatArray]:
-        """Class and class probabilities of each point, those of its voxel; void outside."""
-        probabilities = outputs.semantic.float().softmax(dim=1).cpu().numpy()
-        softmax = np.zeros((len(probabilities) + 1, self.classes.num_classes), np.float32)
-        softmax[:-1, 1:] = probabilities
-        semantic = softmax.argmax(axis=1).astype(np.uint8)
-        semantic[-1] = 0  # row -1: points outside the grid
-        return semantic[voxels.point_to_voxel], softmax[voxels.point_to_voxel]
-
-    def _point_offsets(
-        self, outputs: HeadOutputs, points: FloatArray, voxels: Voxels
-    ) -> FloatArray:
-        """From each point to its object's center, x and y. (N, 2) metres; 0 outside the grid."""
-        middle = self.grid.center_of(voxels.indices)[:, :2]
-        center = outputs.offset_m.float().cpu().numpy() + middle
-        offsets = center[voxels.point_to_voxel] - points[:, :2]
-        offsets[voxels.point_to_voxel < 0] = 0
-        return np.ascontiguousarray(offsets, np.float32)
-
-    def _bev_heatmap(self, outputs: HeadOutputs) -> tuple[FloatArray, Grid]:
-        """Center probability of each BEV cell (X, Y), and the BEV grid."""
-        grid = self.grid.coarser((BEV_STRIDE, BEV_STRIDE, self.grid.shape[2]))
-        heatmap = np.zeros(grid.shape[:2], np.float32)
-        columns = outputs.columns.cpu().numpy()
-        heatmap[columns[:, 1], columns[:, 2]] = torch.sigmoid(outputs.heatmap.float()).cpu().numpy()
-        return heatmap, grid
 
 
 def build_network(config: Config) -> PanopticNetwork:
@@ -225,6 +235,15 @@ def choose_device(device: str) -> torch.device:
             return torch.device("cuda")
         case _:
             raise InputError(f"no device {device!r}: wanted auto, cpu or cuda")
+
+
+def check_precision(precision: str, device: torch.device) -> str:
+    """The precision itself; InputError where there is none of that name, or the device lacks it."""
+    if precision not in _PRECISIONS:
+        raise InputError(f"no precision {precision!r}: wanted one of {', '.join(_PRECISIONS)}")
+    if precision != "fp32" and device.type == "cpu":
+        raise InputError(f"precision {precision} needs a CUDA device, got cpu: use fp32")
+    return precision
 
 
 def _all_void(num_points: int) -> PanopticLabels:
