@@ -31,6 +31,7 @@ svg { display: block; width: 100%; height: 1rem; background: #eef2f5; border-rad
 """
 
 Row = tuple[str, float, tuple[str, ...]]
+_CLASSES = "Classes"
 _Section = tuple[str, str, tuple[str, ...], list[Row]]
 
 
@@ -79,14 +80,20 @@ def format_explanation(explanation: Explanation) -> Group:
     from rich.console import Group
     from rich.table import Table
 
-    tables = []
+    tables: list[Table | str] = []
     for title, _, columns, rows in _sections(explanation):
         table = Table(title=title)
+        above = (1, 2) if title == _CLASSES else ()  # PQ and IoU are in the table of scores
         for i, column in enumerate(columns):
-            table.add_column(column, justify="right" if i else "left")
+            if i not in above:
+                words = column.replace(" ", "\n") if above else column
+                table.add_column(words, justify="right" if i else "left", no_wrap=not i)
         for name, value, cells in rows:
-            table.add_row(name, _text(value), *cells)
+            row = (name, _text(value), *cells)
+            table.add_row(*(cell for i, cell in enumerate(row) if i not in above))
         tables.append(table)
+    if explanation.num_located:
+        tables.append(_borders(explanation))
     return Group(*tables)
 
 
@@ -129,7 +136,7 @@ def _sections(explanation: Explanation) -> Iterable[_Section]:
     ]
     note = "Which half holds the score back: the half that is named is taken from the truth."
     yield "Oracles", note, ("labels", "PQ", "PQ things", "mIoU"), rows
-    yield "Classes", "FN + FP of each kind.", ("class", "PQ", "IoU", *KINDS), _classes(explanation)
+    yield _CLASSES, "FN + FP of each kind.", ("class", "PQ", "IoU", *KINDS), _classes(explanation)
     if explanation.rings:
         rows = [
             (f"{low:g} .. {high:g} m", s.pq, (_text(s.miou), f"{s.confusion[:, 1:].sum():,}"))
@@ -137,7 +144,7 @@ def _sections(explanation: Explanation) -> Iterable[_Section]:
         ]
         note = (
             "The points of a ring alone, seen from above; means over the classes with true points "
-            f"there. Border F-score of segments in 0.2 m cells: {explanation.boundary.f_score:.4f}."
+            f"there. {_borders(explanation)}."
         )
         yield "Range", note, ("range", "PQ", "mIoU", "points"), rows
     rows = [
@@ -147,6 +154,10 @@ def _sections(explanation: Explanation) -> Iterable[_Section]:
     ]
     note = "Matches and misses by their true, inventions by their predicted number of points."
     yield "Things by number of points", note, ("points", "PQ", "TP", "FN", "FP"), rows
+
+
+def _borders(explanation: Explanation) -> str:
+    return f"Border F-score of segments in 0.2 m cells: {_text(explanation.boundary.f_score)}"
 
 
 def _classes(explanation: Explanation) -> list[Row]:

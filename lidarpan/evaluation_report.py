@@ -157,6 +157,7 @@ def _score_table(evaluation: Evaluation) -> Table:
         means = [f"{getattr(scores, f'{score}{suffix}'):.4f}" for score in ("pq", "sq", "rq")]
         table.add_row(name, *means, "" if suffix else f"{scores.miou:.4f}")
     table.add_row("PQ†", f"{scores.pq_dagger:.4f}")
+    table.add_row("accuracy", "", "", "", f"{scores.accuracy:.4f}")
     return table
 
 

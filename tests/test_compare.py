@@ -2,11 +2,13 @@
 
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from lidarpan.classes import load_class_table
+from lidarpan.cli import main
 from lidarpan.compare import compare_files, format_comparison
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.evaluation import evaluate_folder, write_json
@@ -161,3 +163,26 @@ def test_runs_that_cannot_be_compared(runs, tmp_path):
         compare_files(fair, changed(runs, tmp_path, lambda r: r["protocol"].update(min_points=15)))
     with pytest.raises(InputError, match="tolerance"):
         compare_files(fair, fair, tolerance=-0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("good.json", "fair.json"), 1, "B is worse than A"),
+        (("fair.json", "good.json"), 0, "B is not worse than A"),
+        (("good.json", "fair.json", "--tolerance", "1"), 0, "B is not worse than A"),
+        (("good.json", "absent.json"), 2, "absent.json: no such file"),
+        (("good.json", "fair.json", "--tolerance", "-1"), 2, "--tolerance"),
+    ],
+)
+def test_the_exit_code_is_the_verdict(runs, monkeypatch, capsys, words, code, said):
+    files = [str(runs / word) if word.endswith(".json") else word for word in words]
+    monkeypatch.setattr(sys, "argv", ["lidarpan", "compare", *files])
+    got = 0
+    try:
+        main()
+    except SystemExit as stop:
+        got = stop.code or 0
+    printed = capsys.readouterr()
+    assert got == code
+    assert said in printed.out + printed.err

@@ -419,6 +419,7 @@ def test_table_shows_scores_protocol_and_worst_scans(kitti):
     assert f"{evaluation.scores.pq:.4f}" in text
     assert "01/000010" in text
     assert "bicycle" in text
+    assert f"{evaluation.scores.accuracy:.4f}" in text
 
 
 # --- faults ----------------------------------------------------------------------------------

@@ -138,4 +138,8 @@ def test_page_needs_no_other_file_and_says_what_the_tables_say(explanation, tmp_
     for text in (page, stream.getvalue()):
         assert f"{merged.pq:.4f}" in text
         assert all(kind in text for kind in KINDS)
+        assert "Border F-score of segments in 0.2 m cells: -" in text
+    narrow = io.StringIO()
+    Console(file=narrow, width=80).print(format_explanation(explanation))
+    assert "…" not in narrow.getvalue()
     assert page.count("<svg") == page.count("</svg>") == page.count("<tr><td")
