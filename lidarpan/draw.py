@@ -89,7 +89,7 @@ def draw_range_view(
     Raises:
         InputError: as in `draw_panoptic`.
     """
-    font_px = BevView(max(64, round(size_px * 0.6)), 1.0).font_px
+    font_px = BevView(max(64, round(size_px * 0.8)), 1.0).font_px
     panels = _panels(scan, labels, classes, truth, mode)
     shown = classes if mode in ("panoptic", "instance") else None
     images = [range_panel(scan, p, which, shown, size_px, font_px) for _, p, which in panels]

@@ -8,7 +8,7 @@ import numpy as np
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw_colors import PointColors
-from lidarpan.draw_text import BACKGROUND, LabelPlacer
+from lidarpan.draw_text import BACKGROUND, LabelPlacer, text_width
 from lidarpan.structures import FloatArray, PanopticLabels, Scan
 
 if TYPE_CHECKING:
@@ -80,13 +80,17 @@ def _name_objects(
     classes: ClassTable,
     placer: LabelPlacer,
 ) -> None:
-    """Class and id above each object that is wide enough to carry its name."""
-    for instance in np.unique(labels.instance[labels.instance > 0]):
+    """Class and id above each object that is wide enough to carry its name, largest first."""
+    ids, count = np.unique(labels.instance[labels.instance > 0], return_counts=True)
+    for instance in ids[np.argsort(-count, kind="stable")]:
         own = np.flatnonzero(labels.instance == instance)
         left, right = np.percentile(column[own], [2, 98])
         top = float(np.percentile(row[own], 2))
         if not 1.5 * placer.size < right - left < placer.bounds[2] / 3:
             continue
         name = classes.names[int(np.bincount(labels.semantic[own]).argmax())].replace("_", " ")
-        middle = float(left + right) / 2
-        placer.place(f"{name} {instance}", (middle, top, middle, top), is_above=True)
+        text = f"{name} {instance}"
+        room = text_width(text, placer.size) / 2 + placer.size
+        middle = float(np.clip((left + right) / 2, room, max(room, placer.bounds[2] - room)))
+        top = max(top, placer.size * 2.0)  # over an object that reaches the upper edge
+        placer.place(text, (middle, top, middle, top), is_above=True)

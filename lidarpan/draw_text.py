@@ -83,6 +83,7 @@ class LabelPlacer:
 
     def write(self, text: str, x: float, y: float, color: Rgb = INK) -> None:
         """Write at a place whatever lies there, and keep it free from now on."""
+        x, y = round(x), round(y)  # on whole pixels the spaces between letters stay even
         halo = max(1, round(self.size / 9))
         font = font_of(self.size)
         self.draw.text(
@@ -158,17 +159,24 @@ def _swatch(
     color, text = entry
     box = (x, y + size * 0.1, x + size, y + size * 1.1)
     draw.rounded_rectangle(box, max(2, size // 5), fill=color, outline=EDGE)
-    draw.text((x + size * 1.45, y), text, fill=INK, font=font_of(size))
+    draw.text((round(x + size * 1.45), round(y)), text, fill=INK, font=font_of(size))
 
 
 def _merged_entries(meaning: Sequence[PointColors]) -> list[tuple[Rgb, str]]:
     """Entries of all panels; with more than one, without the counts, which differ."""
     if len(meaning) == 1:
         return meaning[0].entries
-    merged: dict[Rgb, str] = {}
+    merged: list[tuple[Rgb, str]] = []
     for part in meaning:
-        merged.update({color: text.split(" (")[0] for color, text in part.entries})
-    return [(color, text) for color, text in merged.items()]
+        place = 0  # all panels list classes in one order: what is new comes after its neighbour
+        for color, text in part.entries:
+            entry = (color, text.split(" (")[0])
+            if entry in merged:
+                place = merged.index(entry) + 1
+            else:
+                merged.insert(place, entry)
+                place += 1
+    return merged
 
 
 def _scale_bar(
@@ -186,7 +194,8 @@ def _scale_bar(
     draw.rectangle((x, y - thick // 2, x + length - 1, y - thick // 2 + thick - 1), fill=INK)
     for end in (x, x + length - thick):
         draw.rectangle((end, y - tick, end + thick - 1, y + tick), fill=INK)
-    draw.text((x - size * 0.7 - text_width(text, size), top), text, fill=INK, font=font_of(size))
+    start = round(x - size * 0.7 - text_width(text, size))
+    draw.text((start, round(top)), text, fill=INK, font=font_of(size))
 
 
 def _ramp_bar(
@@ -203,11 +212,11 @@ def _ramp_bar(
     low, high, unit = ramp
     first, last = f"{low:.1f}", f"{high:.1f} {unit}"
     font, gap = font_of(size), size * 0.6
-    x = left + text_width(first, size) + gap
+    x, top = round(left + text_width(first, size) + gap), round(top)
     length = int(min(right - x - gap - text_width(last, size), size * 22))
-    draw.text((left, top), first, fill=INK, font=font)
+    draw.text((round(left), top), first, fill=INK, font=font)
     if length > 0:
         row = ramp_colors(np.linspace(0, 1, length, dtype=np.float32))
         strip = Image.fromarray(np.repeat(row[None], size, axis=0))
         image.paste(strip, (round(x), round(top + size * 0.1)))
-        draw.text((x + length + gap, top), last, fill=INK, font=font)
+        draw.text((round(x + length + gap), top), last, fill=INK, font=font)
