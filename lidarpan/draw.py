@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidarpan.classes import ClassTable
-from lidarpan.draw_colors import PointColors, color_points
+from lidarpan.draw_colors import PointColors, color_points, legend_order
 from lidarpan.draw_panels import BevView, bev_panel
 from lidarpan.draw_range import range_panel
 from lidarpan.draw_text import DIM, INK, PAPER, font_of, legend_strip, text_width
@@ -58,6 +58,7 @@ def draw_panoptic(
         view.font_px,
         meaning,
         view.meters_per_pixel,
+        legend_order(classes),
     )
     return stack_panels(images, headings, legend, title, view.font_px, view.gap_px, is_row=True)
 
@@ -93,7 +94,9 @@ def draw_range_view(
     panels = _panels(scan, labels, classes, truth, mode)
     shown = classes if mode in ("panoptic", "instance") else None
     images = [range_panel(scan, p, which, shown, size_px, font_px) for _, p, which in panels]
-    legend = legend_strip(size_px, font_px, [part for _, part, _ in panels], None)
+    legend = legend_strip(
+        size_px, font_px, [part for _, part, _ in panels], None, legend_order(classes)
+    )
     return stack_panels(
         images, [name for name, _, _ in panels], legend, title, font_px, 0, is_row=False
     )

@@ -136,6 +136,14 @@ def _per_instance(labels: PanopticLabels, table: Colors, own_hues: bool) -> Colo
     return rgb
 
 
+def legend_order(classes: ClassTable | None) -> list[Rgb]:
+    """Colours of all classes as legends list them: things, stuff, void."""
+    if classes is None:
+        return []
+    rows = class_colors(classes)[[*classes.things, *classes.stuff, VOID]].tolist()
+    return [(red, green, blue) for red, green, blue in rows]
+
+
 def class_entries(labels: PanopticLabels, classes: ClassTable) -> list[tuple[Rgb, str]]:
     """Legend of the classes present: things with their number of objects, then stuff, then void."""
     table = class_colors(classes)

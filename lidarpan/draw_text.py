@@ -108,7 +108,11 @@ class LabelPlacer:
 
 
 def legend_strip(
-    width: int, size: int, meaning: Sequence[PointColors], meters_per_pixel: float | None
+    width: int,
+    size: int,
+    meaning: Sequence[PointColors],
+    meters_per_pixel: float | None,
+    order: Sequence[Rgb] = (),
 ) -> Image.Image:
     """Draw the strip below a map: what the colours mean, then the scale bar.
 
@@ -117,10 +121,11 @@ def legend_strip(
         size: of the font, pixels.
         meaning: of each panel; equal entries appear once.
         meters_per_pixel: for the scale bar; None leaves it out.
+        order: of the entries of several panels, by colour.
     """
     from PIL import Image, ImageDraw
 
-    entries = _merged_entries(meaning)
+    entries = _merged_entries(meaning, order)
     ramp = next((part.ramp for part in meaning if part.ramp), None)
     pad, line = round(size * 0.9), round(size * 1.75)
     room = width - 2 * pad
@@ -162,21 +167,17 @@ def _swatch(
     draw.text((round(x + size * 1.45), round(y)), text, fill=INK, font=font_of(size))
 
 
-def _merged_entries(meaning: Sequence[PointColors]) -> list[tuple[Rgb, str]]:
-    """Entries of all panels; with more than one, without the counts, which differ."""
+def _merged_entries(meaning: Sequence[PointColors], order: Sequence[Rgb]) -> list[tuple[Rgb, str]]:
+    """Entries of all panels; with more than one in order, without the counts, which differ."""
     if len(meaning) == 1:
         return meaning[0].entries
-    merged: list[tuple[Rgb, str]] = []
-    for part in meaning:
-        place = 0  # all panels list classes in one order: what is new comes after its neighbour
-        for color, text in part.entries:
-            entry = (color, text.split(" (")[0])
-            if entry in merged:
-                place = merged.index(entry) + 1
-            else:
-                merged.insert(place, entry)
-                place += 1
-    return merged
+    merged = {entry: None for part in meaning for entry in _without_counts(part.entries)}
+    rank = {color: k for k, color in reversed(list(enumerate(order)))}
+    return sorted(merged, key=lambda entry: rank.get(entry[0], len(order)))
+
+
+def _without_counts(entries: Sequence[tuple[Rgb, str]]) -> list[tuple[Rgb, str]]:
+    return [(color, text.split(" (")[0]) for color, text in entries]
 
 
 def _scale_bar(

@@ -5,11 +5,17 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
-from lidarpan.draw_colors import ERROR_COLORS, MODES, VOID_COLOR, instance_shades
+from lidarpan.draw_colors import (
+    ERROR_COLORS,
+    MODES,
+    VOID_COLOR,
+    PointColors,
+    instance_shades,
+)
 from lidarpan.draw_errors import ERROR_KINDS, error_kinds
 from lidarpan.draw_outlines import convex_hull
 from lidarpan.draw_panels import BevView
-from lidarpan.draw_text import LabelPlacer, nice_step
+from lidarpan.draw_text import LabelPlacer, _merged_entries, nice_step
 from lidarpan.kernels.raster import shade_pixels, splat_points, stroke_circles, stroke_outlines
 from lidarpan.kernels.surface import close_columns, join_rings, polar_to_square
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -323,3 +329,16 @@ def test_real_scan_draws(real_data):
     scan = Scan(rows[:, :3].copy(), rows[:, 3].copy())
     image = draw_panoptic(scan, PanopticLabels(semantic, instance), CLASSES, size_px=600)
     assert tuple(CLASSES.colors[ROAD]) in colors_of(image)
+
+
+def test_legend_of_two_panels_lists_classes_in_their_order():
+    table = [((k, k, k), name) for k, name in enumerate(("car", "bus", "road", "wall", "void"))]
+    order = [color for color, _ in table]
+
+    def panel(*chosen):
+        none = np.zeros(0, np.int32)
+        entries = [(table[k][0], f"{table[k][1]} ({k + 3})") for k in chosen]
+        return PointColors(np.zeros((0, 3), np.uint8), none > 0, none, entries)
+
+    assert _merged_entries([panel(0, 2, 4), panel(0, 1, 3)], order) == table
+    assert _merged_entries([panel(1)], order) == [(table[1][0], "bus (4)")]
