@@ -133,9 +133,18 @@ def draw_files(
                 frames.classes,
                 truth=None if truth is None else [own for _, _, own in read if own is not None],
                 names=[path.stem for path in scan_paths],
+                title=_title(scan_paths),
             )
         case _:
             from lidarpan.draw_video import write_video
 
             write_video((picture(i) for i in range(len(frames))), out)
     return out
+
+
+def _title(scan_paths: Sequence[Path]) -> str:
+    """The scan's name, or that of the folder of several."""
+    if len(scan_paths) == 1:
+        return scan_paths[0].name
+    folder = scan_paths[0].absolute().parent
+    return folder.parent.name if folder.name == "velodyne" else folder.name

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lidarpan.structures import IntArray, PanopticLabels, Scan
 
 NEAR_M = 3.0  # the visible middle of an object at rest wanders less between two scans
-GATE_M = 2.0  # from where an object is expected to where it is seen
+GATE_M = 2.5  # from where an object is expected to where it is seen
 MEMORY = 5  # scans that an object may be hidden for
 STAYING = 0.75  # of the ids two scans share, if ids stay: fast objects move more than NEAR_M
 NUM_PAIRS = 8

@@ -128,7 +128,8 @@ def draw_map(
     canvas = np.where((seen > 0)[..., None], table[seen], dimmed[between]).astype(np.uint8)
     image = _with_objects(canvas, objects, way, classes, origin, cell_m)
     present = [k for k in range(1, classes.num_classes) if (seen == k).any()]
-    present += [int(one.votes.argmax()) for one in objects.values()]
+    drawn = [one for one in objects.values() if one.count >= MIN_OBJECT_POINTS]
+    present += [int(one.votes.argmax()) for one in drawn]
     meaning = _meaning(sorted(set(present)), objects, classes)
     strip = legend_strip(columns, _font_px(size_px), [meaning], cell_m)
     sheet = stack_panels([image], [""], strip, None, _font_px(size_px), 0, is_row=True)
@@ -293,7 +294,7 @@ def _meaning(present: list[int], objects: dict[int, _Object], classes: ClassTabl
     for train_id in sorted(present, key=lambda k: (k not in classes.things, k)):
         own = [one for one in seen if int(one.votes.argmax()) == train_id]
         text = classes.names[train_id].replace("_", " ")
-        if train_id in classes.things:
+        if own:
             moving = sum(one.is_moving for one in own)
             text += f" ({len(own)}, {moving} moving)" if moving else f" ({len(own)})"
         red, green, blue = (int(value) for value in table[train_id])

@@ -109,7 +109,7 @@ def test_draw_writes_all_that_is_asked_for(tree, tmp_path, monkeypatch, capsys):
     assert code == 0
     assert out[0] == f"drawn: {page}"
     assert out[-1] == f"drawn: {drawn}, placed by {drawn.with_suffix('.pgw')}"
-    assert page.is_file()
+    assert "<title>08</title>" in page.read_text()
     assert drawn.is_file()
 
 
