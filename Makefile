@@ -1,5 +1,5 @@
 # Each target installs what it needs on its first run.
-.PHONY: install demo test check test-cuda bench clean
+.PHONY: install demo test check browser test-cuda bench clean
 VENV := .venv
 STAMP := $(VENV)/.installed
 
@@ -16,7 +16,10 @@ check: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: check
+browser:
+	bash tools/install_browser.sh
+
+test: check browser
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 -q
 
 test-cuda: $(STAMP)
