@@ -260,7 +260,7 @@ def test_autocast_stays_near_float32(name, device, half):
     for place, (full, low) in enumerate(zip(*results, strict=True)):
         assert torch.isfinite(low).all()
         error, size = float((low - full).norm()), float(full.norm())
-        assert error <= (rounding if place == 0 else 3 * rounding) * size + 1e-6
+        assert error <= (rounding if place == 0 else 5 * rounding) * size + 1e-6
 
 
 @pytest.mark.cuda

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,14 @@ class Device(str, Enum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Precision(str, Enum):
+    """What the network computes in."""
+
+    fp32 = "fp32"
+    fp16 = "fp16"
+    bf16 = "bf16"
 
 
 class FileFormat(str, Enum):
@@ -86,6 +95,16 @@ def predict(
     sparse: Annotated[
         str | None, typer.Option(help="Sparse convolution engine: native, spconv or triton.")
     ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")
+    ] = Precision.fp32,
+    overlap: Annotated[
+        bool | None,
+        typer.Option(
+            "--overlap/--no-overlap",
+            help="Read the next scan and group the last while the network runs. [default: on CUDA]",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
 ) -> None:
     """Panoptic labels of scan files: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz."""
@@ -98,7 +117,7 @@ def predict(
 
     console = Console(stderr=True, highlight=False)
     scans = find_scans(paths)
-    pipeline = PanopticPipeline.from_weights(weights, device.value, sparse)
+    pipeline = PanopticPipeline.from_weights(weights, device.value, sparse, precision.value)
     make_folder(out)
     results: list[Prediction] = []
     stream = predict_files(
@@ -108,7 +127,9 @@ def predict(
         file_format.value,
         sensor_height_m=sensor_height,
         overwrite=overwrite,
+        is_overlapped=overlap,
     )
+    begin = time.perf_counter()
     for result in track(stream, "Predicting", total=len(scans), console=console, transient=True):
         results.append(result)
         for warning in result.warnings:
@@ -118,10 +139,10 @@ def predict(
             console.print(f"note: {result.scan_path}: {what}", soft_wrap=True, markup=False)
         if result.error:
             console.print(f"error: {result.error}", soft_wrap=True, markup=False)
-    _summarize(results, out)
+    _summarize(results, out, time.perf_counter() - begin)
 
 
-def _summarize(predictions: list[Prediction], out: Path) -> None:
+def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> None:
     failed = [r for r in predictions if r.error]
     fresh = [r for r in predictions if r.elapsed_ms]
     there = len(predictions) - len(failed) - len(fresh)
@@ -134,6 +155,7 @@ def _summarize(predictions: list[Prediction], out: Path) -> None:
         typer.echo(
             f"median {total[len(total) // 2]:.0f} ms per scan: "
             + ", ".join(f"{stage} {ms:.0f}" for stage, ms in stages.items())
+            + f"; {len(fresh) / elapsed_s:.2g} scans per second in all"
         )
     skipped = f", {there} were there already" if there else ""
     typer.echo(f"{len(fresh)} scans predicted{skipped}: {out}")
