@@ -6,13 +6,16 @@ import ctypes.util
 import importlib
 import os
 import platform
+import re
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lidarpan.doctor_findings import Finding, install_packages, pip_install
+from lidarpan.doctor_torch import driver_branch, examine_cuda, examine_engines, torch_wheel
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,24 +28,23 @@ SYSTEM_LIBRARIES = {
 }
 """Shared libraries that open3d loads, and the Debian packages that bring them."""
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        name: what.
-        ok: whether it works.
-        detail: its version, or what is wrong.
-        mend: the command that mends it on this machine, or "".
-        is_fatal: whether the main job cannot run without it.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = ""
-    is_fatal: bool = False
+NEEDED = ("numpy", "numba", "torch", "safetensors", "pydantic", "yaml", "typer", "rich", "scipy",
+          "PIL")  # fmt: skip
+OPTIONAL = {
+    "open3d": "simulator",
+    "lightning": "training",
+    "nuscenes": "nuScenes' own evaluator",
+    "laspy": "LAS and LAZ files",
+}
+"""Packages that the main job, predict, does without, and what is missing then."""
+WHEELS = {
+    "PIL": "pillow",
+    "nuscenes": "nuscenes-devkit",
+    "yaml": "pyyaml",
+}
+"""How packages are called where they are installed from, if not as they are imported."""
+REQUIREMENTS = {"laspy": "laspy[lazrs]", "numpy": "numpy>=1.26,<2"}
+"""What pip is told, if not the name alone."""
 
 
 def examine() -> list[Finding]:
@@ -54,90 +56,80 @@ def examine() -> list[Finding]:
 
 def _examine() -> list[Finding]:
     findings = [_python(), *_system_libraries()]
-    needed = ("numpy", "numba", "torch", "safetensors", "pydantic", "typer", "scipy", "PIL")
-    findings += [_package(name, is_needed=True) for name in needed]
-    findings += [
-        _package(name, is_needed=False) for name in ("open3d", "lightning", "nuscenes", "laspy")
-    ]
-    if all(finding.ok for finding in findings if finding.name in ("torch", "numba")):
-        findings += [_cuda(), *_engines(), _weights()]
+    findings += [_package(name, is_needed=True) for name in NEEDED]
+    findings += [_package(name, is_needed=False) for name in OPTIONAL]
+    broken = {finding.name for finding in findings if not finding.ok}
+    if not broken & {"torch", "numba", "numpy"}:
+        findings += [examine_cuda(), *examine_engines()]
+        if not broken & {"safetensors", "pydantic", "pyyaml"}:
+            findings.append(_weights())
     return [*findings, _numba_cache()]
 
 
 def format_findings(findings: list[Finding]) -> Table:
-    """A table: what, whether it works, and the command to mend it."""
+    """A table: what, whether it works, its version or what is wrong."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title="lidarpan doctor")
-    for column in ("what", "state", "detail", "to mend it, run"):
+    for column in ("what", "state", "detail"):
         table.add_column(column, overflow="fold")
     for finding in findings:
         bad = "[red]broken[/red]" if finding.is_fatal else "[yellow]out[/yellow]"
         state = "[green]ok[/green]" if finding.ok else bad
-        table.add_row(finding.name, state, finding.detail, finding.mend)
+        table.add_row(finding.name, state, escape(finding.detail))
     return table
+
+
+def list_commands(findings: list[Finding]) -> list[str]:
+    """What to run, line by line, to be copied: a comment that names the fault, and its command."""
+    faults = [finding for finding in findings if not finding.ok and finding.mend]
+    return [line for fault in faults for line in (f"# {fault.name}", fault.mend)]
 
 
 def _python() -> Finding:
     ok = sys.version_info >= (3, 10)
     detail = f"{platform.python_version()} on {platform.machine()}"
-    return Finding("python", ok, detail, "" if ok else "apt-get install python3.11", not ok)
+    mend = "" if ok else install_packages("python3.11", "python3.11-venv")
+    return Finding("python", ok, detail, mend, not ok)
 
 
 def _system_libraries() -> list[Finding]:
     findings = []
     for library, package in SYSTEM_LIBRARIES.items():
         found = ctypes.util.find_library(library)
-        mend = "" if found else f"sudo apt-get install -y {package}"
+        mend = "" if found else install_packages(package)
         detail = found or "missing: open3d cannot be imported"
         findings.append(Finding(f"lib{library}", bool(found), detail, mend))
     return findings
 
 
 def _package(name: str, *, is_needed: bool) -> Finding:
-    wheel = {"PIL": "pillow", "nuscenes": "nuscenes-devkit"}.get(name, name)
+    wheel = WHEELS.get(name, name)
     try:
         importlib.import_module(name)
+        version = metadata.version(wheel)
+    except metadata.PackageNotFoundError:
+        version = "of unknown version"
     except Exception as error:  # a broken native library raises anything
-        return Finding(
-            wheel, False, f"{type(error).__name__}: {error}", f"pip install {wheel}", is_needed
-        )
-    return Finding(wheel, True, metadata.version(wheel))
+        said = str(error).splitlines()[0] if str(error) else ""
+        detail = f"{type(error).__name__}: {said}"
+        if not is_needed:
+            detail += f": no {OPTIONAL[name]}"
+        return Finding(wheel, False, detail, _mend_import(error, wheel), is_needed)
+    return Finding(wheel, True, version)
 
 
-def _cuda() -> Finding:
-    import torch
-
-    if torch.cuda.is_available():
-        major, minor = torch.cuda.get_device_capability()
-        detail = f"{torch.cuda.get_device_name()}, sm_{major}{minor}, CUDA {torch.version.cuda}"
-        return Finding("cuda", True, detail)
-    if torch.version.cuda is None and Path("/proc/driver/nvidia/version").exists():
-        return Finding(
-            "cuda",
-            False,
-            "a driver is here, but torch is a CPU build",
-            "pip install --force-reinstall torch",
-        )
-    return Finding("cuda", False, "no NVIDIA driver: everything runs on the CPU")
-
-
-def _engines() -> list[Finding]:
-    from lidarpan.model.sparse import choose_engine, describe_engines
-    from lidarpan.pipeline import choose_device
-
-    device = choose_device("auto")
-    used = choose_engine(device).name
-    python = sys.version_info[:2]
-    wheel = "spconv-cu120==2.3.6" if python < (3, 12) else "spconv-cu126==2.3.8"
-    wheels = {"spconv": wheel, "triton": "spconv-triton"}
-    findings = []
-    for name, available, detail in describe_engines():
-        chosen = f"; runs on {device.type} here" if name == used else ""
-        wanted = not available and name in wheels and device.type == "cuda"
-        mend = f"pip install {wheels[name]}" if wanted else ""
-        findings.append(Finding(f"engine {name}", available, detail + chosen, mend))
-    return findings
+def _mend_import(error: Exception, wheel: str) -> str:
+    """The command for a package that is missing, lacks a shared library, or is broken."""
+    library = re.search(r"lib([\w.+-]+?)\.so", str(error))
+    if library and library[1] in SYSTEM_LIBRARIES:
+        return install_packages(SYSTEM_LIBRARIES[library[1]])
+    if wheel == "torch":
+        return torch_wheel(driver_branch())
+    is_missing = isinstance(error, ModuleNotFoundError)
+    wanted = REQUIREMENTS.get(wheel, wheel)
+    return pip_install(wanted) if is_missing else pip_install("--force-reinstall", wanted)
 
 
 def _weights() -> Finding:
@@ -150,7 +142,7 @@ def _weights() -> Finding:
         _, header = load_weights(path)
     except InputError as error:
         return Finding(
-            "weights town", False, str(error), "pip install --force-reinstall lidarpan", True
+            "weights town", False, str(error), pip_install("--force-reinstall", "lidarpan"), True
         )
     return Finding(
         "weights town",
@@ -166,4 +158,5 @@ def _numba_cache() -> Finding:
             return Finding("numba cache", True, folder)
     except OSError as error:
         detail = f"{folder}: {error.strerror}: kernels compile at every start"
-        return Finding("numba cache", False, detail, "export NUMBA_CACHE_DIR=~/.cache/numba")
+        mend = "mkdir -p ~/.cache/numba && export NUMBA_CACHE_DIR=~/.cache/numba"
+        return Finding("numba cache", False, detail, mend)

@@ -7,7 +7,7 @@ import sys
 import typer
 
 import lidarpan
-from lidarpan.cli import build, look, predict, score
+from lidarpan.cli import build, look, measure, predict, score
 from lidarpan.errors import InputError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (predict, score, build, look):
+for module in (predict, score, build, look, measure):
     module.register(app)
 
 

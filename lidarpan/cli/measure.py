@@ -1,0 +1,105 @@
+"""lidarpan bench, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lidarpan.cli.predict import Device, Precision
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command(
+        epilog="Examples: lidarpan bench --json bench.json · after a change: lidarpan bench "
+        "--compare bench.json · lidarpan bench velodyne/ --scans 100 · lidarpan bench --curves "
+        "curves.png"
+    )(bench)
+    app.command(epilog="Example: lidarpan doctor")(doctor)
+
+
+def bench(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Scan files, folders or globs. [default: simulated HDL-64E scans]"),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    scans: Annotated[int, typer.Option(min=1, help="Scans to time, after warm-up.")] = 20,
+    sparse: Annotated[
+        str | None, typer.Option(help="Sparse convolution engine: native, spconv or triton.")
+    ] = None,
+    precision: Annotated[
+        Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")
+    ] = Precision.fp32,
+    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A report of the same work, shown beside, with ratios.")
+    ] = None,
+    curves: Annotated[
+        Path | None,
+        typer.Option(help="Measure cost against points and voxel size; draw it here (.png)."),
+    ] = None,
+) -> None:
+    """Honest latency: batch 1, from the file's bytes to labels, per stage."""
+    from rich.console import Console
+
+    from lidarpan.bench import (
+        format_comparison,
+        format_report,
+        read_report,
+        run_bench,
+        write_report,
+    )
+    from lidarpan.bench_plot import check_png, save_curves
+    from lidarpan.datasets.find import find_scans
+
+    other = (read_report(compare), str(compare)) if compare else None
+    if curves:
+        check_png(curves)
+    console = Console(highlight=False)
+    with console.status("loading") as status:
+        report = run_bench(
+            weights=weights,
+            device=device.value,
+            num_scans=scans,
+            sparse=sparse,
+            precision=precision.value,
+            scan_paths=find_scans(paths) if paths else (),
+            with_curves=curves is not None,
+            against=other,
+            say=status.update,
+        )
+    console.print(format_report(report))
+    if json:
+        write_report(report, json)
+        typer.echo(f"report: {json}")
+    if curves and report.curves:
+        machine = report.machine
+        words = [machine[key] for key in ("device", "engine", "precision")]
+        title = f"streets of boxes, end to end, batch 1: {', '.join(map(str, words))}"
+        save_curves(report.curves, curves, f"{title}, {machine['threads']} threads")
+        typer.echo(f"curves: {curves}")
+    if other:
+        console.print(format_comparison(report, *other))
+
+
+def doctor() -> None:
+    """What is installed, which sparse engine runs and why, and the command that mends each fault.
+
+    Exit code 1 if the main job, predict, cannot run.
+    """
+    from rich.console import Console
+
+    from lidarpan.doctor import examine, format_findings, list_commands
+
+    findings = examine()
+    Console(highlight=False).print(format_findings(findings))
+    commands = list_commands(findings)
+    if commands:
+        typer.echo("To mend what is out, run:\n")
+        typer.echo("\n".join(commands))
+    if any(finding.is_fatal for finding in findings if not finding.ok):
+        raise typer.Exit(1)

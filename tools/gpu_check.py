@@ -1,0 +1,279 @@
+#!/usr/bin/env python
+"""Check and time on a CUDA machine what a CPU cannot: one command, at most 8 minutes, one report.
+
+    python tools/gpu_check.py --out gpu-check.json
+    python tools/gpu_check.py --dry-run      # the same steps, small, on the CPU
+
+Compiles the kernels, runs the CUDA tests with LIDARPAN_REQUIRE_CUDA=1, measures the parity of the
+engines that are there, times `lidarpan bench` with each in fp32 and half precision and a folder of
+scans with and without overlap. open3d, spconv, spconv-triton and nuscenes-devkit may be missing:
+what was left out for that is said. lidarpan itself need not be installed.
+
+Exit code: 0 all passed, 1 something failed, 2 it cannot run here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+NEEDED = ("torch", "numba", "numpy", "scipy", "safetensors", "pydantic", "yaml", "typer", "rich")
+LIMIT_S = 460.0  # for all steps: the report is written within 8 minutes
+STEP_LIMITS_S = {"compile": 200.0, "tests": 200.0, "parity": 90.0, "bench": 75.0, "overlap": 60.0}
+
+
+@dataclass
+class Step:
+    """What became of one step.
+
+    Attributes:
+        name: of the step.
+        state: passed, failed, or left out.
+        elapsed_s: seconds.
+        detail: why it failed or was left out.
+        result: what it measured.
+    """
+
+    name: str
+    state: str
+    elapsed_s: float = 0.0
+    detail: str = ""
+    result: Any = None
+
+
+@dataclass
+class Check:
+    """The whole run.
+
+    Attributes:
+        is_dry: on the CPU, small.
+        out: the report's file.
+        begin: of the run, seconds of the monotonic clock.
+        steps: so far.
+        about: machine and packages.
+    """
+
+    is_dry: bool
+    out: Path
+    begin: float = field(default_factory=time.monotonic)
+    steps: list[Step] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs."""
+        return "cpu" if self.is_dry else "cuda"
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Note a step that cannot run here."""
+        self._add(Step(name, "left out", detail=reason))
+
+    def run(self, name: str, words: list[str], result: Path | None = None) -> Step:
+        """Run a child process as a step, within the time that is left."""
+        limit = min(STEP_LIMITS_S[name.split()[0]], LIMIT_S + self.begin - time.monotonic())
+        if limit < 5:
+            self.leave_out(name, "no time left")
+            return self.steps[-1]
+        print(f"{name} ...", flush=True)
+        started = time.monotonic()
+        environment = os.environ | {"PYTHONPATH": _python_path(), "PYTHONWARNINGS": "ignore"}
+        if not self.is_dry:
+            environment["LIDARPAN_REQUIRE_CUDA"] = "1"
+        try:
+            done = subprocess.run(
+                words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit,
+                check=False,
+            )  # fmt: skip
+            state = "failed" if done.returncode else "passed"
+            detail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+        except subprocess.TimeoutExpired:
+            state, detail = "failed", f"not done after {limit:.0f} s"
+        step = Step(name, state, time.monotonic() - started, detail if state == "failed" else "")
+        if result and result.is_file():
+            is_json = result.suffix == ".json"
+            step.result = json.loads(result.read_text()) if is_json else _read_tests(result)
+        return self._add(step)
+
+    def _add(self, step: Step) -> Step:
+        self.steps.append(step)
+        words = [f"{step.name}: {step.state}", f"{step.elapsed_s:.0f} s" if step.elapsed_s else ""]
+        print(", ".join(word for word in words if word) + f" {step.detail}".rstrip(), flush=True)
+        self.write()
+        return step
+
+    def write(self) -> None:
+        """The report so far as JSON; the file is whole or absent."""
+        report = {
+            "format": "lidarpan-gpu-check-1",
+            "is_dry_run": self.is_dry,
+            "passed": not any(step.state == "failed" for step in self.steps),
+            "elapsed_s": time.monotonic() - self.begin,
+            "about": self.about,
+            "steps": [asdict(step) for step in self.steps],
+        }
+        beside = self.out.with_name(f".{self.out.name}.part")
+        beside.write_text(json.dumps(report, indent=1) + "\n")
+        beside.replace(self.out)
+
+
+def _python_path() -> str:
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
+def _read_tests(path: Path) -> dict[str, Any]:
+    """Counts, and the names and first lines of failures and skips, of a JUnit file."""
+    suite = next(ElementTree.parse(path).getroot().iter("testsuite"))
+    keys = ("tests", "failures", "errors", "skipped")
+    found: dict[str, Any] = {key: int(suite.get(key, "0")) for key in keys}
+    for kind in ("failure", "error", "skipped"):
+        found[f"{kind}s"] = [
+            f"{case.get('classname')}.{case.get('name')}: {reason.get('message', '')[:200]}"
+            for case in suite.iter("testcase")
+            for reason in case.iter(kind)
+        ]
+    return found
+
+
+def _cannot_run(is_dry: bool) -> str:
+    """Why nothing can run here, in one line, or ""."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        wheels = " ".join({"yaml": "pyyaml"}.get(name, name) for name in missing)
+        return f"missing: {wheels}: run {sys.executable} -m pip install {wheels}"
+    if is_dry:
+        return ""
+    import torch
+
+    if not torch.cuda.is_available():
+        return (
+            f"no CUDA device: torch {torch.__version__} finds none: see lidarpan doctor, "
+            "or rehearse on the CPU with --dry-run"
+        )
+    return ""
+
+
+def _cuda_test_files() -> list[str]:
+    files = sorted((ROOT / "tests").glob("test_*.py"))
+    marked = [path for path in files if "pytest.mark.cuda" in path.read_text()]
+    return [str(path.relative_to(ROOT)) for path in marked]
+
+
+def _step_words(step: str, check: Check, *words: str) -> list[str]:
+    dry = ["--dry-run"] if check.is_dry else []
+    return [sys.executable, str(Path(__file__).resolve()), "--step", step, *dry, *words]
+
+
+def check_all(check: Check) -> None:
+    """All steps, in order of worth."""
+    from lidarpan.doctor import examine
+    from lidarpan.model.sparse import describe_engines
+
+    engines = describe_engines()
+    ready = [name for name, available, _ in engines if available]
+    check.about = {
+        "findings": [asdict(finding) for finding in examine()],
+        "engines": {name: detail for name, _, detail in engines},
+    }
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        check.run("compile", _step_words("compile", check))
+        if importlib.util.find_spec("pytest"):
+            dry = ["-k", "torch-cpu and (voxel or pieces or half)"]
+            words = [sys.executable, "-m", "pytest", "-q"]
+            words += dry if check.is_dry else ["-m", "cuda"]
+            junit = folder / "tests.xml"
+            check.run("tests", [*words, f"--junitxml={junit}", *_cuda_test_files()], junit)
+        else:
+            check.leave_out("tests", "pytest is not installed")
+        found = folder / "parity.json"
+        words = _step_words("parity", check, "--out", str(found), "--engines", *ready)
+        check.run("parity", words, found)
+        for name, available, reason in engines:
+            for precision in ("fp32",) if check.is_dry else ("fp32", "fp16", "bf16"):
+                title = f"bench {name} {precision}"
+                if not available:
+                    check.leave_out(title, reason)
+                    continue
+                found = folder / f"{name}-{precision}.json"
+                words = [sys.executable, "-m", "lidarpan.cli", "bench", "--device", check.device]
+                words += ["--sparse", name, "--precision", precision, "--json", str(found)]
+                check.run(title, [*words, "--scans", "1" if check.is_dry else "60"], found)
+        found = folder / "overlap.json"
+        check.run("overlap", _step_words("overlap", check, "--out", str(found)), found)
+
+
+def run_step(step: str, device: str, engines: list[str], out: Path | None) -> int:
+    """One step in this process; its result goes to `out`."""
+    is_dry = device == "cpu"
+    if step == "compile":
+        from lidarpan.bench_scans import street_scan
+        from lidarpan.pipeline import PanopticPipeline
+
+        for seed in range(2):
+            scan = street_scan(20_000, seed)
+            PanopticPipeline.from_weights("town", "cpu").predict(scan)
+        return 0
+    assert out is not None
+    if step == "parity":
+        from lidarpan.bench_parity import measure_parity
+
+        precisions = ("fp32",) if is_dry else ("fp32", "fp16", "bf16")
+        rows = measure_parity(device, engines, precisions, num_points=5000 if is_dry else 30_000)
+        out.write_text(json.dumps(rows))
+        failed = [row for row in rows if not row["passed"]]
+        print(*failed, sep="\n")
+        return int(bool(failed))
+    from lidarpan.bench_overlap import measure_overlap
+    from lidarpan.pipeline import PanopticPipeline
+
+    pipeline = PanopticPipeline.from_weights("town", device)
+    small: dict[str, Any] = {"num_scans": 3, "num_points": 8000} if is_dry else {}
+    result = measure_overlap(pipeline, **small)
+    out.write_text(json.dumps(result))
+    return int(not result["is_same"])
+
+
+def main() -> int:
+    """Parse, check, report."""
+    lines = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(
+        description=lines[0], epilog="\n\n".join(lines[1:]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=Path("gpu-check.json"), help="the report")
+    parser.add_argument("--dry-run", action="store_true", help="the same steps, small, on the CPU")
+    parser.add_argument("--step", choices=("compile", "parity", "overlap"), help=argparse.SUPPRESS)
+    parser.add_argument("--engines", nargs="*", default=[], help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    reason = _cannot_run(chosen.dry_run)
+    if reason:
+        print(f"error: {reason}", file=sys.stderr)
+        return 2
+    check = Check(chosen.dry_run, chosen.out)
+    if chosen.step:
+        return run_step(chosen.step, check.device, chosen.engines, chosen.out)
+    try:
+        check.write()
+    except OSError as error:
+        print(f"error: {chosen.out}: cannot be written: {error.strerror}", file=sys.stderr)
+        return 2
+    check_all(check)
+    failed = [step.name for step in check.steps if step.state == "failed"]
+    print(f"{'failed: ' + ', '.join(failed) if failed else 'all passed'}; report: {check.out}")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
