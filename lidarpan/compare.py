@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.evaluation_report import SCAN_COUNTS
+from lidarpan.evaluation.report import SCAN_COUNTS
 from lidarpan.structures import InputError
 
 if TYPE_CHECKING:

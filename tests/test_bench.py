@@ -10,12 +10,19 @@ import pytest
 import torch
 
 import lidarpan
-from lidarpan.bench import BenchReport, format_comparison, format_report, read_report, write_report
-from lidarpan.bench_curves import measure_curves, resized
-from lidarpan.bench_overlap import measure_overlap
-from lidarpan.bench_parity import measure_parity
-from lidarpan.bench_plot import check_png, save_curves
-from lidarpan.bench_scans import street_scan, write_street
+from lidarpan.bench import (
+    BenchReport,
+    format_comparison,
+    format_report,
+    parity,
+    read_report,
+    write_report,
+)
+from lidarpan.bench.curves import measure_curves, resized
+from lidarpan.bench.overlap import measure_overlap
+from lidarpan.bench.parity import measure_parity
+from lidarpan.bench.plot import check_png, save_curves
+from lidarpan.bench.scans import street_scan, write_street
 from lidarpan.cli import main
 from lidarpan.errors import InputError
 from lidarpan.grid import Grid
@@ -192,7 +199,7 @@ def test_parity_of_an_engine_with_itself_and_its_limit(monkeypatch):
     names = {row["tensor"] for row in rows}
     assert names == {"semantic", "offset_m", "heatmap", "bev_offset_m", "gradients"}
     assert all(row["passed"] and row["relative_error"] < 1e-6 for row in rows)
-    monkeypatch.setitem(__import__("lidarpan.bench_parity").bench_parity.LIMITS, "fp32", -1.0)
+    monkeypatch.setitem(parity.LIMITS, "fp32", -1.0)
     assert not any(row["passed"] for row in measure_parity("cpu", ["native"], num_points=2000))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lidarpan.bench_scans import street_scan, write_street
+from lidarpan.bench.scans import street_scan, write_street
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.errors import InputError
 from lidarpan.inference import predict_files

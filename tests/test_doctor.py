@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lidarpan import doctor, doctor_findings, doctor_torch
+from lidarpan import doctor
 from lidarpan.cli import main
-from lidarpan.doctor import Finding, examine, list_commands
-from lidarpan.doctor_torch import driver_branch, examine_cuda, examine_engines, torch_wheel
+from lidarpan.doctor import Finding, examine, findings, list_commands, torch_findings
+from lidarpan.doctor.torch_findings import driver_branch, examine_cuda, examine_engines, torch_wheel
 
 PIP = f"{sys.executable} -m pip install"
 
@@ -19,7 +19,7 @@ def world(monkeypatch, tmp_path):
 
     def make(*, driver=None, cuda=None, arch=None, codes=("sm_75", "sm_90"), python=(3, 11),
              processor="x86_64"):  # fmt: skip
-        monkeypatch.setattr(doctor_torch, "driver_branch", lambda: driver)
+        monkeypatch.setattr(torch_findings, "driver_branch", lambda: driver)
         monkeypatch.setattr(doctor, "driver_branch", lambda: driver)
         monkeypatch.setattr(torch.version, "cuda", cuda)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: arch is not None)
@@ -27,8 +27,8 @@ def world(monkeypatch, tmp_path):
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda *_: "A GPU")
         monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: list(codes))
         version = SimpleNamespace(version_info=python, executable=sys.executable, platform="linux")
-        monkeypatch.setattr(doctor_torch, "sys", version)
-        monkeypatch.setattr(doctor_torch.platform, "machine", lambda: processor)
+        monkeypatch.setattr(torch_findings, "sys", version)
+        monkeypatch.setattr(torch_findings.platform, "machine", lambda: processor)
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     return make
@@ -95,9 +95,9 @@ def test_torch_for_every_driver():
 ])  # fmt: skip
 def test_the_drivers_branch_is_read(monkeypatch, tmp_path, text):
     (tmp_path / "version").write_text(text)
-    monkeypatch.setattr(doctor_torch, "DRIVER_FILE", tmp_path / "version")
+    monkeypatch.setattr(torch_findings, "DRIVER_FILE", tmp_path / "version")
     assert driver_branch() == 535
-    monkeypatch.setattr(doctor_torch, "DRIVER_FILE", tmp_path / "nothing")
+    monkeypatch.setattr(torch_findings, "DRIVER_FILE", tmp_path / "nothing")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert driver_branch() is None
 
@@ -158,10 +158,10 @@ def test_packages(world, monkeypatch, name, wheel, error, mend, fatal):
 def test_system_libraries(world, monkeypatch, uid, start):
     world()
     monkeypatch.setattr(doctor.ctypes.util, "find_library", lambda _: None)
-    monkeypatch.setattr(doctor_findings.os, "geteuid", lambda: uid)
-    monkeypatch.setattr(doctor_findings.shutil, "which", lambda _: "/usr/bin/apt-get")
+    monkeypatch.setattr(findings.os, "geteuid", lambda: uid)
+    monkeypatch.setattr(findings.shutil, "which", lambda _: "/usr/bin/apt-get")
     assert of(examine(), "libGL").mend == f"{start} -y libgl1"
-    monkeypatch.setattr(doctor_findings.shutil, "which", lambda _: None)
+    monkeypatch.setattr(findings.shutil, "which", lambda _: None)
     assert "package manager" in of(examine(), "libusb-1.0").mend
 
 

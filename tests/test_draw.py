@@ -5,17 +5,17 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
-from lidarpan.draw_colors import (
+from lidarpan.draw.colors import (
     ERROR_COLORS,
     MODES,
     VOID_COLOR,
     PointColors,
     instance_shades,
 )
-from lidarpan.draw_errors import ERROR_KINDS, error_kinds
-from lidarpan.draw_outlines import convex_hull
-from lidarpan.draw_panels import BevView
-from lidarpan.draw_text import LabelPlacer, _merged_entries, nice_step
+from lidarpan.draw.errors import ERROR_KINDS, error_kinds
+from lidarpan.draw.outlines import convex_hull
+from lidarpan.draw.panels import BevView
+from lidarpan.draw.text import LabelPlacer, _merged_entries, nice_step
 from lidarpan.kernels.raster import shade_pixels, splat_points, stroke_circles, stroke_outlines
 from lidarpan.kernels.surface import close_columns, join_rings, polar_to_square
 from lidarpan.structures import InputError, PanopticLabels, Scan

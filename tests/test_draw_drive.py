@@ -9,9 +9,9 @@ from test_draw_map import BUILDING, CAR, CLASSES, color_at, drive
 from lidarpan.cli import main
 from lidarpan.datasets.semantickitti import write_predictions
 from lidarpan.datasets.semantickitti_writer import camera_poses
-from lidarpan.draw_drive import map_files
-from lidarpan.draw_linking import ObjectLinker, ids_stay
-from lidarpan.draw_map import MapPicture
+from lidarpan.draw.drive import map_files
+from lidarpan.draw.drive_map import MapPicture
+from lidarpan.draw.linking import ObjectLinker, ids_stay
 from lidarpan.structures import InputError, PanopticLabels
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lidarpan.classes import load_class_table
-from lidarpan.draw_map import draw_map, save_map
-from lidarpan.draw_video import write_video
+from lidarpan.draw.drive_map import draw_map, save_map
+from lidarpan.draw.video import write_video
 from lidarpan.kernels.votes import close_holes, vote_cells
 from lidarpan.structures import InputError, PanopticLabels, Scan
 

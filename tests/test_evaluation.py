@@ -16,7 +16,7 @@ from lidarpan.datasets.nuscenes_labels import write_panoptic
 from lidarpan.datasets.nuscenes_writer import write_nuscenes
 from lidarpan.datasets.semantickitti import read_label, write_label
 from lidarpan.evaluation import evaluate_folder, format_table, write_csv, write_json
-from lidarpan.evaluation_tracking import (
+from lidarpan.evaluation.tracking import (
     evaluate_lstq,
     evaluate_tracking,
     format_lstq,

@@ -13,7 +13,7 @@ from lidarpan.datasets.nuscenes_writer import write_nuscenes
 from lidarpan.datasets.predictions import prediction_path, write_prediction
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.evaluation import evaluate_folder
-from lidarpan.evaluation_calibration import calibration_json, evaluate_calibration
+from lidarpan.evaluation.calibration import calibration_json, evaluate_calibration
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 KITTI = load_class_table("semantickitti")

@@ -10,8 +10,8 @@ import pytest
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.evaluation import evaluate_folder, write_json
-from lidarpan.evaluation_explain import ORACLES, explain
-from lidarpan.evaluation_explained import (
+from lidarpan.evaluation.explain import ORACLES, explain
+from lidarpan.evaluation.explained import (
     explanation_json,
     format_explanation,
     write_explanation,

@@ -8,7 +8,7 @@ from browser import Browser, find_chromium
 
 from lidarpan.classes import load_class_table
 from lidarpan.evaluation import evaluate_folder
-from lidarpan.evaluation_html import write_html_report
+from lidarpan.evaluation.html_report import write_html_report
 from lidarpan.structures import InputError
 
 CLASSES = load_class_table("semantickitti")

@@ -50,7 +50,7 @@ OWNERS = {
     "numba": ("kernels/", "model/sparse_native"),
     "spconv": ("model/sparse",),
     "open3d": ("synthetic/raycast", "datasets/", "viewer", "doctor"),
-    "rerun": ("viewer_rerun",),
+    "rerun": ("viewer/rerun",),
     "nuscenes": ("datasets/nuscenes", "doctor"),
     "lightning": ("training",),
     "typer": ("cli/",),

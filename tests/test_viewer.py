@@ -10,7 +10,7 @@ import pytest
 from browser import Browser, find_chromium
 
 from lidarpan.classes import load_class_table
-from lidarpan.draw_errors import ERROR_KINDS, error_kinds
+from lidarpan.draw.errors import ERROR_KINDS, error_kinds
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import pack_scan, write_viewer
 

@@ -7,7 +7,7 @@ import pytest
 from test_viewer import CLASSES, street
 
 from lidarpan.structures import InputError
-from lidarpan.viewer_rerun import write_rerun
+from lidarpan.viewer.rerun import write_rerun
 
 
 def test_missing_rerun_is_one_line_with_the_command(tmp_path, monkeypatch):

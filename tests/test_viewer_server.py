@@ -8,7 +8,7 @@ from browser import Browser, find_chromium
 from test_viewer import CLASSES, street, unpack
 
 from lidarpan.structures import InputError
-from lidarpan.viewer_server import make_viewer_server
+from lidarpan.viewer.server import make_viewer_server
 
 
 @pytest.fixture

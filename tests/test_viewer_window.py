@@ -11,14 +11,14 @@ import pytest
 from test_viewer import CLASSES, street
 
 from lidarpan.structures import InputError
-from lidarpan.viewer_display import display_fault, need_display
-from lidarpan.viewer_window import show_window, window_shapes
+from lidarpan.viewer.display import display_fault, need_display
+from lidarpan.viewer.window import show_window, window_shapes
 
 SHOW = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from test_viewer import CLASSES, street
-from lidarpan.viewer_window import Window
+from lidarpan.viewer.window import Window
 window = Window(["a", "b"], lambda i: street(float(i)), CLASSES, "panoptic")
 for name in ("first", "second"):
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""lidarpan draw, bench, doctor."""
+"""lidarpan draw, serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Dataset, Device
+from lidarpan.cli.predict import Dataset
 from lidarpan.errors import InputError
 
 
@@ -30,8 +30,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")(
         serve
     )
-    app.command(epilog="Example: lidarpan bench --json bench.json")(bench)
-    app.command(epilog="Example: lidarpan doctor")(doctor)
 
 
 def draw(
@@ -70,12 +68,12 @@ def draw(
             "--rerun FILE.rrd or --window"
         )
     if window:
-        from lidarpan.viewer_display import need_display
+        from lidarpan.viewer.display import need_display
 
         need_display()
     scans = find_scans(paths)
     if out is not None:
-        from lidarpan.draw_files import draw_files
+        from lidarpan.draw.files import draw_files
 
         draw_files(
             scans,
@@ -90,7 +88,7 @@ def draw(
         )
         typer.echo(f"drawn: {out}")
     if drive_map is not None:
-        from lidarpan.draw_drive import map_files
+        from lidarpan.draw.drive import map_files
 
         made = map_files(
             scans,
@@ -105,14 +103,14 @@ def draw(
             typer.echo("ids change from scan to scan: objects were linked by where they are")
         typer.echo(f"drawn: {made.image}, placed by {made.world}")
     if rerun is not None:
-        from lidarpan.viewer_files import rerun_files
+        from lidarpan.viewer.files import rerun_files
 
         files = {"labels": labels, "truth": truth, "poses": poses}
         rerun_files(scans, rerun, classes=classes.value, **files)
         typer.echo(f"recorded, open it with `rerun`: {rerun}")
     if window:
-        from lidarpan.viewer_files import window_files
-        from lidarpan.viewer_window import KEYS
+        from lidarpan.viewer.files import window_files
+        from lidarpan.viewer.window import KEYS
 
         typer.echo(KEYS)
         window_files(scans, labels=labels, truth=truth, classes=classes.value, mode=mode)
@@ -129,8 +127,8 @@ def serve(
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
     from lidarpan.classes import load_class_table
     from lidarpan.datasets.files import find_scans
-    from lidarpan.draw_files import Frames
-    from lidarpan.viewer_server import make_viewer_server
+    from lidarpan.draw.files import Frames
+    from lidarpan.viewer.server import make_viewer_server
 
     frames = Frames(find_scans(paths), load_class_table(classes.value), labels, truth)
     frames.read(0)
@@ -148,36 +146,3 @@ def serve(
         server.serve_forever()
     finally:
         server.server_close()
-
-
-def bench(
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    scans: Annotated[int, typer.Option(min=1, help="Scans to time, after warm-up.")] = 20,
-    sparse: Annotated[
-        str | None, typer.Option(help="Sparse convolution engine: native, spconv or triton.")
-    ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
-) -> None:
-    """Honest latency: batch 1, from the file's bytes to labels, per stage."""
-    from rich.console import Console
-
-    from lidarpan.bench import format_report, run_bench, write_report
-
-    report = run_bench(weights=weights, device=device.value, num_scans=scans, sparse=sparse)
-    Console().print(format_report(report))
-    if json:
-        write_report(report, json)
-        typer.echo(f"report: {json}")
-
-
-def doctor() -> None:
-    """What is installed, which sparse engine runs and why, and how to mend what is not."""
-    from rich.console import Console
-
-    from lidarpan.doctor import examine, format_findings
-
-    findings = examine()
-    Console(highlight=False).print(format_findings(findings))
-    if any(finding.is_fatal for finding in findings):
-        raise typer.Exit(1)

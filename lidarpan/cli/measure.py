@@ -53,7 +53,7 @@ def bench(
         run_bench,
         write_report,
     )
-    from lidarpan.bench_plot import check_png, save_curves
+    from lidarpan.bench.plot import check_png, save_curves
     from lidarpan.datasets.find import find_scans
 
     other = (read_report(compare), str(compare)) if compare else None

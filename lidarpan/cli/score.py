@@ -69,7 +69,7 @@ def evaluate(
     from rich.console import Console
 
     from lidarpan.evaluation import evaluate_folder
-    from lidarpan.evaluation_report import format_table, write_csv, write_json
+    from lidarpan.evaluation.report import format_table, write_csv, write_json
 
     evaluation = evaluate_folder(
         dataset.value, data, predictions, split, min_points=min_points, protocol=protocol
@@ -78,8 +78,8 @@ def evaluate(
     console.print(format_table(evaluation))
     extra: dict[str, object] = {}
     if explain:
-        from lidarpan.evaluation_explain import explain as find_reasons
-        from lidarpan.evaluation_explained import (
+        from lidarpan.evaluation.explain import explain as find_reasons
+        from lidarpan.evaluation.explained import (
             explanation_json,
             format_explanation,
             write_explanation,
@@ -89,7 +89,7 @@ def evaluate(
         console.print(format_explanation(reasons))
         extra["explanation"] = explanation_json(reasons)
     if tracking:
-        from lidarpan import evaluation_tracking as over_time
+        from lidarpan.evaluation import tracking as over_time
 
         followed, lstq = (
             over_time.evaluate_tracking(evaluation),
@@ -100,7 +100,7 @@ def evaluate(
         extra["tracking"] = over_time.tracking_json(followed, evaluation.classes)
         extra["tracking_4d"] = over_time.lstq_json(lstq, evaluation.classes)
     if calibration:
-        from lidarpan.evaluation_calibration import (
+        from lidarpan.evaluation.calibration import (
             calibration_json,
             evaluate_calibration,
             format_calibration,
@@ -116,7 +116,7 @@ def evaluate(
         write_csv(evaluation, per_scan)
         typer.echo(f"per scan: {per_scan}")
     if html:
-        from lidarpan.evaluation_html import write_html_report
+        from lidarpan.evaluation.html_report import write_html_report
 
         if explain:
             page = html.with_name(f"{html.stem}_explained.html")

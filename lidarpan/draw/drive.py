@@ -1,0 +1,82 @@
+"""Scan, label and pose files of a drive -> one map of it, as PNG with a world file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lidarpan.classes import load_class_table
+from lidarpan.datasets.poses import find_poses
+from lidarpan.draw.drive_map import draw_map, save_map
+from lidarpan.draw.files import Frames
+from lidarpan.draw.linking import ObjectLinker, ids_stay
+from lidarpan.structures import InputError, PanopticLabels, Scan
+
+
+@dataclass(frozen=True)
+class DriveMap:
+    """The files of a map.
+
+    Attributes:
+        image: the PNG.
+        world: its world file (.pgw).
+        is_linked: whether instance ids did not stay over the scans and objects were linked by
+            where they are.
+    """
+
+    image: Path
+    world: Path
+    is_linked: bool
+
+
+def map_files(
+    scan_paths: Sequence[Path],
+    out: Path,
+    *,
+    labels: Path | None,
+    poses: Path | None = None,
+    classes: str = "semantickitti",
+    size_px: int = 2000,
+    range_m: float = 40.0,
+) -> DriveMap:
+    """Draw all scans of a drive as one map, and a world file that places it in a GIS.
+
+    Args:
+        scan_paths: the scans of one drive in order.
+        out: a .png; the world file goes beside it.
+        labels: a folder with a label file for each, or the file of the one scan.
+        poses: a file of poses, see `find_poses`; None looks for poses.txt.
+        classes: whose classes the labels are.
+        size_px: longer edge of the map.
+        range_m: points farther from the sensor are left out.
+
+    Raises:
+        InputError: no labels, no or unfitting poses, another suffix, or a file that cannot be read.
+    """
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: a drive's map is a .png, got {out.suffix or 'no suffix'}")
+    if labels is None:
+        raise InputError("the map of a drive needs labels: name their folder with --labels")
+    if not 64 <= size_px <= 8192:
+        raise InputError(f"size must be 64 to 8192 pixels, got {size_px}")
+    if not range_m > 0:
+        raise InputError(f"range must be above 0 m, got {range_m:g}")
+    frames = Frames(scan_paths, load_class_table(classes), labels)
+    where = find_poses(scan_paths, poses)
+
+    def read(i: int) -> tuple[Scan, PanopticLabels]:
+        scan, own, _ = frames.read(i)
+        assert own is not None
+        return scan, own
+
+    linker = None if ids_stay(read, where) else ObjectLinker()
+
+    def drive() -> Iterator[tuple[Scan, PanopticLabels]]:
+        for i in range(len(frames)):
+            scan, own = read(i)
+            yield scan, own if linker is None else linker.rename(scan, own, where[i])
+
+    picture = draw_map(drive(), where, frames.classes, size_px=size_px, range_m=range_m)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    return DriveMap(out, save_map(picture, out), linker is not None)

@@ -1,0 +1,150 @@
+"""Scan and label files -> a picture, a film, a page or the map of a drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.fields import LoadedScan
+from lidarpan.datasets.files import load_scan
+from lidarpan.datasets.label_ids import read_named
+from lidarpan.datasets.predictions import find_prediction
+from lidarpan.draw import draw_panoptic, draw_range_view, save_png
+from lidarpan.structures import InputError, PanopticLabels, Scan
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Scan files with the label files that belong to them, read when asked for.
+
+    Attributes:
+        scan_paths: the scans in order.
+        classes: of the labels.
+        labels: a label file (one scan), a folder of them, or None.
+        truth: the same for true labels.
+    """
+
+    scan_paths: Sequence[Path]
+    classes: ClassTable
+    labels: Path | None = None
+    truth: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.scan_paths)
+
+    def read(self, i: int) -> tuple[Scan, PanopticLabels | None, PanopticLabels | None]:
+        """Scan i, its labels and its true labels.
+
+        Raises:
+            InputError: a file cannot be read, or has another number of labels than points.
+        """
+        loaded = load_scan(self.scan_paths[i])
+        return loaded.scan, self._of(self.labels, i, loaded), self._of(self.truth, i, loaded)
+
+    def _of(self, place: Path | None, i: int, loaded: LoadedScan) -> PanopticLabels | None:
+        if place is None:
+            return None
+        scan_path = self.scan_paths[i]
+        path = find_prediction(place, scan_path) if place.is_dir() else place
+        labels = read_named(path, self.classes)
+        if labels.num_points != loaded.num_file_points:
+            raise InputError(
+                f"{path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "
+                f"got {labels.num_points}"
+            )
+        valid = loaded.valid
+        return PanopticLabels(labels.semantic[valid], labels.instance[valid], labels.score)
+
+
+def draw_files(
+    scan_paths: Sequence[Path],
+    out: Path,
+    *,
+    labels: Path | None = None,
+    truth: Path | None = None,
+    classes: str = "semantickitti",
+    mode: str = "panoptic",
+    size_px: int = 1000,
+    range_m: float = 50.0,
+    view: str = "bev",
+) -> Path:
+    """Draw scans to `out`: one scan to .png, any number to .html, .mp4 or .gif; returns `out`.
+
+    Args:
+        scan_paths: files that `load_scan` reads.
+        out: what to write; its suffix decides.
+        labels: label file of the one scan, or a folder with a file for each.
+        truth: true labels, likewise.
+        classes: whose classes the labels are.
+        mode: see `draw_panoptic`; without labels height is drawn.
+        size_px: edge of a panel.
+        range_m: metres shown to each side.
+        view: "bev" or "range".
+
+    Raises:
+        InputError: a file does not fit its scan, several scans for a .png, or another suffix.
+    """
+    frames = Frames(scan_paths, load_class_table(classes), labels, truth)
+    shown = mode if labels is not None or mode in ("height", "intensity") else "height"
+
+    def picture(i: int) -> Image.Image:
+        scan, predicted, true = frames.read(i)
+        if view == "range":
+            return draw_range_view(
+                scan, predicted, frames.classes, truth=true, mode=shown, size_px=2 * size_px
+            )
+        return draw_panoptic(
+            scan,
+            predicted,
+            frames.classes,
+            truth=true,
+            mode=shown,
+            size_px=size_px,
+            range_m=range_m,
+        )
+
+    suffix = out.suffix.lower()
+    if suffix == ".png" and len(frames) > 1:
+        raise InputError(
+            f"{out}: holds one scan, got {len(frames)}: use .html, .mp4 or .gif, or --map for "
+            "one map of the drive"
+        )
+    if suffix not in (".png", ".html", ".mp4", ".gif"):
+        raise InputError(f"{out}: wanted a name ending in .png, .html, .mp4 or .gif")
+    first = frames.read(0)  # complains before anything is made
+    out.parent.mkdir(parents=True, exist_ok=True)
+    match suffix:
+        case ".png":
+            save_png(picture(0), out)
+        case ".html":
+            from lidarpan.viewer import write_viewer
+
+            read = [first, *(frames.read(i) for i in range(1, len(frames)))]
+            write_viewer(
+                out,
+                [scan for scan, _, _ in read],
+                None if labels is None else [own for _, own, _ in read if own is not None],
+                frames.classes,
+                truth=None if truth is None else [own for _, _, own in read if own is not None],
+                names=[path.stem for path in scan_paths],
+                title=_title(scan_paths),
+            )
+        case _:
+            from lidarpan.draw.video import write_video
+
+            write_video((picture(i) for i in range(len(frames))), out)
+    return out
+
+
+def _title(scan_paths: Sequence[Path]) -> str:
+    """The scan's name, or that of the folder of several."""
+    if len(scan_paths) == 1:
+        return scan_paths[0].name
+    folder = scan_paths[0].absolute().parent
+    return folder.parent.name if folder.name == "velodyne" else folder.name

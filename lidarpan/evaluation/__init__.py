@@ -1,0 +1,228 @@
+"""A folder of predictions -> the scores of its benchmark, in all and per scan."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.evaluation.files import LabelFiles, find_label_files, raise_faults, read_pair
+from lidarpan.evaluation.report import format_table, write_csv, write_json
+from lidarpan.metrics import PanopticQuality, PanopticScores, SegmentMatches
+from lidarpan.structures import InputError
+
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "Protocol",
+    "ScanScore",
+    "SegmentError",
+    "evaluate_folder",
+    "format_table",
+    "write_csv",
+    "write_json",
+]
+
+PROTOCOLS = {
+    "official": "as the benchmark's script: the whole label tells segments apart, all classes",
+    "upper16": "the instance part of a label alone tells the segments of a class apart",
+    "present": "as official, but means run over the classes that have true points",
+}
+"""Named variants of the rules; see docs/metrics.md."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """By which rules a score was made.
+
+    Attributes:
+        name: one of PROTOCOLS.
+        min_points: smallest segment that counts as an error, in points.
+    """
+
+    name: str
+    min_points: int
+
+    def __post_init__(self) -> None:
+        if self.name not in PROTOCOLS:
+            raise InputError(f"no protocol {self.name!r}: wanted {', '.join(PROTOCOLS)}")
+
+    @property
+    def mean(self) -> Literal["all", "present"]:
+        """Over which classes the means run."""
+        return "present" if self.name == "present" else "all"
+
+
+@dataclass(frozen=True)
+class SegmentError:
+    """The largest segment of a scan without a match.
+
+    Attributes:
+        kind: "missed" where it is true, "invented" where it is predicted.
+        class_id: its train id.
+        segment: the id that told it apart.
+        instance: the instance part of that id, 0 for none.
+        num_points: its size, without points of void truth.
+    """
+
+    kind: Literal["missed", "invented"]
+    class_id: int
+    segment: int
+    instance: int
+    num_points: int
+
+
+@dataclass(frozen=True)
+class ScanScore:
+    """What one scan adds, and how it does alone.
+
+    Attributes:
+        files: the scan's files.
+        scores: of this scan alone, means over the protocol's classes.
+        present: of this scan alone, means over the classes with true points.
+        num_points: N.
+        counts: (C, 7) float64 by class: tp, fp, fn, iou_sum, and points that are right, predicted
+            and true; void is left out of the last three.
+        worst: the largest error, None where every segment matches.
+    """
+
+    files: LabelFiles
+    scores: PanopticScores
+    present: PanopticScores
+    num_points: int
+    counts: NDArray[np.float64]
+    worst: SegmentError | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of a folder of predictions.
+
+    Attributes:
+        dataset: "semantickitti" or "nuscenes".
+        split: of the dataset.
+        protocol: the rules.
+        classes: the dataset's.
+        scores: over all scans.
+        scans: each scan, in the order of the dataset.
+    """
+
+    dataset: str
+    split: str
+    protocol: Protocol
+    classes: ClassTable
+    scores: PanopticScores
+    scans: tuple[ScanScore, ...]
+
+
+def evaluate_folder(
+    dataset: str,
+    root: str | Path,
+    predictions: str | Path,
+    split: str,
+    *,
+    min_points: int | None = None,
+    protocol: str = "official",
+    num_threads: int | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Score a folder of predictions by the rules of its benchmark; reads label files only.
+
+    Args:
+        dataset: "semantickitti" or "nuscenes".
+        root: of the dataset, with the true labels.
+        predictions: the folder above `sequences` or `panoptic`, as the benchmark wants it.
+        split: a split of the dataset; those of its sequences or scenes that exist are used.
+        min_points: smallest segment that counts as an error; None takes the benchmark's.
+        protocol: one of PROTOCOLS.
+        num_threads: None takes all cores.
+        progress: show a bar on a terminal.
+
+    Raises:
+        InputError: files are missing, left over or damaged: every fault is listed.
+    """
+    classes = load_class_table(dataset)
+    rules = Protocol(protocol, classes.min_points if min_points is None else min_points)
+    files = find_label_files(dataset, root, predictions, split)
+    total = _new_quality(classes, rules)
+    scans, faults = [], []
+    with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
+        results = threads.map(lambda pair: _score_scan(pair, classes, rules), files)
+        for result in _shown(results, len(files), progress):
+            if isinstance(result, InputError):
+                faults.append(str(result))
+            else:
+                scan, quality = result
+                scans.append(scan)
+                total.merge(quality)
+    raise_faults(faults, f"{len(files)} whole pairs of label files")
+    return Evaluation(dataset, split, rules, classes, total.compute(rules.mean), tuple(scans))
+
+
+def _new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
+    return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
+
+
+_Scored = tuple[ScanScore, PanopticQuality] | InputError
+
+
+def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Scored:
+    try:
+        predicted, true = read_pair(files, classes)
+    except InputError as error:
+        return error
+    quality = _new_quality(classes, rules)
+    matches = quality.update(
+        predicted.semantic, predicted.ids(rules.name), true.semantic, true.ids(rules.name)
+    )
+    points = quality.confusion[:, ~quality.ignored]
+    right, guessed = quality.confusion.diagonal() * ~quality.ignored, points.sum(axis=1)
+    actual = quality.confusion.sum(axis=0) * ~quality.ignored
+    parts = (quality.tp, quality.fp, quality.fn, quality.iou_sum, right, guessed, actual)
+    scan = ScanScore(
+        files,
+        quality.compute(rules.mean),
+        quality.compute("present"),
+        len(true.semantic),
+        np.stack(parts, axis=1),
+        _worst_error(matches, classes, rules),
+    )
+    return scan, quality
+
+
+def _worst_error(
+    matches: SegmentMatches, classes: ClassTable, rules: Protocol
+) -> SegmentError | None:
+    missed = matches.true[matches.missed(rules.min_points)]
+    invented = matches.pred[matches.invented(rules.min_points)]
+    segments = np.concatenate([missed, invented])
+    if not len(segments):
+        return None
+    worst = int(segments[:, 2].argmax())
+    class_id, segment, num_points = (int(value) for value in segments[worst])
+    match rules.name, classes.name:
+        case "upper16", _:
+            instance = segment
+        case _, "semantickitti":
+            instance = segment >> 16
+        case _:
+            instance = segment % 1000
+    kind: Literal["missed", "invented"] = "missed" if worst < len(missed) else "invented"
+    return SegmentError(kind, class_id, segment, instance, num_points)
+
+
+def _shown(results: Iterable[_Scored], total: int, progress: bool) -> Iterator[_Scored]:
+    """The same results, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = not progress or not console.is_terminal
+    yield from track(results, "scoring", total, console=console, disable=hidden, transient=True)
