@@ -17,6 +17,7 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.sensor import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -107,6 +108,5 @@ def _present_mean(scores: PanopticScores, truth: PanopticLabels, labels: Panopti
 
 
 def _write_bin(scan: Scan, path: Path) -> None:
-    beside = path.with_name(f".{path.name}.part")
-    np.column_stack([scan.points, scan.intensity]).astype(np.float32).tofile(beside)
-    beside.replace(path)
+    with whole_file(path) as beside:
+        np.column_stack([scan.points, scan.intensity]).astype(np.float32).tofile(beside)

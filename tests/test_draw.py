@@ -194,12 +194,12 @@ def test_png_is_whole_or_absent(street, tmp_path):
     image = draw_panoptic(*street, CLASSES, size_px=100)
     save_png(image, tmp_path / "map.png")
     assert (np.asarray(Image.open(tmp_path / "map.png")) == np.asarray(image)).all()
-    with pytest.raises(InputError, match="no folder"):
-        save_png(image, tmp_path / "missing" / "map.png")
+    save_png(image, tmp_path / "new" / "map.png")
+    assert (tmp_path / "new" / "map.png").is_file()
     (tmp_path / "taken").mkdir()
     with pytest.raises(InputError, match="cannot be written"):
         save_png(image, tmp_path / "taken")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "taken"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "new", "taken"]
 
 
 def test_splat_equals_the_obvious_loop():

@@ -75,10 +75,12 @@ def test_report_without_scan_files(evaluation, tmp_path):
     assert "0 of 2 scans" in text
 
 
-def test_report_needs_its_folder(evaluation, tmp_path):
-    with pytest.raises(InputError, match="no folder"):
-        write_html_report(evaluation, tmp_path / "missing" / "report.html")
-    assert not (tmp_path / "missing").exists()
+def test_report_makes_its_folder_or_says_why_not(evaluation, tmp_path):
+    (report, *_) = write_html_report(evaluation, tmp_path / "new" / "report.html")
+    assert report.is_file()
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match="cannot be (made|written)"):
+        write_html_report(evaluation, tmp_path / "taken" / "report.html")
 
 
 def test_report_opens_in_a_browser_and_leads_to_the_viewer(evaluation, tmp_path):

@@ -18,6 +18,7 @@ LEVELS = {
     "lidarpan.grid": 0,
     "lidarpan.clock": 0,
     "lidarpan.overlap": 0,
+    "lidarpan.whole_file": 0,
     "lidarpan.kernels": 0.5,
     "lidarpan.voxels": 1,
     "lidarpan.features": 1.5,

@@ -114,9 +114,10 @@ def test_bad_input_is_explained(tmp_path):
     short = PanopticLabels(truth.semantic[:5], truth.instance[:5])
     with pytest.raises(InputError, match="truth must fit the scan, got 5 for 6700"):
         write_viewer(path, [scan], [own], CLASSES, truth=[short])
-    with pytest.raises(InputError, match="no folder"):
-        write_viewer(tmp_path / "missing" / "view.html", [scan])
     assert not list(tmp_path.iterdir())
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(InputError, match="cannot be written"):
+        write_viewer(tmp_path / "taken" / "view.html", [scan])
 
 
 @pytest.mark.data

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.draw.colors import Rgb
 from lidarpan.draw.text import BACKGROUND, DIM, EDGE, INK, PAPER, font_of, text_width
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -19,8 +19,8 @@ from lidarpan.datasets.nuscenes_schema import (
     token,
     unchanging_tables,
 )
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError, Scan
+from lidarpan.whole_file import whole_file
 
 MINI_SCENES = (
     "scene-0061", "scene-0103", "scene-0916", "scene-0553", "scene-0655",

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.fields import Fields
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",

@@ -17,8 +17,8 @@ from lidarpan.datasets.nuscenes_labels import pack_panoptic, read_panoptic, writ
 from lidarpan.datasets.nuscenes_tokens import find_token
 from lidarpan.datasets.ply import read_ply, write_ply
 from lidarpan.datasets.semantickitti import read_label, write_predictions
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.whole_file import whole_file
 
 __all__ = [
     "FORMATS",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.dataset import number_by_first_point
 from lidarpan.datasets.find import natural_key
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.whole_file import whole_file
 
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.labelled import LabelledScan
 from lidarpan.datasets.semantickitti import SPLITS, write_label
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 CAMERA_T_SENSOR = np.array(
     [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]

@@ -13,8 +13,8 @@ from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.submission_files import File, check_label, check_panoptic
 from lidarpan.datasets.submission_meta import check_meta, inputs_used, meta_path
 from lidarpan.datasets.submission_tracks import Places, find_breaks, places_of
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.structures import InputError, Scan
+from lidarpan.whole_file import whole_file
 
 TASKS = ("segmentation", "tracking")
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,8 @@ from lidarpan.draw.colors import PointColors, color_points, legend_order
 from lidarpan.draw.panels import BevView, bev_panel
 from lidarpan.draw.range_view import range_panel
 from lidarpan.draw.text import DIM, INK, PAPER, font_of, legend_strip, text_width
-from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -106,33 +105,12 @@ def save_png(image: Image.Image, path: Path | str) -> None:
     """Write a picture as a PNG file, whole or not at all.
 
     Raises:
-        InputError: the folder is missing or cannot be written to.
+        InputError: the folder cannot be made or written to.
     """
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=2)
-    write_whole(Path(path), buffer.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then rename it.
-
-    Raises:
-        InputError: the folder is missing or cannot be written to.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: no folder {path.parent}: make it first")
-    try:
-        handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(beside).chmod(0o644)
-        Path(beside).replace(path)
-    except OSError as error:
-        Path(beside).unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    with whole_file(Path(path)) as beside:
+        beside.write_bytes(buffer.getvalue())
 
 
 def _panels(

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import VOID, ClassTable
-from lidarpan.draw import save_png, stack_panels, write_whole
+from lidarpan.draw import save_png, stack_panels
 from lidarpan.draw.colors import PointColors, Rgb, class_colors, instance_shades
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.draw.surface import flat_groups, ground_between
 from lidarpan.draw.text import BACKGROUND, INK, Box, LabelPlacer, legend_strip
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -141,14 +142,15 @@ def save_map(picture: MapPicture, path: Path | str) -> Path:
     """Write the map as PNG with a world file beside it (.pgw); returns the world file's path.
 
     Raises:
-        InputError: the folder is missing or cannot be written to.
+        InputError: the folder cannot be made or written to.
     """
     path = Path(path)
     size = picture.meters_per_pixel
     lines = (size, 0.0, 0.0, -size, picture.left_m, picture.top_m)
     world = path.with_suffix(".pgw")
     save_png(picture.image, path)
-    write_whole(world, "".join(f"{value:.10f}\n" for value in lines).encode())
+    with whole_file(world) as beside:
+        beside.write_text("".join(f"{value:.10f}\n" for value in lines))
     return world
 
 

@@ -36,8 +36,6 @@ def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: wanted a film name ending in .mp4 or .gif")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: no folder {path.parent}: make it first")
     if not fps > 0:
         raise InputError(f"frames per second must be above 0, got {fps:g}")
     pictures = iter(frames)
@@ -45,6 +43,7 @@ def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10
     if first is None:
         raise InputError(f"{path}: a film needs at least one frame, got none")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.files import load_scan
-from lidarpan.draw import draw_panoptic, write_whole
+from lidarpan.draw import draw_panoptic
 from lidarpan.draw.errors import ERROR_KINDS, IGNORED, error_kinds
 from lidarpan.evaluation.files import read_pair, read_xy
 from lidarpan.evaluation.labels import PackedLabels
@@ -24,6 +24,7 @@ from lidarpan.evaluation.report import describe_worst
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.viewer import write_viewer
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from lidarpan.evaluation import Evaluation, ScanScore
@@ -47,11 +48,9 @@ def write_html_report(
         num_threads: None takes all cores.
 
     Raises:
-        InputError: the folder is missing or cannot be written to.
+        InputError: the folder cannot be made or written to.
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: no folder {path.parent}: make it first")
     with ThreadPoolExecutor(num_threads) as threads:
         looks = [
             look for look in threads.map(lambda s: _look(evaluation, s), evaluation.scans) if look
@@ -61,7 +60,8 @@ def write_html_report(
     folder = path.with_name(f"{path.stem}_scans")
     pages: list[Path] = []
     worst = [_worst_scan(evaluation, scan, folder, pages) for scan in chosen]
-    write_whole(path, report_page(_report_data(evaluation, looks, worst)).encode())
+    with whole_file(path) as beside:
+        beside.write_text(report_page(_report_data(evaluation, looks, worst)), encoding="utf-8")
     return [path, *pages]
 
 
@@ -116,7 +116,7 @@ def _worst_scan(
     image.save(buffer, "PNG", optimize=True)
     picture = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made: {error.strerror}") from error
     page = folder / f"{name.replace('/', '_')}.html"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.evaluation.files import read_pair, read_xy
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Group

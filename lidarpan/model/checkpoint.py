@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 FORMAT = "lidarpan-1"
 
@@ -36,11 +36,10 @@ def save_weights(
         .contiguous()
         for name, tensor in state.items()
     }
-    beside = path.with_name(f".{path.name}.part")
     metadata = {"format": FORMAT, "header": json.dumps(header)}
-    save_file(tensors, str(beside), metadata=metadata)
-    beside.chmod(0o644)  # safetensors writes for the owner alone
-    os.replace(beside, path)
+    with whole_file(path) as beside:
+        save_file(tensors, str(beside), metadata=metadata)
+        beside.chmod(0o644)  # safetensors writes for the owner alone
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

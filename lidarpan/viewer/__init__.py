@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.draw import write_whole
 from lidarpan.draw.colors import (
     ERROR_COLORS,
     STUFF_GREY,
@@ -27,6 +26,7 @@ from lidarpan.draw.colors import (
 from lidarpan.draw.errors import ERROR_KINDS, error_kinds
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.whole_file import whole_file
 
 SCRIPTS = (
     *("matrices.js", "scans.js", "colors.js", "painter.js", "overlay.js"),
@@ -77,7 +77,8 @@ def write_viewer(
     )
     has_truth = truth is not None
     page = viewer_page(title, shown, classes if labels is not None else None, has_truth, packed)
-    write_whole(Path(path), page.encode())
+    with whole_file(Path(path)) as beside:
+        beside.write_text(page, encoding="utf-8")
 
 
 def viewer_page(

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.whole_file import whole_file
 from lidarpan.draw.colors import ERROR_COLORS, class_colors, color_points
 from lidarpan.draw.errors import ERROR_KINDS, error_kinds
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import instance_rows
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lidarpan.structures import InputError
+from lidarpan.errors import InputError
 
 
 @contextmanager
