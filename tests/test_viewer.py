@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import pack_scan, write_viewer
 
 CLASSES = load_class_table("semantickitti")
+SHIFT = 8  # as the debugging protocol numbers it
 CAR, ROAD, BUILDING = (CLASSES.id_of(name) for name in ("car", "road", "building"))
 
 
@@ -97,6 +99,11 @@ def test_page_names_no_network_address(tmp_path):
     scan, own, truth = street()
     write_viewer(tmp_path / "view.html", [scan], [own], CLASSES, truth=[truth], title="<a> & b")
     text = (tmp_path / "view.html").read_text()
+    library = files("lidarpan.viewer").joinpath("page/vendor/three/three.min.js").read_text()
+    assert text.count(library) == 1
+    assert "Permission is hereby granted" in library
+    assert set(re.findall(r"https?://[^\"]*", library)) == {"http://www.w3.org/1999/xhtml"}
+    text = text.replace(library, "")
     assert not re.findall(r"https?://|src=|url\(", text)
     assert "connect-src 'none'" in text
     assert "&lt;a&gt; &amp; b" in text
@@ -175,6 +182,24 @@ def screen_of(page, instance, part="labels"):
             return lidarpan.screenOf(top, '{part}');
         }})()"""
     )
+
+
+def screens(page, part="labels"):
+    """Where the first 200 points, all on the road, are on the screen; far off where behind it."""
+    places = page.run(
+        f"[...Array(200).keys()].map(i => lidarpan.screenOf(i, '{part}') ?? [-1e4, -1e4])"
+    )
+    return np.array(places)
+
+
+def touch(page, steps):
+    """Put fingers down, move them from step to step, lift them."""
+    for k, step in enumerate(steps):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(step)]
+        kind = "touchMove" if k else "touchStart"
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    page.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    page.settle()
 
 
 def shown_card(page):
@@ -264,16 +289,55 @@ def test_truth_beside_and_in_turn(page):
 
 
 def test_camera_turns_moves_and_looks_from_above(page):
-    yaw = page.run("lidarpan.state.camera.yaw")
+    ahead = street()[0].points[:200, 0]
+    seen, start = ahead > -15, screens(page)
     page.drag((500, 400), (560, 400))
-    assert page.run("lidarpan.state.camera.yaw") == pytest.approx(yaw - 0.36, abs=0.02)
+    turned = (screens(page) - start)[:, 0]
+    assert (turned[seen & (ahead < 2)] > 0).all()
+    assert (turned[ahead > 12] < 0).all()
+    page.key("r")
+    page.drag((500, 400), (560, 430), modifiers=SHIFT)
+    moved = (screens(page) - start)[seen]
+    assert (moved > 0).all()
+    page.key("r")
+    assert screens(page)[seen] == pytest.approx(start[seen], abs=0.1)
     page.key("t")
-    right, up = (page.run(f"lidarpan.screenOf({i})") for i in (5500, 0))
-    assert right != up
-    places = page.run("[...Array(200).keys()].map(i => [...lidarpan.screenOf(i)])")
-    points = street()[0].points[:200]
-    assert np.corrcoef(-points[:, 1], [p[0] for p in places])[0, 1] > 0.999
-    assert np.corrcoef(-points[:, 0], [p[1] for p in places])[0, 1] > 0.999
+    places, points = screens(page), street()[0].points[:200]
+    assert np.corrcoef(-points[:, 1], places[:, 0])[0, 1] > 0.999
+    assert np.corrcoef(-points[:, 0], places[:, 1])[0, 1] > 0.999
+    page.drag((500, 400), (560, 400))
+    assert screens(page) - places == pytest.approx(np.tile([60, 0], (200, 1)), abs=0.5)
+
+
+@pytest.mark.parametrize("keys", ["", "t", "vv", "tvv"])
+def test_wheel_zooms_to_the_mouse(page, keys):
+    for key in keys:
+        page.key(key)
+    part = "truth" if "v" in keys else "labels"
+    start = screens(page, part)
+    fixed, other = np.argsort(np.abs(start - [700, 330]).sum(axis=1))[:2]
+    x, y = start[fixed]
+    page.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-200)
+    page.wait(f"lidarpan.screenOf({other}, '{part}')[0] !== {start[other][0]}")
+    end = screens(page, part)
+    assert end[fixed] == pytest.approx(start[fixed], abs=3)
+    apart = [np.linalg.norm(at[other] - at[fixed]) for at in (start, end)]
+    assert apart[1] > 1.1 * apart[0]
+
+
+def test_two_fingers_zoom_and_one_turns(page):
+    page.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+    start = screens(page)
+    touch(page, [[(500, 300)], [(530, 300)], [(560, 300)]])
+    turned = screens(page)
+    assert np.abs(turned - start).max() > 20
+    touch(page, [[(500, 300), (560, 300)], [(470, 300), (590, 300)], [(440, 300), (620, 300)]])
+    assert (np.ptp(screens(page), axis=0) > 1.3 * np.ptp(turned, axis=0)).all()
+    assert shown_card(page) == ""
+    page.key("r")
+    touch(page, [[screen_of(page, 7)]])
+    page.wait("!document.getElementById('info').hidden")
+    page.call("Emulation.setTouchEmulationEnabled", enabled=False)
 
 
 def test_page_without_labels(browser, tmp_path):

@@ -28,10 +28,10 @@ from lidarpan.draw.outlines import convex_hull
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.whole_file import whole_file
 
-SCRIPTS = (
-    *("matrices.js", "scans.js", "colors.js", "painter.js", "overlay.js"),
-    *("page.js", "cards.js", "controls.js"),
+SCRIPTS = tuple(
+    f"{name}.js" for name in ("stage", "scans", "colors", "overlay", "page", "cards", "controls")
 )
+THREE = "vendor/three/three.min.js"
 MAX_INSTANCES = 65535
 
 
@@ -118,6 +118,7 @@ def viewer_page(
         .replace("{{title}}", html.escape(title))
         .replace("{{connect}}", source)
         .replace("{{style}}", _asset("style.css"))
+        .replace("{{three}}", _asset(THREE))
         .replace("{{script}}", "\n".join(_asset(name) for name in SCRIPTS))
         .replace("{{meta}}", json.dumps(meta).replace("<", "\\u003c"))
         .replace("{{scans}}", data)

@@ -56,7 +56,7 @@ function fillPanel() {
   for (const [group, value] of [["modes", state.mode], ["shows", state.show]]) {
     for (const button of byId(group).children) button.setAttribute("aria-pressed", button.value === value);
   }
-  const on = { top: state.camera.isFlat, names: state.hasNames, outlines: state.hasOutlines };
+  const on = { top: state.isFlat, names: state.hasNames, outlines: state.hasOutlines };
   for (const button of byId("toggles").children) {
     if (button.value in on) button.setAttribute("aria-pressed", on[button.value]);
   }

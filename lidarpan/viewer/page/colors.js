@@ -34,7 +34,7 @@ function colorPicker(scan, labels, mode, meta) {
   }
 }
 
-// Lines of instance outlines (prisms) and range rings: flat arrays of x y z r g b, two per line.
+// Lines of instance outlines (prisms) and range rings: flat arrays of x y z r g b, two per line; colours to 1.
 function outlineLines(scan, set, mode, hidden, selected) {
   const labels = scan[set], lines = [];
   if (!labels) return lines;
@@ -43,7 +43,7 @@ function outlineLines(scan, set, mode, hidden, selected) {
     const isSelected = selected && selected.set === set && selected.index === k + 1;
     if (selected && !isSelected) return;
     const base = mode === "instance" ? instance.hue : instance.shade;
-    const rgb = isSelected ? [255, 255, 255] : base.map((c) => 0.55 * c + 0.45 * 255);
+    const rgb = isSelected ? [1, 1, 1] : base.map((c) => (0.55 * c) / 255 + 0.45);
     instance.hull.forEach(([x, y], j) => {
       const [nx, ny] = instance.hull[(j + 1) % instance.hull.length];
       for (const z of [instance.low, instance.high]) lines.push(x, y, z, ...rgb, nx, ny, z, ...rgb);
@@ -54,7 +54,7 @@ function outlineLines(scan, set, mode, hidden, selected) {
 }
 
 function ringLines(bottom) {
-  const lines = [], rgb = [70, 75, 84];
+  const lines = [], rgb = [0.275, 0.294, 0.33];
   for (let radius = 10; radius <= 80; radius += 10) {
     for (let k = 0; k < 128; k++) {
       for (const angle of [(k / 64) * Math.PI, ((k + 1) / 64) * Math.PI]) {
@@ -65,7 +65,7 @@ function ringLines(bottom) {
   const arrow = [[1.6, 0], [-1.1, 0.9], [-0.6, 0], [-1.1, -0.9]];
   arrow.forEach(([x, y], k) => {
     const [nx, ny] = arrow[(k + 1) % 4];
-    lines.push(x, y, 0, 255, 255, 255, nx, ny, 0, 255, 255, 255);
+    lines.push(x, y, 0, 1, 1, 1, nx, ny, 0, 1, 1, 1);
   });
   return lines;
 }

@@ -1,15 +1,16 @@
-// What the user does: buttons, keys, mouse and fingers; then the start of the page.
+// What the user does: buttons, keys, clicks; then the start of the page.
 function setMode(mode) { state.mode = mode; recolor(); }
 function setShow(show) { state.show = show; state.blinkTruth = false; recolor(); }
 function setTop(isFlat) {
-  Object.assign(state.camera, makeCamera(), isFlat ? { isFlat, pitch: Math.PI / 2, target: [0, 0, 0], distance: 105 } : {});
+  state.isFlat = isFlat;
+  stage.look(isFlat);
   recolor();
 }
 const toggles = {
-  top: () => setTop(!state.camera.isFlat),
+  top: () => setTop(!state.isFlat),
   names: () => { state.hasNames = !state.hasNames; recolor(); },
   outlines: () => { state.hasOutlines = !state.hasOutlines; recolor(); },
-  reset: () => setTop(state.camera.isFlat),
+  reset: () => setTop(state.isFlat),
 };
 
 function foldPanel() {
@@ -45,46 +46,13 @@ function onKey(event) {
   action();
 }
 
-function listenToPointer() {
-  const fingers = new Map();
-  let moved = 0, spread = 0;
-  const center = () => [...fingers.values()].reduce((sum, f) => [sum[0] + f[0] / fingers.size, sum[1] + f[1] / fingers.size], [0, 0]);
-  const width = () => fingers.size < 2 ? 0 : Math.hypot(...[0, 1].map((i) => [...fingers.values()][0][i] - [...fingers.values()][1][i]));
-  view.addEventListener("pointerdown", (event) => {
-    view.setPointerCapture(event.pointerId);
-    if (fingers.size === 0) moved = 0;
-    fingers.set(event.pointerId, [event.clientX, event.clientY]);
-    spread = width();
+function listenToClicks(pane, k) {
+  let down = null;
+  pane.addEventListener("pointerdown", (event) => { down = event.isPrimary && event.button === 0 ? event : null; });
+  pane.addEventListener("pointerup", ({ clientX: x, clientY: y }) => {
+    if (down && Math.hypot(x - down.clientX, y - down.clientY) < 5) click(viewsShown()[k], x, y);
+    down = null;
   });
-  view.addEventListener("pointermove", (event) => {
-    if (!fingers.has(event.pointerId)) return;
-    const before = center();
-    fingers.set(event.pointerId, [event.clientX, event.clientY]);
-    const now = center(), dx = now[0] - before[0], dy = now[1] - before[1];
-    moved += Math.abs(dx) + Math.abs(dy);
-    const isPan = fingers.size > 1 || event.buttons === 2 || event.buttons === 4 || event.shiftKey || state.camera.isFlat;
-    if (isPan) pan(state.camera, dx, dy, view.clientHeight); else orbit(state.camera, dx, dy);
-    if (fingers.size > 1 && spread > 0) {
-      zoom(state.camera, spread / Math.max(1, width()), 0, 0, view.clientHeight);
-      spread = width();
-    }
-    redraw();
-  });
-  for (const kind of ["pointerup", "pointercancel"]) {
-    view.addEventListener(kind, (event) => {
-      const isClick = fingers.delete(event.pointerId) && kind === "pointerup" && event.button === 0 && moved < 5;
-      if (isClick) click(event.clientX, event.clientY);
-    });
-  }
-  view.addEventListener("contextmenu", (event) => event.preventDefault());
-  view.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    const views = viewsShown(), ratio = pixelRatio(), part = views[0].width / ratio;
-    const x = ((event.clientX - views[0].left / ratio) % part) - part / 2, y = event.clientY - view.clientHeight / 2;
-    const step = event.deltaY * (event.deltaMode === 1 ? 30 : 1);
-    zoom(state.camera, Math.exp(Math.max(-300, Math.min(300, step)) * 0.0015), x, y, view.clientHeight);
-    redraw();
-  }, { passive: false });
 }
 
 function addButtons(group, names, action) {
@@ -96,8 +64,9 @@ function addButtons(group, names, action) {
 }
 
 function start() {
-  painter = makePainter(view);
-  fitCanvases();
+  stage = makeStage(view, panes, redraw);
+  stage.look(false);
+  resize();
   byId("title").textContent = meta.title;
   byId("title").addEventListener("click", foldPanel);
   addButtons("modes", MODES.map((m) => [m, m]), setMode);
@@ -117,8 +86,8 @@ function start() {
   setInterval(() => { if (state.isPlaying) goTo((state.index + 1) % meta.names.length); }, 250);
   setInterval(() => { if (state.show === "blink") { state.blinkTruth = !state.blinkTruth; redraw(); } }, 700);
   window.addEventListener("keydown", onKey);
-  window.addEventListener("resize", redraw);
-  listenToPointer();
+  window.addEventListener("resize", resize);
+  panes.forEach(listenToClicks);
   return goTo(0);
 }
 
@@ -126,9 +95,9 @@ function start() {
 window.lidarpan = {
   state,
   screenOf(point, set = setsShown()[0]) {
-    const shown = viewsShown().find((one) => one.name === set), ratio = pixelRatio();
-    const at = project(shown.matrix, ...state.scan.points.subarray(3 * point, 3 * point + 3), shown.width, view.height);
-    return at && [(at[0] + shown.left) / ratio, at[1] / ratio];
+    const shown = viewsShown().find((one) => one.name === set);
+    const at = stage.project(shown, ...state.scan.points.subarray(3 * point, 3 * point + 3));
+    return at && at.slice(0, 2);
   },
 };
 try { window.lidarpan.ready = start(); } catch (error) { problem(error); throw error; }

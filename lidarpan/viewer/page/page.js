@@ -1,4 +1,4 @@
-// The page: state, buttons, mouse, keys; draws again only when something changed.
+// The page: its state, what it shows, what is selected; draws again only when something changed.
 const byId = (id) => document.getElementById(id);
 const meta = JSON.parse(byId("meta").textContent);
 const hasLabels = meta.classes.length > 0;
@@ -15,17 +15,15 @@ const KEYS = [
 ];
 const state = {
   index: 0, mode: MODES[0], show: "prediction", blinkTruth: false, hidden: new Set(), selected: null,
-  hasNames: true, hasOutlines: true, pointScale: 1, isPlaying: false, camera: makeCamera(), scan: null,
+  hasNames: true, hasOutlines: true, pointScale: 1, isPlaying: false, isFlat: false, scan: null,
 };
-const view = byId("view"), overlay = byId("overlay");
-let painter = null, isQueued = false;
+const view = byId("view"), overlay = byId("overlay"), panes = [...byId("panes").children];
+let stage = null, isQueued = false;
 
 function problem(error) {
   byId("problem").textContent = String(error.message || error);
   byId("problem").hidden = false;
 }
-
-const pixelRatio = () => Math.min(2, window.devicePixelRatio || 1);
 
 function panelEdge() {
   const panel = byId("panel"), isNarrow = view.clientWidth < 900;
@@ -38,21 +36,22 @@ function setsShown() {
   return [state.show === "truth" || state.blinkTruth ? "truth" : "labels"];
 }
 
+// One or two panes: [{name, left, width}], in pixels.
 function viewsShown() {
   const names = setsShown();
-  const inset = names.length === 2 ? Math.round(panelEdge() * pixelRatio()) : 0; // two views stay clear of it
-  const width = Math.floor((view.width - inset) / names.length);
-  const matrix = clipFromWorld(state.camera, width / Math.max(1, view.height));
-  return names.map((name, k) => ({ name, matrix, left: inset + k * width, width }));
+  byId("panes").style.paddingLeft = `${names.length === 2 ? panelEdge() : 0}px`; // two views stay clear of it
+  panes[1].hidden = names.length < 2;
+  stage.fit(panes[0].clientWidth, view.clientHeight);
+  return names.map((name, k) => ({ name, left: panes[k].offsetLeft, width: panes[k].clientWidth, height: view.clientHeight }));
 }
 
-function fitCanvases() {
-  const ratio = pixelRatio();
-  const width = Math.round(view.clientWidth * ratio), height = Math.round(view.clientHeight * ratio);
-  for (const canvas of [view, overlay]) {
-    if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-  }
-  return ratio;
+function resize() {
+  const ratio = Math.min(2, window.devicePixelRatio || 1);
+  overlay.width = view.clientWidth * ratio;
+  overlay.height = view.clientHeight * ratio;
+  overlay.getContext("2d").scale(ratio, ratio);
+  stage.resize(view.clientWidth, view.clientHeight, ratio);
+  redraw();
 }
 
 function redraw() {
@@ -60,17 +59,15 @@ function redraw() {
   isQueued = true;
   requestAnimationFrame(() => {
     isQueued = false;
-    const ratio = fitCanvases();
     const views = viewsShown();
-    painter.draw(views, state.camera, state.pointScale, ratio);
+    stage.draw(views, state.pointScale);
     const reserved = ["panel", "info", "steps"].map(byId).filter((e) => !e.hidden).map((e) => {
       const box = e.getBoundingClientRect();
       return [box.left, box.top, box.right, box.bottom];
     });
     const heading = meta.hasTruth ? { labels: state.mode === "error" ? "errors" : "prediction", truth: "truth" } : {};
     writeOverlay(overlay, views, state.scan, {
-      ratio, reserved, heading, hidden: state.hidden, classes: meta.classes,
-      hasLabels: hasLabels && state.hasNames,
+      reserved, heading, hidden: state.hidden, classes: meta.classes, hasLabels: hasLabels && state.hasNames,
     });
   });
 }
@@ -83,7 +80,7 @@ function recolor() {
     const colors = colorPoints(state.scan, name, mode, meta, state.hidden, state.selected);
     const lines = ringLines(state.scan.bottom);
     if (state.hasOutlines) lines.push(...outlineLines(state.scan, name, mode, state.hidden, state.selected));
-    painter.setColors(name, colors, lines);
+    stage.fill(name, state.scan, colors, lines);
   }
   fillPanel();
   redraw();
@@ -100,7 +97,6 @@ async function goTo(index) {
     const kept = state.selected && instanceOf(state.selected);
     byId("problem").hidden = true;
     state.scan = scan;
-    painter.setScan(scan);
     const same = kept ? scan[state.selected.set].instances.findIndex((one) => one.id === kept.id) : -1;
     select(same >= 0 ? { set: state.selected.set, index: same + 1 } : null);
     if (wanted + 1 < meta.names.length && state.isPlaying) loadScan(wanted + 1, meta.embedded).catch(() => {});
@@ -111,20 +107,17 @@ async function goTo(index) {
 
 const instanceOf = (selected) => state.scan[selected.set].instances[selected.index - 1];
 
-function pick(clientX, clientY) {
-  const ratio = pixelRatio(), x = clientX * ratio, y = clientY * ratio;
-  const shown = viewsShown().find((one) => x >= one.left && x < one.left + one.width);
-  if (!shown || !state.scan) return null;
-  const labels = state.scan[shown.name], points = state.scan.points, reach = 7 * ratio;
-  const depthScale = state.camera.isFlat ? 900 : 0, perPixel = metersPerPixel(state.camera, view.height);
+function pick(shown, x, y) {
+  if (!state.scan) return null;
+  const labels = state.scan[shown.name], points = state.scan.points, perPixel = stage.metersPerPixel(shown.height);
   let best = null, bestCost = Infinity;
   for (let i = 0; i < state.scan.count; i++) {
     if (labels && state.hidden.has(labels.semantic[i])) continue;
-    const spot = project(shown.matrix, points[3 * i], points[3 * i + 1], points[3 * i + 2], shown.width, view.height);
-    if (!spot || Math.abs(spot[2]) > 1) continue;
-    const away = Math.hypot(spot[0] + shown.left - x, spot[1] - y);
-    if (away > reach) continue;
-    const cost = (depthScale ? depthScale * spot[2] : spot[3]) + 3 * perPixel * away; // metres
+    const spot = stage.project(shown, points[3 * i], points[3 * i + 1], points[3 * i + 2]);
+    if (!spot) continue;
+    const away = Math.hypot(spot[0] - x, spot[1] - y);
+    if (away > 7) continue;
+    const cost = spot[2] + 3 * perPixel * away; // metres
     if (cost < bestCost) [best, bestCost] = [{ set: shown.name, point: i }, cost];
   }
   return best;
@@ -138,8 +131,8 @@ function select(selected, point) {
   recolor();
 }
 
-function click(clientX, clientY) {
-  const found = pick(clientX, clientY);
+function click(shown, x, y) {
+  const found = pick(shown, x, y);
   if (!found) return select(null);
   const labels = state.scan[found.set], index = labels ? labels.instance[found.point] : 0;
   return index ? select({ set: found.set, index }, found) : select(null, found);

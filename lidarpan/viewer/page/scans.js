@@ -29,7 +29,7 @@ function unpack(buffer) {
   scan.intensity = narrow();
   for (const key of ["labels", "truth"]) if (scan[key]) scan[key].semantic = narrow();
   if (scan.labels && scan.truth) scan.error = narrow();
-  scan.places = new Uint16Array(4 * n); // interleaved, padded to 8 bytes
+  scan.places = new Uint16Array(4 * n); // steps, padded to 8 bytes
   scan.points = new Float32Array(3 * n);
   for (let i = 0; i < n; i++) {
     for (let axis = 0; axis < 3; axis++) {
