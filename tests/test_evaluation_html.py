@@ -79,7 +79,7 @@ def test_report_makes_its_folder_or_says_why_not(evaluation, tmp_path):
     (report, *_) = write_html_report(evaluation, tmp_path / "new" / "report.html")
     assert report.is_file()
     (tmp_path / "taken").write_text("a file")
-    with pytest.raises(InputError, match="cannot be (made|written)"):
+    with pytest.raises(InputError, match=r"cannot be (made|written)"):
         write_html_report(evaluation, tmp_path / "taken" / "report.html")
 
 
