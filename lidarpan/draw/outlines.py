@@ -14,7 +14,7 @@ _DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1).astype(np.flo
 
 
 def convex_hull(points: FloatArray) -> FloatArray:
-    """Corners of the smallest convex polygon around points, by Andrew's monotone chain.
+    """Corners of the smallest convex polygon around points.
 
     Args:
         points: (N, 2).
@@ -22,22 +22,13 @@ def convex_hull(points: FloatArray) -> FloatArray:
     Returns:
         (H, 2) float32 corners in order round the polygon; H <= N, no three on a line.
     """
-    rows = sorted({(float(x), float(y)) for x, y in points})
-    if len(rows) <= 2:
-        return np.array(rows, np.float32).reshape(-1, 2)
+    from lidarpan.kernels.hulls import hull_of
 
-    def half(ordered: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        chain: list[tuple[float, float]] = []
-        for x, y in ordered:
-            while len(chain) >= 2:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        return chain
-
-    return np.array(half(rows)[:-1] + half(rows[::-1])[:-1], np.float32)
+    if not len(points):
+        return np.zeros((0, 2), np.float32)
+    every = np.arange(len(points), dtype=np.int32)
+    hull: FloatArray = hull_of(np.ascontiguousarray(points, np.float32), every)
+    return hull.astype(np.float32)
 
 
 def hulls_in(
