@@ -12,7 +12,7 @@ from lidarpan.classes import ClassTable
 from lidarpan.structures import BoolArray, FloatArray, IntArray, PanopticLabels, Scan
 from lidarpan.synthetic.kinds import MATERIAL, raw_labels
 from lidarpan.synthetic.raycast import Caster, penetrate
-from lidarpan.synthetic.returns import is_lost, measured_intensity
+from lidarpan.synthetic.returns import is_lost, measured_intensity, stopped_short_m
 from lidarpan.synthetic.sensor import Sensor
 from lidarpan.synthetic.site import Site
 from lidarpan.synthetic.solids import build_parts
@@ -165,11 +165,11 @@ def _meet(
         cosine[near] = np.abs(np.einsum("ij,ij->i", hits.normal[near], directions[near]))
     ground = piece.ground.cast(origin, directions, range_m)
     near = ground < range_m
-    range_m[near] = ground[near]
     points = origin + directions[near] * ground[near, None]
     kind[near], material[near] = piece.ground.surface_at(points)
     instance[near], moving[near] = 0, False
     cosine[near] = np.abs(directions[near, 2])
+    range_m[near] = ground[near] - stopped_short_m(material[near], cosine[near], rng)
     leafy = piece.porous.mesh.material == MATERIAL["leaf"]
     leaf_m, triangle = penetrate(
         piece.porous_caster, piece.porous.density, leafy, town.leaves,

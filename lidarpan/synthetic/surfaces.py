@@ -17,10 +17,10 @@ class Surface:
 
 
 SURFACES: dict[str, Surface] = {
-    "meadow": Surface("terrain", "grass", 0.05, 0.025, 0.06),
-    "lawn": Surface("terrain", "grass", 0.10, 0.014, 0.02),
-    "verge": Surface("terrain", "grass", 0.10, 0.02, 0.03),
-    "ditch": Surface("terrain", "grass", -0.35, 0.03, 0.06),
+    "meadow": Surface("terrain", "grass", 0.05, 0.05, 0.06),
+    "lawn": Surface("terrain", "grass", 0.10, 0.03, 0.02),
+    "verge": Surface("terrain", "grass", 0.10, 0.04, 0.03),
+    "ditch": Surface("terrain", "grass", -0.35, 0.05, 0.06),
     "soil": Surface("terrain", "soil", 0.08, 0.03, 0.04),
     "field": Surface("terrain", "soil", 0.02, 0.035, 0.06),
     "road": Surface("road", "asphalt", 0.0, 0.003),
