@@ -90,15 +90,20 @@ def change_intensity(
     return replace(sample, intensity=np.clip(sample.intensity * factor, 0, 1))
 
 
+_PASTE_CELL_M = 0.4
+_PASTE_REACH_M = 80.0
+_PASTE_TRIES = 8
+
+
 def paste_instances(
     sample: Sample, other: Sample, rng: np.random.Generator, count: int, ground: tuple[int, ...]
 ) -> Sample:
     """Copy up to `count` instances of another scan to where this scan has only ground.
 
-    Each is turned about the sensor by a random angle (its range, and so its point density, stays),
-    set on the local ground, and dropped if anything but ground is within its box. Rare classes are
-    as likely as common ones. Points behind a pasted instance stay, as in Panoptic-PolarNet (Zhou et
-    al., CVPR 2021, section 3.4).
+    Each is turned about the sensor by a random angle (its range, and so its point density, stays)
+    and set on the local ground; when anything but ground is within 0.4 m of it, other angles are
+    tried. Rare classes are as likely as common ones. Points behind a pasted instance stay, as in
+    Panoptic-PolarNet (Zhou et al., CVPR 2021, section 3.4).
 
     Args:
         sample: the scan to fill.
@@ -112,23 +117,50 @@ def paste_instances(
     ids, semantic = ids[usable], other.semantic[first[usable]]
     if not len(ids):
         return sample
-    per_class = np.bincount(semantic, minlength=256)
-    chance = 1.0 / per_class[semantic]
+    chance = 1.0 / np.bincount(semantic, minlength=256)[semantic]
     chosen = rng.choice(ids, min(count, len(ids)), replace=False, p=chance / chance.sum())
-    is_ground = np.isin(sample.semantic, ground)
+    taken, floor = _obstacles_and_floor(sample, np.isin(sample.semantic, ground))
     for instance in chosen:
         piece = other.take(other.instance == instance)
-        angle = rng.uniform(-np.pi, np.pi)
-        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        points = piece.points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
-        low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
-        near = ((sample.points[:, :2] > low[:2]) & (sample.points[:, :2] < high[:2])).all(axis=1)
-        floor = near[: len(is_ground)] & is_ground
-        if floor.sum() < 3 or near.sum() > floor.sum():
-            continue
-        points[:, 2] += np.median(sample.points[: len(is_ground)][floor, 2]) - points[:, 2].min()
-        sample = concatenate(sample, replace(piece, points=points))
+        for angle in rng.uniform(-np.pi, np.pi, _PASTE_TRIES):
+            c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+            points = piece.points @ np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
+            cells = _paste_cells(points)
+            below = floor[cells]
+            if not taken[cells].any() and np.isfinite(below).any():
+                points[:, 2] += np.float32(np.nanmedian(below)) - points[:, 2].min()
+                sample = concatenate(sample, replace(piece, points=points))
+                _take(taken, cells)
+                break
     return sample
+
+
+def _paste_cells(points: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    side = int(2 * _PASTE_REACH_M / _PASTE_CELL_M)
+    cell = np.floor((points[:, :2] + _PASTE_REACH_M) / _PASTE_CELL_M).astype(np.int64)
+    cell = np.clip(cell, 1, side - 2)
+    return cell[:, 0], cell[:, 1]
+
+
+def _obstacles_and_floor(
+    sample: Sample, is_ground: BoolArray
+) -> tuple[BoolArray, NDArray[np.float64]]:
+    """Which cells are within one of something that is no ground, and the ground's mean height."""
+    side = int(2 * _PASTE_REACH_M / _PASTE_CELL_M)
+    taken = np.zeros((side, side), np.bool_)
+    _take(taken, _paste_cells(sample.points[~is_ground]))
+    x, y = _paste_cells(sample.points[is_ground])
+    number = np.bincount(x * side + y, minlength=side * side)
+    total = np.bincount(x * side + y, sample.points[is_ground, 2], minlength=side * side)
+    floor = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return taken, floor.reshape(side, side)
+
+
+def _take(taken: BoolArray, cells: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+    """Mark cells and their eight neighbours."""
+    for dx in (-1, 0, 1):
+        for dy in (-1, 0, 1):
+            taken[cells[0] + dx, cells[1] + dy] = True
 
 
 def laser_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:

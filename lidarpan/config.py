@@ -120,9 +120,9 @@ class AugmentConfig(Section):
     scale: float = Field(0.05, ge=0, lt=1)  # uniform in 1 +- this
     shift_z_m: float = Field(0.2, ge=0)  # normal, standard deviation
     tilt_rad: float = Field(0.015, ge=0)  # about x and y, normal, standard deviation
-    jitter_m: float = Field(0.01, ge=0)  # of each point, normal, standard deviation
+    jitter_m: float = Field(0.003, ge=0)  # of each point, normal, standard deviation
     drop: float = Field(0.1, ge=0, lt=1)  # up to this share of the points is dropped
-    intensity_gain: float = Field(0.3, ge=0)  # log-normal, standard deviation
+    intensity_gain: float = Field(0.2, ge=0)  # log-normal, standard deviation
     intensity_drop: float = Field(0.1, ge=0, le=1)  # probability that all intensities are 0
     paste: float = Field(0.3, ge=0, le=1)  # probability to paste instances of another scan
     paste_count: PositiveInt = 8

@@ -72,7 +72,7 @@ def test_paste_puts_the_car_on_free_ground(sample):
     assert new[:, 2].min() == pytest.approx(-1.7, abs=1e-3)
     old = sample.points[sample.instance == 3]
     apart = np.linalg.norm(new[:, None, :2] - old[None, :, :2], axis=2).min()
-    assert apart > 0.25
+    assert apart > 0.4
     radius = np.hypot(*new[:, :2].T)
     np.testing.assert_allclose(radius, np.hypot(*old[:, :2].T), rtol=1e-4)
 
@@ -82,6 +82,20 @@ def test_paste_refuses_occupied_places(sample):
         sample.points, sample.intensity, np.full(4200, 13, np.uint8), sample.instance * 0
     )
     assert augment.paste_instances(building, sample, rng(), 5, ground=(9,)) is building
+
+
+def test_paste_finds_the_one_free_sector(sample):
+    azimuth = np.arctan2(sample.points[:, 1], sample.points[:, 0])
+    blocked = (azimuth > -2.5) & (sample.semantic == 9)
+    semantic = np.where(blocked, 13, sample.semantic).astype(np.uint8)
+    walled = Sample(sample.points, sample.intensity, semantic, sample.instance)
+    found = 0
+    for seed in range(20):
+        pasted = augment.paste_instances(walled, sample, np.random.default_rng(seed), 1, (9,))
+        new = pasted.points[len(sample.points) :]
+        found += len(new) > 0
+        assert (np.arctan2(new[:, 1], new[:, 0]) < -2.5).all()
+    assert found
 
 
 @pytest.mark.parametrize("mix", [augment.laser_mix, augment.polar_mix])

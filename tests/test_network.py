@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lidarpan.features import FAR_M, NEAR_M, NUM_FEATURES, voxel_features
+from lidarpan.features import FAR_M, NEAR_M, NUM_FEATURES, PATCH_M, voxel_features
 from lidarpan.grid import Grid
 from lidarpan.model.bev import find_columns
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
@@ -73,13 +73,64 @@ def test_features_show_a_kerb_and_ignore_a_stray_echo():
     np.testing.assert_allclose(near[(y < 0.99)], 0.0, atol=0.02)
 
 
+def test_features_tell_bright_rough_grass_from_asphalt_at_any_gain():
+    rng = np.random.default_rng(0)
+    x, y = np.mgrid[-7.9:7.9:0.06, -3.9:3.9:0.06].reshape(2, -1)
+    grass = y > 1
+    z = np.where(grass, 0.1 + rng.normal(0, 0.02, len(x)), rng.normal(0, 0.002, len(x))) + 0.05
+    points = np.stack([x, y, z], axis=1).astype(np.float32)
+    brightness = np.where(grass, 0.4, 0.2) + rng.normal(0, 0.02, len(x))
+    voxels = voxelize(points, GRID)
+    looks = []
+    for gain in (1.0, 0.3):
+        features = voxel_features(points, (gain * brightness).astype(np.float32), voxels, GRID)
+        looks.append(features[voxels.point_to_voxel, 10:])
+    np.testing.assert_allclose(looks[0], looks[1], atol=1e-4)
+    shine, rough, uneven = looks[0].T
+    deep, road = y > 2.2, y < 0
+    np.testing.assert_allclose(shine[deep], 1.0, atol=0.1)
+    np.testing.assert_allclose(shine[road], 0.0, atol=0.1)
+    assert rough[deep].min() > 0.7 > 0.2 > rough[road].max()
+    assert uneven[deep].min() > 0.02 > uneven[road].max()
+
+
+def test_ground_look_equals_the_slow_twin():
+    points, voxels, features = scene(num_points=400)
+    intensity = np.random.default_rng(1).random(len(points)).astype(np.float32)
+    features = voxel_features(points, intensity, voxels, GRID)
+    inside = voxels.point_to_voxel >= 0
+    points, intensity = points[inside], intensity[inside]
+    owner = voxels.point_to_voxel[inside]
+    own = [owner == v for v in range(voxels.num_voxels)]
+    height = np.array([points[m, 2].mean() for m in own])
+    variance = np.array([points[m, 2].var() for m in own])
+    bright = np.array([intensity[m].mean() for m in own])
+    count = np.array([m.sum() for m in own])
+    reach = np.array([np.hypot(*points[m, :2].mean(0)) for m in own])
+    step = np.clip(features[:, 8] * 0.3, -0.3, 0.9)
+    ground = step < 0.25
+    usual = np.median(bright[ground & (reach < 20)])
+    cells = voxels.indices[:, :2] // round(PATCH_M / 0.25)
+    for v in range(0, voxels.num_voxels, 13):
+        near = ground & (np.abs(cells - cells[v]).max(axis=1) <= 1)
+        if not near.any():
+            assert (features[v, 10:] == 0).all()
+            continue
+        shine = (count * bright)[near].sum() / count[near].sum() / usual - 1
+        rough = np.sqrt((count * variance)[near].sum() / count[near].sum()) / 0.02
+        assert features[v, 10] == pytest.approx(np.clip(shine, -1, 2), abs=1e-3)
+        assert features[v, 11] == pytest.approx(min(rough, 3), abs=1e-3)
+        if step[near].min() > -0.3:  # the feature of the step is cut there
+            assert features[v, 12] == pytest.approx(min(step[near].std() / 0.1, 3), abs=1e-2)
+
+
 def test_features_of_a_single_voxel_are_finite():
     points = np.array([[1.0, 1.0, 0.5]], np.float32)
     voxels = voxelize(points, GRID)
     features = voxel_features(points, np.array([0.5], np.float32), voxels, GRID)
     assert features.shape == (1, NUM_FEATURES)
     assert np.isfinite(features).all()
-    assert features[0, 7:].tolist() == [0, 0, 0]
+    assert features[0, 7:].tolist() == [0] * 6
 
 
 def test_output_shapes_and_columns():
