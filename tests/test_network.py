@@ -102,7 +102,6 @@ def test_ground_look_equals_the_slow_twin():
     points, intensity = points[inside], intensity[inside]
     owner = voxels.point_to_voxel[inside]
     own = [owner == v for v in range(voxels.num_voxels)]
-    height = np.array([points[m, 2].mean() for m in own])
     variance = np.array([points[m, 2].var() for m in own])
     bright = np.array([intensity[m].mean() for m in own])
     count = np.array([m.sum() for m in own])
