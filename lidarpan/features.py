@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lidarpan.grid import Grid
@@ -20,6 +22,36 @@ PATCH_M = 0.6
 
 _GROUND_M = 0.25  # voxels up to this over the lowest around count as ground
 _REFERENCE_M = 20.0  # range within which the brightness of the scan's ground is taken
+
+
+@dataclass(frozen=True)
+class _Voxel:
+    """Averages over the points of each voxel.
+
+    Attributes:
+        indices: (V, 3) int32 cells of the grid.
+        count: (V,) number of points.
+        position: (V, 3) mean, metres.
+        bright: (V,) mean intensity.
+        variance: (V,) of the heights, square metres.
+    """
+
+    indices: IntArray
+    count: FloatArray
+    position: FloatArray
+    bright: FloatArray
+    variance: FloatArray
+
+    @property
+    def height(self) -> FloatArray:
+        """(V,) metres."""
+        return np.ascontiguousarray(self.position[:, 2])
+
+    @property
+    def reach(self) -> FloatArray:
+        """(V,) horizontal range, metres."""
+        reach: FloatArray = np.hypot(self.position[:, 0], self.position[:, 1])
+        return reach
 
 
 def voxel_features(
@@ -41,44 +73,48 @@ def voxel_features(
         about 1 m (see _ground_look). There is no x, y: turning the scan about z leaves all but
         the first two nearly unchanged.
     """
-    inside = voxels.point_to_voxel >= 0
-    voxel = voxels.point_to_voxel[inside]
-    count = np.maximum(voxels.num_points, 1).astype(np.float32)
-
-    def mean(values: FloatArray) -> FloatArray:
-        total = np.bincount(voxel, weights=values, minlength=len(count))
-        average: FloatArray = total.astype(np.float32) / count
-        return average
-
-    position = np.stack([mean(column[inside]) for column in points.T], axis=1)
+    voxel = _average(points, intensity, voxels)
     half = np.asarray(grid.cell_m, np.float32) / 2
-    offset = (position - grid.center_of(voxels.indices)) / half
-    height = position[:, 2]
-    variance = mean((points[inside, 2] - height[voxel]) ** 2)
-    bright = mean(intensity[inside])
-    reach = np.hypot(position[:, 0], position[:, 1])
-    step = height - _lowest_around(height, voxels.indices, grid, NEAR_M)
-    look = _ground_look(height, variance, bright, count, step, reach, voxels.indices, grid)
+    step = voxel.height - _lowest_around(voxel, grid, NEAR_M)
     columns = (
-        height / 3,
-        reach / 50,
-        bright,
-        np.log1p(count) / 3,
-        np.sqrt(variance) / half[2],
+        voxel.height / 3,
+        voxel.reach / 50,
+        voxel.bright,
+        np.log1p(voxel.count) / 3,
+        np.sqrt(voxel.variance) / half[2],
         np.clip(step / 0.3, -1, 3),
-        (height - _lowest_around(height, voxels.indices, grid, FAR_M)) / 3,
-        *look,
+        (voxel.height - _lowest_around(voxel, grid, FAR_M)) / 3,
+        *_ground_look(voxel, step, grid),
     )
+    offset = (voxel.position - grid.center_of(voxel.indices)) / half
     features: FloatArray = np.concatenate([offset, np.stack(columns, axis=1)], axis=1)
     return features.astype(np.float32)
 
 
-def _lowest_around(height: FloatArray, indices: IntArray, grid: Grid, cell_m: float) -> FloatArray:
+def _average(points: FloatArray, intensity: FloatArray, voxels: Voxels) -> _Voxel:
+    from lidarpan.kernels.moments import voxel_moments
+
+    moments = voxel_moments(
+        np.ascontiguousarray(points, np.float32),
+        np.ascontiguousarray(intensity, np.float32),
+        voxels.point_to_voxel,
+        voxels.num_points,
+    ).astype(np.float32)
+    count = np.maximum(voxels.num_points, 1).astype(np.float32)
+    return _Voxel(voxels.indices, count, moments[:, :3], moments[:, 3], moments[:, 4])
+
+
+def _raster(grid: Grid, cell_m: float) -> tuple[int, int, int]:
+    """Cells of about cell_m metres: voxels along the edge of one, cells along x, cells along y."""
+    stride = max(1, round(cell_m / grid.cell_m[0]))
+    return stride, -(-grid.shape[0] // stride), -(-grid.shape[1] // stride)
+
+
+def _lowest_around(voxel: _Voxel, grid: Grid, cell_m: float) -> FloatArray:
     """Second lowest of the lowest voxels of 3 x 3 cells; one stray echo under the ground is not it.
 
     Args:
-        height: (V,) metres.
-        indices: (V, 3) voxels of `grid`.
+        voxel: the voxels of `grid`.
         grid: the voxel grid.
         cell_m: edge of a cell, metres.
 
@@ -87,65 +123,42 @@ def _lowest_around(height: FloatArray, indices: IntArray, grid: Grid, cell_m: fl
     """
     from scipy.ndimage import rank_filter
 
-    stride = max(1, round(cell_m / grid.cell_m[0]))
-    cell = indices[:, 0] // stride, indices[:, 1] // stride
-    low = np.full([-(-n // stride) for n in grid.shape[:2]], np.inf, np.float32)
-    np.minimum.at(low, cell, height)
+    from lidarpan.kernels.moments import lowest_by_cell
+
+    stride, *size = _raster(grid, cell_m)
+    low = lowest_by_cell(voxel.height, voxel.indices, stride, *size)
     second = rank_filter(low, rank=1, size=3, mode="constant", cval=np.inf)
+    cell = voxel.indices[:, 0] // stride, voxel.indices[:, 1] // stride
     lowest: FloatArray = np.where(np.isfinite(second), second, low)[cell]
     return lowest
 
 
-def _ground_look(
-    height: FloatArray,
-    variance: FloatArray,
-    bright: FloatArray,
-    count: FloatArray,
-    step: FloatArray,
-    reach: FloatArray,
-    indices: IntArray,
-    grid: Grid,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _ground_look(voxel: _Voxel, step: FloatArray, grid: Grid) -> FloatArray:
     """What tells asphalt, paving and grass apart, averaged over the ground of 3 x 3 cells.
 
     Args:
-        height: (V,) mean of the points of each voxel, metres.
-        variance: (V,) of their heights.
-        bright: (V,) their mean intensity.
-        count: (V,) their number.
+        voxel: the voxels of `grid`.
         step: (V,) metres over the lowest around.
-        reach: (V,) horizontal range, metres.
-        indices: (V, 3) voxels of `grid`.
         grid: the voxel grid.
 
     Returns:
-        (V,) each, 0 where there is no ground: mean intensity over that of the scan's ground within
+        (3, V), 0 where there is no ground: mean intensity over that of the scan's ground within
         20 m, minus 1 (in [-1, 2]; no gain of the sensor changes it), standard deviation of the
         height inside voxels / 2 cm (at most 3), and of the voxels' heights / 10 cm (at most 3).
     """
-    from scipy.ndimage import uniform_filter
+    from lidarpan.kernels.moments import sums_around
 
     ground = step < _GROUND_M
-    stride = max(1, round(PATCH_M / grid.cell_m[0]))
-    shape = [-(-n // stride) for n in grid.shape[:2]]
-    cell = (indices[:, 0] // stride) * shape[1] + indices[:, 1] // stride
-    at = cell[ground]
-
-    def around(values: FloatArray) -> FloatArray:
-        total = np.bincount(at, weights=values[ground], minlength=shape[0] * shape[1])
-        summed = uniform_filter(total.reshape(shape), size=3, mode="constant")
-        mean: FloatArray = summed.ravel()[cell]
-        return mean
-
-    one = np.ones_like(height)
-    voxels, points = around(one), around(count)
-    known = voxels > 1e-6
-    voxels, points = np.where(known, voxels, 1), np.where(known, points, 1)
-    close = ground & (reach < _REFERENCE_M)
-    usual = float(np.median(bright[close])) if close.any() else 0.0
-    shine = around(count * bright) / points / usual - 1 if usual > 0 else 0 * one
-    rough = np.sqrt(np.maximum(around(count * variance), 0) / points)
-    uneven = np.sqrt(np.maximum(around(step * step) / voxels - (around(step) / voxels) ** 2, 0))
-    look = np.clip(shine, -1, 2), np.minimum(rough / 0.02, 3), np.minimum(uneven / 0.1, 3)
-    bare: FloatArray = np.where(known, look, 0.0).astype(np.float32)
-    return bare[0], bare[1], bare[2]
+    count, one = voxel.count, np.ones_like(step)
+    values = (one, step, step * step, count, count * voxel.bright, count * voxel.variance)
+    table = np.stack(values, axis=1).astype(np.float64)
+    sums = sums_around(table, ground, voxel.indices, *_raster(grid, PATCH_M))
+    voxels, rise, squares, points, light, spread = np.where(sums[:, :1] > 0, sums, [1, 0, 0] * 2).T
+    close = voxel.bright[ground & (voxel.reach < _REFERENCE_M)]
+    usual = float(np.median(close)) if len(close) else 0.0
+    light = np.where(sums[:, 0] > 0, light / points, usual)
+    shine = np.clip(light / usual - 1, -1, 2) if usual > 0 else 0 * light
+    rough = np.minimum(np.sqrt(spread / points) / 0.02, 3)
+    uneven = np.sqrt(np.maximum(squares / voxels - (rise / voxels) ** 2, 0))
+    look: FloatArray = np.stack([shine, rough, np.minimum(uneven / 0.1, 3)])
+    return look

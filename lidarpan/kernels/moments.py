@@ -1,0 +1,98 @@
+"""Means over the points of voxels, and minima and sums over the cells of a coarser raster."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+@njit(cache=True, nogil=True)
+def voxel_moments(
+    points: Floats, intensity: Floats, point_to_voxel: Ints, num_points: Ints
+) -> Doubles:
+    """Means of x, y, z and intensity, and the variance of z, of the points of each voxel.
+
+    Args:
+        points: (N, 3) float32.
+        intensity: (N,) float32.
+        point_to_voxel: (N,) row of each point's voxel, -1 = none.
+        num_points: (V,) points of each voxel.
+
+    Returns:
+        (V, 5) float64; zeros for a voxel without points.
+    """
+    moments = np.zeros((len(num_points), 5))
+    for i in range(len(points)):
+        v = point_to_voxel[i]
+        if v >= 0:
+            moments[v, 0] += points[i, 0]
+            moments[v, 1] += points[i, 1]
+            moments[v, 2] += points[i, 2]
+            moments[v, 3] += intensity[i]
+    for v in range(len(num_points)):
+        if num_points[v] > 0:
+            for k in range(4):
+                moments[v, k] /= num_points[v]
+    for i in range(len(points)):
+        v = point_to_voxel[i]
+        if v >= 0:
+            moments[v, 4] += (points[i, 2] - moments[v, 2]) ** 2 / num_points[v]
+    return moments
+
+
+@njit(cache=True, nogil=True)
+def lowest_by_cell(height: Floats, indices: Ints, stride: int, size_x: int, size_y: int) -> Floats:
+    """The lowest voxel of each raster cell of stride x stride voxels. -> (X, Y), inf where none.
+
+    Args:
+        height: (V,) metres.
+        indices: (V, 3) voxels.
+        stride: voxels along the edge of a cell.
+        size_x: cells along x.
+        size_y: cells along y.
+    """
+    low = np.full((size_x, size_y), np.float32(np.inf), np.float32)
+    for v in range(len(height)):
+        x, y = indices[v, 0] // stride, indices[v, 1] // stride
+        low[x, y] = min(low[x, y], height[v])
+    return low
+
+
+@njit(cache=True, nogil=True)
+def sums_around(
+    values: Doubles, chosen: Bools, indices: Ints, stride: int, size_x: int, size_y: int
+) -> Doubles:
+    """Sums of the chosen voxels' values over the 3 x 3 raster cells around each voxel.
+
+    Args:
+        values: (V, K) float64.
+        chosen: (V,) which voxels count.
+        indices: (V, 3) voxels.
+        stride: voxels along the edge of a cell.
+        size_x: cells along x.
+        size_y: cells along y.
+
+    Returns:
+        (V, K) float64.
+    """
+    count = values.shape[1]
+    cells = np.zeros((size_x + 2, size_y + 2, count))  # with an empty rim
+    for v in range(len(values)):
+        if chosen[v]:
+            x, y = indices[v, 0] // stride + 1, indices[v, 1] // stride + 1
+            for k in range(count):
+                cells[x, y, k] += values[v, k]
+    sums = np.zeros_like(values)
+    for v in range(len(values)):
+        x, y = indices[v, 0] // stride + 1, indices[v, 1] // stride + 1
+        for dx in range(-1, 2):
+            for dy in range(-1, 2):
+                for k in range(count):
+                    sums[v, k] += cells[x + dx, y + dy, k]
+    return sums
