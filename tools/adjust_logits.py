@@ -22,7 +22,7 @@ from lidarpan.structures import FloatArray, InputError, Scan, SemanticArray
 
 
 def main() -> None:
-    """Predict, fit, write."""
+    """Read the command line, adjust, say what changed."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,23 +32,32 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="use every n-th scan")
     parser.add_argument("--out", type=Path, required=True, help="the adjusted weights")
     chosen = parser.parse_args()
-    pipeline = PanopticPipeline.from_weights(chosen.weights)
-    dataset = open_dataset(pipeline.classes.name, chosen.data, chosen.split)
+    try:
+        biases = adjust(chosen.weights, chosen.data, chosen.split, chosen.every, chosen.out)
+    except InputError as error:
+        parser.error(str(error))
+    for name, bias in biases.items():
+        print(f"{name:16s} {bias:+.2f}")
+    print(f"adjusted weights: {chosen.out}")
+
+
+def adjust(weights: Path, data: Path, split: str, every: int, out: Path) -> dict[str, float]:
+    """Predict, fit and write; returns the bias of each class by name."""
+    pipeline = PanopticPipeline.from_weights(weights)
+    dataset = open_dataset(pipeline.classes.name, data, split)
     parts = []
-    for i in track(range(0, len(dataset), chosen.every), "Predicting", transient=True):
+    for i in track(range(0, len(dataset), max(every, 1)), "Predicting", transient=True):
         labels = dataset.labels(i)
         if labels is None:
             raise InputError(f"{dataset.name(i)}: wanted a labelled scan, found no labels")
         parts.append(rows(pipeline, dataset[i], labels.semantic))
     biases = fit_class_biases(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-    state, header = load_weights(chosen.weights)
+    state, header = load_weights(weights)
     state["semantic_head.bias"] += state["semantic_head.bias"].new_tensor(biases)
     named = dict(zip(pipeline.classes.names[1:], np.round(biases, 2).tolist(), strict=True))
     header["training"]["logit_adjustment"] = named
-    save_weights(chosen.out, state, header, half=True)
-    for name, bias in named.items():
-        print(f"{name:16s} {bias:+.2f}")
-    print(f"adjusted weights: {chosen.out}")
+    save_weights(out, state, header, half=True)
+    return named
 
 
 def rows(
