@@ -6,7 +6,7 @@
    the largest gap it is the typical box, since only what is explained by one object may hide a gap.
    Offsets, if given, make the gap smaller where two fragments point at one center and larger where
    they do not.
-3. Fragments of different classes that touch are united too, when the smaller fits into the box of
+3. Fragments of different classes that nearly touch are united too, when both fit into the box of
    the larger: a network that doubts cuts an object in two.
 4. An object much of which lies among upright stuff (walls, fences, plants) is a mistake of the
    semantics and gets no id: the visible side of a real object is free.
@@ -80,8 +80,7 @@ def group_by_boxes(
     offsets: FloatArray | None = None,
     softmax: FloatArray | None = None,
     join_m: float = 0.3,
-    contact_m: float = 0.15,
-    smaller_share: float = 0.45,
+    contact_m: float = 0.3,
     reject: bool = True,
 ) -> IntArray:
     """Fragments, united while one box of their class holds them; see the module's docstring.
@@ -94,7 +93,6 @@ def group_by_boxes(
         softmax: (N, C) float32 class probabilities, or None.
         join_m: points of a class closer than this belong together (at most half a box's width).
         contact_m: fragments of different classes must be closer than this to be united.
-        smaller_share: the smaller of them may have at most this share of the union's points.
         reject: leave out objects buried in upright stuff.
 
     Returns:
@@ -121,16 +119,7 @@ def group_by_boxes(
     known = np.zeros((0, classes.num_classes), np.float32) if softmax is None else softmax
     mass = vote(semantic, fragment[:, None], known, classes.is_thing, count + 1)[1:, :-1]
     parent = join_fragments(
-        vertices,
-        first,
-        mass,
-        pairs,
-        gaps,
-        apart,
-        bounds.reach,
-        bounds.tight,
-        bounds.loose,
-        smaller_share,
+        vertices, first, mass, pairs, gaps, apart, bounds.reach, bounds.tight, bounds.loose
     )
     ids: IntArray = number_by_first(fragment - 1, parent)
     return reject_buried(points, semantic, ids, classes) if reject else ids

@@ -89,13 +89,11 @@ def join_fragments(
     reach: Array,
     tight: Array,
     loose: Array,
-    share: float,
 ) -> Array:
     """Kruskal's rule with a bound: nearest pairs first, united when one box holds the union.
 
     The box goes from `loose` at gap 0 to `tight` at the class's reach, with the square of what is
-    left to the reach. Unions of two classes take the box of the heavier one, and need the lighter
-    to have at most `share` of the mass.
+    left to the reach. Unions of two classes take the box of the heavier one.
 
     Args:
         vertices: (H, 2) float64 m, the fragments' hulls.
@@ -107,7 +105,6 @@ def join_fragments(
         reach: (C, C) m, pairs with larger gaps are left.
         tight: (C, 2) m, length and width.
         loose: (C, 2) m.
-        share: in [0, 0.5].
 
     Returns:
         parent (G,) int32, a union-find forest over fragments.
@@ -128,8 +125,6 @@ def join_fragments(
         c = both.argmax()
         class_a, class_b = mass[a].argmax(), mass[b].argmax()
         if gaps[p] >= reach[class_a, class_b]:
-            continue
-        if class_a != class_b and min(mass[a].sum(), mass[b].sum()) > share * both.sum():
             continue
         ease = (1.0 - min(gaps[p] / reach[c, c], 1.0)) ** 2
         length = tight[c, 0] + ease * (loose[c, 0] - tight[c, 0])
