@@ -179,6 +179,16 @@ def test_auto_unites_an_object_whose_semantics_doubt():
     assert (group(points, semantic) == 1).all()
 
 
+@pytest.mark.parametrize(("sure", "objects"), [(0.55, 1), (0.98, 2)])
+def test_auto_unites_equal_halves_only_where_the_softmax_doubts(sure, objects):
+    points = car(0, 8.0)
+    semantic = np.where(points[:, 0] > np.median(points[:, 0]), TRUCK, CAR)
+    softmax = np.zeros((len(points), KITTI.num_classes), np.float32)
+    softmax[np.arange(len(points)), semantic] = sure
+    softmax[np.arange(len(points)), np.where(semantic == CAR, TRUCK, CAR)] = 1 - sure
+    assert group(points, semantic, softmax=softmax).max() == objects
+
+
 def test_auto_believes_the_softmax_about_the_larger_part():
     points = car(0, 8.0)
     semantic = np.where(points[:, 0] > 1.2, TRUCK, CAR)

@@ -7,7 +7,8 @@
    Offsets, if given, make the gap smaller where two fragments point at one center and larger where
    they do not.
 3. Fragments of different classes that nearly touch are united too, when both fit into the box of
-   the larger: a network that doubts cuts an object in two.
+   the larger, and one is smaller or the softmax says of both the same: a network that doubts cuts
+   an object in two.
 4. An object much of which lies among upright stuff (walls, fences, plants) is a mistake of the
    semantics and gets no id: the visible side of a real object is free.
 
@@ -81,6 +82,8 @@ def group_by_boxes(
     softmax: FloatArray | None = None,
     join_m: float = 0.3,
     contact_m: float = 0.3,
+    smaller_share: float = 0.45,
+    alike: float = 0.5,
     reject: bool = True,
 ) -> IntArray:
     """Fragments, united while one box of their class holds them; see the module's docstring.
@@ -93,6 +96,8 @@ def group_by_boxes(
         softmax: (N, C) float32 class probabilities, or None.
         join_m: points of a class closer than this belong together (at most half a box's width).
         contact_m: fragments of different classes must be closer than this to be united.
+        smaller_share: the smaller of them may have at most this share of the union's points,
+        alike: unless they have this share of their class probabilities in common.
         reject: leave out objects buried in upright stuff.
 
     Returns:
@@ -119,8 +124,9 @@ def group_by_boxes(
     known = np.zeros((0, classes.num_classes), np.float32) if softmax is None else softmax
     mass = vote(semantic, fragment[:, None], known, classes.is_thing, count + 1)[1:, :-1]
     parent = join_fragments(
-        vertices, first, mass, pairs, gaps, apart, bounds.reach, bounds.tight, bounds.loose
-    )
+        vertices, first, mass, pairs, gaps, apart, bounds.reach, bounds.tight, bounds.loose,
+        smaller_share, alike,
+    )  # fmt: skip
     ids: IntArray = number_by_first(fragment - 1, parent)
     return reject_buried(points, semantic, ids, classes) if reject else ids
 

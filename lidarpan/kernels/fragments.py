@@ -79,6 +79,18 @@ def near_pairs(
 
 
 @njit(cache=True)
+def is_doubted(a: Array, b: Array, share: float, alike: float) -> bool:
+    """Whether masses (C,) of two classes may be of one object; see join_fragments."""
+    total_a, total_b = a.sum(), b.sum()
+    if min(total_a, total_b) <= share * (total_a + total_b):
+        return True
+    common = 0.0
+    for c in range(len(a)):
+        common += min(a[c] / total_a, b[c] / total_b)
+    return common >= alike
+
+
+@njit(cache=True)
 def join_fragments(
     vertices: Array,
     first: Array,
@@ -89,11 +101,15 @@ def join_fragments(
     reach: Array,
     tight: Array,
     loose: Array,
+    share: float,
+    alike: float,
 ) -> Array:
     """Kruskal's rule with a bound: nearest pairs first, united when one box holds the union.
 
     The box goes from `loose` at gap 0 to `tight` at the class's reach, with the square of what is
-    left to the reach. Unions of two classes take the box of the heavier one.
+    left to the reach. Unions of two classes take the box of the heavier one, and need doubt: the
+    lighter has at most `share` of the mass, or both have `alike` of their distributions over the
+    classes in common.
 
     Args:
         vertices: (H, 2) float64 m, the fragments' hulls.
@@ -105,6 +121,8 @@ def join_fragments(
         reach: (C, C) m, pairs with larger gaps are left.
         tight: (C, 2) m, length and width.
         loose: (C, 2) m.
+        share: in [0, 0.5].
+        alike: in [0, 1].
 
     Returns:
         parent (G,) int32, a union-find forest over fragments.
@@ -125,6 +143,8 @@ def join_fragments(
         c = both.argmax()
         class_a, class_b = mass[a].argmax(), mass[b].argmax()
         if gaps[p] >= reach[class_a, class_b]:
+            continue
+        if class_a != class_b and not is_doubted(mass[a], mass[b], share, alike):
             continue
         ease = (1.0 - min(gaps[p] / reach[c, c], 1.0)) ** 2
         length = tight[c, 0] + ease * (loose[c, 0] - tight[c, 0])
