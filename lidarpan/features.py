@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +43,12 @@ class _Voxel:
     bright: FloatArray
     variance: FloatArray
 
-    @property
+    @cached_property
     def height(self) -> FloatArray:
         """(V,) metres."""
         return np.ascontiguousarray(self.position[:, 2])
 
-    @property
+    @cached_property
     def reach(self) -> FloatArray:
         """(V,) horizontal range, metres."""
         reach: FloatArray = np.hypot(self.position[:, 0], self.position[:, 1])
