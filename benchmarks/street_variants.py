@@ -1,0 +1,127 @@
+"""The same scan as another sensor would give it: fainter, brighter, without intensity, thinner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import BoolArray, InputError, IntArray, Scan
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A change of a scan.
+
+    Attributes:
+        name: what `--variants` calls it.
+        gain: factor of the intensity, cut at 1.
+        num_beams: keep about this many beams, evenly chosen; None keeps all.
+        azimuth_stride: keep every n-th return of each beam.
+    """
+
+    name: str
+    gain: float = 1.0
+    num_beams: int | None = None
+    azimuth_stride: int = 1
+
+    def apply(self, scan: Scan, num_beams: int) -> tuple[Scan, BoolArray] | None:
+        """The changed scan and which points it kept; None where the sensor has no more beams."""
+        keep = np.ones(scan.num_points, np.bool_)
+        if self.num_beams or self.azimuth_stride > 1:
+            beam = beams(scan, num_beams)
+            count = int(beam.max()) + 1
+            if self.num_beams:
+                if num_beams <= self.num_beams:
+                    return None
+                step = beam.astype(np.int64) * self.num_beams
+                keep &= step // count != (step - self.num_beams) // count
+            if self.azimuth_stride > 1:
+                keep &= _nth_return(scan, beam) % self.azimuth_stride == 0
+        bright = np.clip(scan.intensity * np.float32(self.gain), 0, 1)
+        return take(replace(scan, intensity=bright), keep), keep
+
+
+VARIANTS = (
+    Variant("as-is"),
+    Variant("no-intensity", gain=0.0),
+    Variant("intensity-x0.5", gain=0.5),
+    Variant("intensity-x1.5", gain=1.5),
+    Variant("32-beams", num_beams=32),
+    Variant("16-beams", num_beams=16),
+    Variant("half-azimuths", azimuth_stride=2),
+)
+
+
+def choose_variants(names: str) -> tuple[Variant, ...]:
+    """Variants by comma-separated names, or "all"; InputError lists the names."""
+    if names == "all":
+        return VARIANTS
+    known = {variant.name: variant for variant in VARIANTS}
+    wanted = names.split(",")
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise InputError(f"no variant {unknown[0]!r}: wanted all or some of {','.join(known)}")
+    return tuple(known[name] for name in wanted)
+
+
+def take(scan: Scan, keep: BoolArray) -> Scan:
+    """The chosen points of a scan."""
+    return Scan(
+        scan.points[keep],
+        scan.intensity[keep],
+        time=None if scan.time is None else scan.time[keep],
+        ring=None if scan.ring is None else scan.ring[keep],
+        world_T_sensor=scan.world_T_sensor,
+    )
+
+
+def beams(scan: Scan, num_beams: int) -> IntArray:
+    """(N,) int32 beam of each point.
+
+    From the ring where the file has it, else from the order of the points where it runs beam by
+    beam, else `num_beams` bands of elevation that hold equally many points.
+    """
+    if scan.ring is not None:
+        return np.unique(scan.ring, return_inverse=True)[1].astype(np.int32)
+    rows = _rows(scan.points.astype(np.float64))
+    if rows is not None:
+        return rows
+    return _by_elevation(scan.points.astype(np.float64), num_beams)
+
+
+def _rows(points: NDArray[np.float64]) -> IntArray | None:
+    """Beams of points that are stored beam by beam, each swept in one direction; else None."""
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    elevation = np.degrees(np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1])))
+    best: tuple[float, IntArray] | None = None
+    for sign in (1.0, -1.0):
+        for start in np.linspace(-np.pi, np.pi, 16, endpoint=False):
+            turned = (sign * azimuth - start) % (2 * np.pi)
+            low, high = np.percentile(turned, (1, 99))
+            back = np.diff(turned) < -0.5 * (high - low)
+            forth = np.diff(turned) > 0.5 * (high - low)
+            if not 7 <= back.sum() <= 260 or forth.sum() > 0.1 * back.sum():
+                continue
+            step = float(np.median(np.abs(np.diff(elevation)[back])))
+            if best is None or step > best[0]:
+                best = step, np.concatenate([[0], np.cumsum(back)]).astype(np.int32)
+    return best[1] if best and best[0] > 0.1 else None
+
+
+def _by_elevation(points: NDArray[np.float64], num_beams: int) -> IntArray:
+    """As many bands of elevation as the sensor has beams, with equally many points in each."""
+    elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
+    edges = np.quantile(elevation, np.linspace(0, 1, num_beams + 1)[1:-1])
+    return np.searchsorted(edges, elevation).astype(np.int32)
+
+
+def _nth_return(scan: Scan, beam: IntArray) -> NDArray[np.int64]:
+    """(N,) place of each return in its beam, counted by azimuth."""
+    azimuth = np.arctan2(scan.points[:, 1], scan.points[:, 0])
+    order = np.lexsort((azimuth, beam))
+    first = np.flatnonzero(np.r_[True, np.diff(beam[order]) > 0])
+    place = np.empty(len(beam), np.int64)
+    place[order] = np.arange(len(beam)) - np.repeat(first, np.diff(np.r_[first, len(beam)]))
+    return place
