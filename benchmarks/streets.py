@@ -6,9 +6,9 @@ r"""Scores of weights on every labelled real set: the judge of what is done for 
     python benchmarks/streets.py --real ../shared/data --sets vlp32,nuscenes --scans 8
 
 Each scan is read, its sensor's height measured and its labels predicted as `lidarpan predict`
-does. Mean IoU and PQ run over the classes present in the truth; the spread is the deviation
-over the scans and the lowest scan. Points that got no class count as missed. Without --all-scans a
-few scans of each set are taken, evenly spread.
+does. Mean IoU and PQ run over the classes with 100 true points or more in the set; the spread is
+the deviation over the scans and the lowest scan. Points that got no class count as missed. Without
+--all-scans a few scans of each set are taken, evenly spread.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from lidarpan.datasets.files import load_scan
 from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import InputError, PanopticLabels, Scan
+
+FEWEST_POINTS = 100
+"""True points of a set from which a class counts as present: fewer say nothing about a class."""
 
 
 @dataclass
@@ -66,22 +69,24 @@ class Tally:
 
     def scores(self, *, has_instances: bool) -> dict[str, Any]:
         """Plain numbers."""
-        got = self.total.compute(mean="present")
+        got = self.total.compute()
         spread = np.array(self.miou_of_scans)
         true = got.confusion.sum(axis=0)
-        present = [c for c in range(1, len(true)) if true[c]]
+        present = [c for c in range(1, len(true)) if true[c] >= FEWEST_POINTS]
         classes = {
             self.protocol.names[c]: {"iou": float(got.class_iou[c]), "points": int(true[c])}
             | ({"pq": float(got.class_pq[c])} if has_instances else {})
             for c in present
         }
-        out: dict[str, Any] = {"miou": got.miou, "accuracy": got.accuracy}
+        miou = float(got.class_iou[present].mean())
+        out: dict[str, Any] = {"miou": miou, "accuracy": got.accuracy}
         out |= {"miou_std": float(spread.std()), "miou_lowest": float(spread.min())}
         if has_instances:
             things = list(self.protocol.things)
+            there = [c for c in present if c in things]
             right, wrong = int(got.tp[things].sum()), int(got.fp[things].sum())
-            of_things = None if np.isnan(got.pq_things) else got.pq_things
-            out |= {"pq": got.pq, "pq_things": of_things}
+            of_things = float(got.class_pq[there].mean()) if there else None
+            out |= {"pq": float(got.class_pq[present].mean()), "pq_things": of_things}
             out |= {"objects_right": right, "objects_written": right + wrong}
         return out | {"classes": classes}
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from street_sets import SETS, choose_sets, protocols, scored_as
 from street_tables import as_markdown, as_text
 from street_variants import VARIANTS, Variant, beams, choose_variants
-from streets import Tally, together
+from streets import FEWEST_POINTS, Tally, together
 
 
 def sweep(num_beams=24, steps=90, *, by_beam=True, seed=0):
@@ -114,9 +114,9 @@ def tally(seed):
     ten = protocols()["ten"]
     one = Tally(ten, 5)
     for _ in range(2):
-        truth = rng.integers(0, 5, 300)
-        guess = np.where(rng.random(300) < 0.3, rng.integers(1, 11, 300), truth)
-        one.add(guess, np.zeros(300, int), truth, np.zeros(300, int))
+        truth = rng.integers(0, 5, 900)
+        guess = np.where(rng.random(900) < 0.3, rng.integers(1, 11, 900), truth)
+        one.add(guess, np.zeros(900, int), truth, np.zeros(900, int))
     return one
 
 
@@ -134,6 +134,16 @@ def test_sets_of_one_group_score_as_if_they_were_one():
     assert both["variants"]["as-is"]["ten"]["miou"] == pytest.approx(
         (hit / (true + guess - hit)).mean()
     )
+
+
+def test_a_class_of_a_few_points_is_not_present():
+    ten = protocols()["ten"]
+    one, none = Tally(ten, 5), np.zeros(1000, int)
+    truth = np.repeat([1, 2, 3], [850, FEWEST_POINTS, 50])
+    one.add(np.ones(1000, int), none, truth, none)
+    scores = one.scores(has_instances=True)
+    assert set(scores["classes"]) == {"road", "sidewalk"}
+    assert scores["miou"] == pytest.approx(0.85 / 2)
 
 
 def test_the_tables_show_every_set_and_present_class():
