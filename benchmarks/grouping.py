@@ -25,8 +25,8 @@ import numpy as np
 from semantic_errors import corrupt
 
 from lidarpan.classes import load_class_table
-from lidarpan.fusion import merge_semantic_and_instance
 from lidarpan.grouping import group_points
+from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import PanopticLabels
 
@@ -140,7 +140,7 @@ def whole_scan(classes):
 
 def towns(count, noisy, first_seed=7000):
     """Columns of simulated scans: name, classes, [(points, semantic, truth)]."""
-    from lidarpan.synthetic.sensor import SENSORS
+    from lidarpan.synthetic.sensors.sensor import SENSORS
     from lidarpan.synthetic.simulate import simulate_scan
 
     for sensor, dataset in (("hdl64e", "semantickitti"), ("hdl32e", "nuscenes")):

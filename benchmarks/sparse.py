@@ -25,12 +25,13 @@ import lidarpan  # isort: skip  before torch: it says how OpenMP threads wait
 import torch  # isort: skip
 
 from lidarpan.config import load_config
-from lidarpan.datasets.files import read_scan
-from lidarpan.features import NUM_FEATURES
 from lidarpan.model.inference import fold_batch_norm
-from lidarpan.model.sparse import SparseTensor, choose_engine, describe_engines
+from lidarpan.model.sparse import choose_engine, describe_engines
+from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.pipeline import build_network
-from lidarpan.voxels import voxelize
+from lidarpan.scans.files import read_scan
+from lidarpan.voxels.features import NUM_FEATURES
+from lidarpan.voxels.voxelize import voxelize
 
 DEFAULT_SCAN = "semantickitti/sequences/00/velodyne/000000.bin"
 

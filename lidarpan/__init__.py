@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
-    from lidarpan.datasets.files import read_scan
     from lidarpan.pipeline import PanopticPipeline
+    from lidarpan.scans.files import read_scan
     from lidarpan.structures import PanopticLabels, Scan
 
 # torch and numba each keep a pool of OpenMP threads: one that waits must leave its core to the
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
             return getattr(structures, name)
         case "read_scan":
-            from lidarpan.datasets.files import read_scan
+            from lidarpan.scans.files import read_scan
 
             return read_scan
         case _:

@@ -22,8 +22,8 @@ from pydantic import (
     model_validator,
 )
 
-from lidarpan.grid import Grid
 from lidarpan.structures import InputError
+from lidarpan.voxels.grid import Grid
 
 Triple = tuple[float, float, float]
 

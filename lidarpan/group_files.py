@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.predictions import find_prediction, prediction_paths, write_prediction
-from lidarpan.fusion import merge_semantic_and_instance
 from lidarpan.grouping import group_points
+from lidarpan.grouping.fusion import merge_semantic_and_instance
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError
 
 

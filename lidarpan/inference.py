@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.clock import StageClock
-from lidarpan.datasets.fields import LoadedScan
-from lidarpan.datasets.files import load_scan
-from lidarpan.datasets.inspection import fit_ground
 from lidarpan.datasets.predictions import is_complete, prediction_paths, write_prediction
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
-from lidarpan.pipeline_outputs import PreparedScan, VoxelOutputs
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import load_scan
+from lidarpan.scans.inspection import fit_ground
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 ROAD_HALF_WIDTH_M = 4.0

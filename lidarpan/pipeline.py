@@ -12,17 +12,19 @@ import torch
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.clock import StageClock
 from lidarpan.config import Config, parse_config
-from lidarpan.features import voxel_features
-from lidarpan.fusion import merge_semantic_and_instance
-from lidarpan.grid import Grid
 from lidarpan.grouping import group_points
+from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.model.checkpoint import fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.network import HeadOutputs, PanopticNetwork
-from lidarpan.model.sparse import Engine, SparseTensor, choose_engine
-from lidarpan.pipeline_outputs import PreparedScan, VoxelOutputs
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs
+from lidarpan.model.sparse import choose_engine
+from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
-from lidarpan.voxels import voxelize
+from lidarpan.voxels.features import voxel_features
+from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.voxelize import voxelize
 
 _PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from lidarpan import PanopticPipeline, read_scan
-from lidarpan.datasets.files import find_scans
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.semantickitti import SemanticKitti
 from lidarpan.inference import predict_files, sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.files import find_scans
 
 
 @pytest.fixture(scope="module")

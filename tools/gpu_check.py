@@ -167,7 +167,7 @@ def _cannot_run(is_dry: bool) -> str:
 
 
 def _cuda_test_files() -> list[str]:
-    files = sorted((ROOT / "tests").glob("test_*.py"))
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
     marked = [path for path in files if "pytest.mark.cuda" in path.read_text()]
     return [str(path.relative_to(ROOT)) for path in marked]
 

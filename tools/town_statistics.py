@@ -13,7 +13,7 @@ import numpy as np
 
 from lidarpan.classes import load_class_table
 from lidarpan.structures import PanopticLabels, Scan
-from lidarpan.synthetic.sensor import SENSORS
+from lidarpan.synthetic.sensors.sensor import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.synthetic.statistics import comparison_table, describe
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from lidarpan.bench.scans import write_street
 from lidarpan.bench.timing import time_scans
-from lidarpan.grid import Grid
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.voxels.grid import Grid
 
 NUM_POINTS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 VOXEL_FACTORS = (2 / 3, 1, 4 / 3, 2, 8 / 3)

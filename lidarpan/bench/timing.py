@@ -15,10 +15,10 @@ import torch
 
 import lidarpan
 from lidarpan.clock import StageClock
-from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.predictions import prediction_path, write_prediction
 from lidarpan.model.sparse import describe_engines
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.files import load_scan
 
 CLOCK = "perf_counter; the device is waited for before and after each stage"
 

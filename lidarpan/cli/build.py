@@ -38,7 +38,7 @@ def train(
 ) -> None:
     """Train the network; weights, logs and the effective configuration go to the out folder."""
     from lidarpan.config import load_config
-    from lidarpan.training import train as run
+    from lidarpan.training.module import train as run
 
     best = run(load_config(config, overrides or ()), resume=resume)
     typer.echo(f"best weights: {best}")
@@ -62,7 +62,7 @@ def simulate(
     """Write a labelled dataset of simulated towns."""
     from rich.progress import track
 
-    from lidarpan.datasets.simulated import write_simulated
+    from lidarpan.synthetic.simulated import write_simulated
 
     make_folder(out)
     stream = write_simulated(

@@ -60,7 +60,7 @@ def draw(
     window: Annotated[bool, typer.Option(help="Open a window; needs a display.")] = False,
 ) -> None:
     """A map of a scan or a drive from above, a film, a 3D page, a recording or a window."""
-    from lidarpan.datasets.files import find_scans
+    from lidarpan.scans.files import find_scans
 
     if out is None and drive_map is None and rerun is None and not window:
         raise InputError(
@@ -126,8 +126,8 @@ def serve(
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
     from lidarpan.classes import load_class_table
-    from lidarpan.datasets.files import find_scans
     from lidarpan.draw.files import Frames
+    from lidarpan.scans.files import find_scans
     from lidarpan.viewer.server import make_viewer_server
 
     frames = Frames(find_scans(paths), load_class_table(classes.value), labels, truth)

@@ -54,7 +54,7 @@ def bench(
         write_report,
     )
     from lidarpan.bench.plot import check_png, save_curves
-    from lidarpan.datasets.find import find_scans
+    from lidarpan.scans.find import find_scans
 
     other = (read_report(compare), str(compare)) if compare else None
     if curves:

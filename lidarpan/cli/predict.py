@@ -111,9 +111,9 @@ def predict(
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.datasets.files import find_scans
     from lidarpan.inference import predict_files
     from lidarpan.pipeline import PanopticPipeline
+    from lidarpan.scans.files import find_scans
 
     console = Console(stderr=True, highlight=False)
     scans = find_scans(paths)
@@ -173,8 +173,8 @@ def group(
     """Panoptic labels from any network's semantic labels."""
     from rich.progress import track
 
-    from lidarpan.datasets.files import find_scans
     from lidarpan.group_files import group_files
+    from lidarpan.scans.files import find_scans
 
     scans = find_scans(paths)
     make_folder(out)

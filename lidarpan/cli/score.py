@@ -134,7 +134,7 @@ def compare(
     """Which run is better, with a 95 % interval; exit code 1 if B is worse."""
     from rich.console import Console
 
-    from lidarpan.compare import compare_files, format_comparison
+    from lidarpan.evaluation.compare import compare_files, format_comparison
 
     comparison = compare_files(a, b, tolerance=tolerance)
     Console().print(format_comparison(comparison))

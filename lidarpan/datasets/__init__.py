@@ -1,1 +1,1 @@
-"""Everything that is read from and written to files: scans, datasets, predictions, submissions."""
+"""Labelled datasets, their predictions and submissions, as files."""

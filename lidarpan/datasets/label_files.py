@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.numpy_files import read_array, read_arrays
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
-from lidarpan.datasets.ply import read_ply
 from lidarpan.datasets.semantickitti import read_label, unpack_labels
+from lidarpan.scans.numpy_files import read_array, read_arrays
+from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError, PanopticLabels
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.label_files import read_prediction
-from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.nuscenes_labels import FACTOR, panoptic_of
 from lidarpan.datasets.semantickitti import read_label
+from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import IntArray, PanopticLabels
 
 ID_SPACE = 1 << 16  # ids in the files of SemanticKITTI and nuScenes are below it

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.dataset import number_by_first_point
-from lidarpan.datasets.numpy_files import read_arrays
+from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError, IntArray, PanopticLabels
 from lidarpan.whole_file import whole_file
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.fields import LoadedScan
 from lidarpan.datasets.label_files import ours, read_prediction
-from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.nuscenes_labels import pack_panoptic, read_panoptic, write_panoptic
 from lidarpan.datasets.nuscenes_tokens import find_token
-from lidarpan.datasets.ply import read_ply, write_ply
 from lidarpan.datasets.semantickitti import read_label, write_predictions
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.numpy_files import read_arrays
+from lidarpan.scans.ply import read_ply, write_ply
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.whole_file import whole_file
 

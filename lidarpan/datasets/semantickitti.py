@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.dataset import number_by_first_point
-from lidarpan.datasets.find import natural_key
+from lidarpan.scans.find import natural_key
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.whole_file import whole_file
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.numpy_files import read_arrays
 from lidarpan.datasets.nuscenes_labels import FACTOR, NUM_CHALLENGE
 from lidarpan.datasets.semantickitti import read_label
+from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError
 
 File = tuple[bytes, list[tuple[str, bool]]]

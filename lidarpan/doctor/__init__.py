@@ -152,7 +152,7 @@ def _weights() -> Finding:
 
 
 def _numba_cache() -> Finding:
-    folder = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / "kernels")
+    folder = os.environ.get("NUMBA_CACHE_DIR") or str(Path(__file__).parents[1] / "grouping")
     try:
         with tempfile.TemporaryFile(dir=folder):
             return Finding("numba cache", True, folder)

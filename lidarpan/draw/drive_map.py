@@ -80,7 +80,7 @@ class _Votes:
 
     def add(self, area: _Area, world: NDArray[np.float64], semantic: NDArray[np.uint8]) -> None:
         """Let points at world places vote for their class."""
-        from lidarpan.kernels.votes import vote_cells
+        from lidarpan.draw.votes_kernel import vote_cells
 
         rows, columns = area.shape
         column, up = ((world - area.low) / area.cell_m).astype(np.int32).T
@@ -165,7 +165,7 @@ def _fuse(
     area: _Area,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[int, _Object]]:
     """(rows, columns) class hit in each cell, class between the rings, and the objects by id."""
-    from lidarpan.kernels.votes import close_holes
+    from lidarpan.draw.votes_kernel import close_holes
 
     rows, columns = area.shape
     hit, between = (_Votes(rows * columns) for _ in range(2))
@@ -276,7 +276,7 @@ def _stroke(
     canvas: NDArray[np.uint8], lines: list[tuple[FloatArray, Rgb, float]], width: float
 ) -> NDArray[np.uint8]:
     """Draw lines of connected points; those with an opacity are filled."""
-    from lidarpan.kernels.raster import stroke_outlines
+    from lidarpan.draw.raster_kernel import stroke_outlines
 
     parts = [np.hstack([line[:-1], line[1:]]) for line, _, _ in lines]
     first = np.cumsum([0] + [len(part) for part in parts]).astype(np.int32)

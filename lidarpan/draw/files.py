@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.fields import LoadedScan
-from lidarpan.datasets.files import load_scan
 from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ def convex_hull(points: FloatArray) -> FloatArray:
     Returns:
         (H, 2) float32 corners in order round the polygon; H <= N, no three on a line.
     """
-    from lidarpan.kernels.hulls import hull_of
+    from lidarpan.grouping.hulls import hull_of
 
     if not len(points):
         return np.zeros((0, 2), np.float32)

@@ -84,7 +84,7 @@ def bev_panel(
     """Draw one map; outlines and labels where the mode shows instances."""
     from PIL import Image, ImageDraw
 
-    from lidarpan.kernels.raster import stroke_circles, stroke_outlines
+    from lidarpan.draw.raster_kernel import stroke_circles, stroke_outlines
 
     canvas = _dots(scan, meaning, view)
     step = nice_step(view.range_m / 3.5) if view.range_m >= 3.5 else view.range_m / 2
@@ -113,7 +113,7 @@ def bev_panel(
 
 
 def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
-    from lidarpan.kernels.raster import shade_pixels, splat_points
+    from lidarpan.draw.raster_kernel import shade_pixels, splat_points
 
     factor = 2
     place = view.to_pixels(scan.points) * factor

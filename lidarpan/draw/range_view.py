@@ -30,7 +30,7 @@ def range_panel(
     """Draw one range view; the nearest point is on top, large objects are named."""
     from PIL import Image, ImageDraw
 
-    from lidarpan.kernels.raster import shade_pixels, splat_points
+    from lidarpan.draw.raster_kernel import shade_pixels, splat_points
 
     x, y, z = scan.points.T
     distance = np.linalg.norm(scan.points, axis=1)

@@ -35,7 +35,7 @@ def ground_between(points: FloatArray, group: IntArray, range_m: float, edge: in
     Returns:
         (edge, edge) int32 index of a point, -1 for none.
     """
-    from lidarpan.kernels.surface import close_columns, join_rings, polar_to_square
+    from lidarpan.draw.surface_kernel import close_columns, join_rings, polar_to_square
 
     x, y, z = np.ascontiguousarray(points.T)
     distance = np.hypot(x, y)

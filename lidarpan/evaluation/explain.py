@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.evaluation import Evaluation, ScanScore
 from lidarpan.evaluation.files import read_pair, read_xy
-from lidarpan.evaluation.labels import PackedLabels
 from lidarpan.metrics import PanopticQuality, PanopticScores, SegmentMatches
 from lidarpan.metrics.boundary import BoundaryCounts, count_boundaries
 from lidarpan.metrics.errors import KINDS, SegmentErrors, classify_errors

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.nuscenes import NuScenesPanoptic
-from lidarpan.datasets.predictions import scan_stem
-from lidarpan.datasets.semantickitti import SPLITS, sequences_folder
-from lidarpan.evaluation.labels import (
+from lidarpan.datasets.packed_labels import (
     PackedLabels,
     unpack_kitti,
     unpack_nuscenes,
     unpack_scored,
 )
+from lidarpan.datasets.predictions import scan_stem
+from lidarpan.datasets.semantickitti import SPLITS, sequences_folder
 from lidarpan.structures import InputError
 
 _SHOWN_FAULTS = 100

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.datasets.files import load_scan
+from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.draw import draw_panoptic
 from lidarpan.draw.errors import ERROR_KINDS, IGNORED, error_kinds
 from lidarpan.evaluation.files import read_pair, read_xy
-from lidarpan.evaluation.labels import PackedLabels
 from lidarpan.evaluation.page import ClassScore, ReportData, WorstScan, report_page
 from lidarpan.evaluation.report import describe_worst
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.viewer import write_viewer
 from lidarpan.whole_file import whole_file

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from lidarpan.classes import ClassTable
-from lidarpan.grid import Grid
 from lidarpan.grouping.auto import group_by_boxes
 from lidarpan.grouping.methods import (
     group_by_centers,
@@ -19,6 +18,7 @@ from lidarpan.grouping.methods import (
     group_by_split_graph,
 )
 from lidarpan.structures import FloatArray, InputError, IntArray, SemanticArray
+from lidarpan.voxels.grid import Grid
 
 METHODS = (
     "auto",

@@ -103,11 +103,11 @@ def group_by_boxes(
     Returns:
         (N,) int32 ids in order of first points; 0 for stuff, void and rejected points.
     """
-    from lidarpan.kernels.cells import number_by_first, sort_by_group
-    from lidarpan.kernels.components import radius_components
-    from lidarpan.kernels.fragments import fragment_hulls, join_fragments, near_pairs
-    from lidarpan.kernels.fusion import vote
-    from lidarpan.kernels.split import split_oversized
+    from lidarpan.grouping.cells import number_by_first, sort_by_group
+    from lidarpan.grouping.claims import vote
+    from lidarpan.grouping.components import radius_components
+    from lidarpan.grouping.fragments import fragment_hulls, join_fragments, near_pairs
+    from lidarpan.grouping.split import split_oversized
 
     bounds = bounds_of(classes, join_m, contact_m)
     fragment = radius_components(points, semantic, bounds.radius)
@@ -182,8 +182,8 @@ def reject_buried(
     Narrow things (people, bicycles) do stand against hedges and walls: they stay when they are
     as long and high as their class. -> (N,) int32, numbered anew.
     """
-    from lidarpan.kernels.cells import number_by_first
-    from lidarpan.kernels.surroundings import buried_points, measure_objects
+    from lidarpan.grouping.cells import number_by_first
+    from lidarpan.grouping.surroundings import buried_points, measure_objects
 
     upright = [c for c in classes.stuff if classes.names[c] not in FLAT]
     kind = np.where(classes.is_thing, 1, np.isin(np.arange(classes.num_classes), upright) * 2)

@@ -95,7 +95,7 @@ def match_segments(
     Raises:
         InputError: arrays are not integer, not 1-D or not equally long, or a class is out of range.
     """
-    from lidarpan.kernels.contingency import count_overlaps
+    from lidarpan.metrics.contingency import count_overlaps
 
     names = ("pred_semantic", "pred_instance", "true_semantic", "true_instance")
     given = (pred_semantic, pred_instance, true_semantic, true_instance)
@@ -129,7 +129,7 @@ def overlap_ids(
         pred: (P, 2) key and size; true: (T, 3) class, id and size; pair: (Q, 3) position in pred,
         position in true, number of common points. All sizes are without ignored points.
     """
-    from lidarpan.kernels.contingency import count_overlaps
+    from lidarpan.metrics.contingency import count_overlaps
 
     ids, number = np.unique(true_instance, return_inverse=True)
     factor = max(len(ids), 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lidarpan.model.sparse import SparseTensor
+from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.unet import NormAct, ResidualBlock
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from lidarpan.model.sparse import (
+from lidarpan.model.sparse.modules import (
     InverseConv3d,
     SparseTensor,
     StridedConv3d,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lidarpan.features import NUM_FEATURES
 from lidarpan.model.bev import BEVBranch, find_columns
-from lidarpan.model.sparse import SparseTensor
+from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.unet import UNet
+from lidarpan.voxels.features import NUM_FEATURES
 
 BEV_STRIDE = 2
 """BEV cells are this many voxels wide."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lidarpan.model.sparse import (
+from lidarpan.model.sparse.modules import (
     InverseConv3d,
     SparseTensor,
     StridedConv3d,

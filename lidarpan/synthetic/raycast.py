@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray, IntArray
-from lidarpan.synthetic.mesh import Mesh
+from lidarpan.synthetic.actors.mesh import Mesh
 
 NO_TRIANGLE = -1
 _LAYERS = 7  # surfaces of porous bodies a ray crosses at most

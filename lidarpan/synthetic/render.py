@@ -12,12 +12,12 @@ from lidarpan.classes import ClassTable
 from lidarpan.structures import BoolArray, FloatArray, IntArray, PanopticLabels, Scan
 from lidarpan.synthetic.kinds import MATERIAL, raw_labels
 from lidarpan.synthetic.raycast import Caster, penetrate
-from lidarpan.synthetic.returns import is_lost, measured_intensity, stopped_short_m
-from lidarpan.synthetic.sensor import Sensor
-from lidarpan.synthetic.site import Site
-from lidarpan.synthetic.solids import build_parts
-from lidarpan.synthetic.stock import Placed, build_actors, stock_actor
-from lidarpan.synthetic.town import Piece, Town
+from lidarpan.synthetic.sensors.returns import is_lost, measured_intensity, stopped_short_m
+from lidarpan.synthetic.sensors.sensor import Sensor
+from lidarpan.synthetic.towns.site import Site
+from lidarpan.synthetic.towns.solids import build_parts
+from lidarpan.synthetic.towns.stock import Placed, build_actors, stock_actor
+from lidarpan.synthetic.towns.town import Piece, Town
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.synthetic.render import Box, SimulatedScan, render
-from lidarpan.synthetic.sensor import Sensor
-from lidarpan.synthetic.town import Piece, Town, make_town
-from lidarpan.synthetic.traffic import lane_offset
+from lidarpan.synthetic.sensors.sensor import Sensor
+from lidarpan.synthetic.towns.town import Piece, Town, make_town
+from lidarpan.synthetic.towns.traffic import lane_offset
 
 __all__ = ["Box", "SimulatedScan", "simulate_scan", "simulate_sequence"]
 

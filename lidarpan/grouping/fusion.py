@@ -1,0 +1,156 @@
+"""Semantic classes and instance ids into one panoptic answer, by five named rules.
+
+1. Majority: an instance takes the thing class with the largest sum of probabilities over its
+   points; without probabilities, the most frequent thing class.
+2. Instance priority: an instance takes its points from stuff and void, unless the pair (its class,
+   the point's class) is protected.
+3. Confidence: a point claimed by several instances goes to the one with the higher score.
+4. Tiny segments: an instance below `min_segment_points` is dissolved.
+5. No thing without an instance: a thing point that belongs to none becomes the best stuff class of
+   its probabilities, or void without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from lidarpan.classes import ClassTable
+from lidarpan.structures import (
+    BoolArray,
+    FloatArray,
+    InputError,
+    IntArray,
+    PanopticLabels,
+    SemanticArray,
+)
+
+# what no object takes points from, unless the caller says otherwise
+GROUND = (
+    "road",
+    "parking",
+    "sidewalk",
+    "other-ground",
+    "terrain",
+    "driveable_surface",
+    "other_flat",
+)
+
+
+def protect(classes: ClassTable, pairs: Iterable[tuple[str, str]] | None = None) -> BoolArray:
+    """Table of what a thing may not take: [thing, stuff] is True where protected. -> (C, C) bool.
+
+    pairs: (thing name, stuff name) each; None protects the ground classes from every thing.
+    """
+    table = np.zeros((classes.num_classes, classes.num_classes), np.bool_)
+    if pairs is None:
+        ground = [classes.id_of(name) for name in GROUND if name in classes.names]
+        table[np.ix_(classes.things, ground)] = True
+        return table
+    for thing_name, stuff_name in pairs:
+        thing, stuff = classes.id_of(thing_name), classes.id_of(stuff_name)
+        if thing not in classes.things or stuff not in classes.stuff:
+            raise InputError(
+                f"protected pairs are (thing, stuff), got ({thing_name!r}, {stuff_name!r})"
+            )
+        table[thing, stuff] = True
+    return table
+
+
+def merge_semantic_and_instance(
+    semantic: SemanticArray,
+    instance: IntArray,
+    softmax: FloatArray | None,
+    classes: ClassTable,
+    *,
+    min_segment_points: int = 1,
+    protected: Iterable[tuple[str, str]] | None = None,
+    center_score: FloatArray | None = None,
+) -> PanopticLabels:
+    """Decide class and instance of every point, by the rules in the module's docstring.
+
+    Args:
+        semantic: (N,) uint8 train ids.
+        instance: (N,) int32 ids, 0 = none; or (N, M) with up to M claims on each point.
+        softmax: (N, C) float32 class probabilities, or None.
+        classes: the class table.
+        min_segment_points: instances with fewer points are dissolved.
+        protected: (thing name, stuff name) pairs the thing may not take from the stuff; None
+            protects the ground classes from all things.
+        center_score: (K + 1,) float32 confidence of instance id k at position k, or None; an
+            instance's score is this times the mean probability of its class over its points.
+
+    Returns:
+        Labels with instances numbered by first point, and their scores in [0, 1].
+
+    Raises:
+        InputError: a shape or dtype is wrong, an id is negative, or a pair is not (thing, stuff).
+    """
+    from lidarpan.grouping.claims import settle_claims, vote, write_labels
+
+    claims = check_fusion(semantic, instance, softmax, classes)
+    table = protect(classes, protected)
+    is_thing, is_stuff = classes.is_thing, np.isin(np.arange(classes.num_classes), classes.stuff)
+    known = np.zeros((0, classes.num_classes), np.float32) if softmax is None else softmax
+    claims, num_ids, center = compact_ids(claims, center_score)
+
+    votes = vote(semantic, claims, known, is_thing, num_ids)
+    class_of = votes[:, :-1].argmax(axis=1).astype(np.uint8)
+    best = votes[np.arange(num_ids), class_of]
+    class_of[best <= 0] = 0
+    score = (best / np.maximum(votes[:, -1], 1) * center).clip(0, 1).astype(np.float32)
+
+    winner = settle_claims(semantic, claims, class_of, score, table)
+    out_semantic, out_instance, old_id = write_labels(
+        semantic, winner, class_of, known, is_thing, is_stuff, min_segment_points
+    )
+    score[0] = 0
+    return PanopticLabels(out_semantic, out_instance, score[old_id])
+
+
+def check_fusion(
+    semantic: SemanticArray, instance: IntArray, softmax: FloatArray | None, classes: ClassTable
+) -> IntArray:
+    """The claims (N, M) int32, after every input was looked at; raises InputError."""
+    n = len(semantic)
+    if semantic.shape != (n,) or semantic.dtype != np.uint8:
+        raise InputError(f"semantic must be (N,) uint8, got {semantic.shape} {semantic.dtype}")
+    if n and int(semantic.max()) >= classes.num_classes:
+        raise InputError(
+            f"semantic holds train id {semantic.max()}, {classes.name} has "
+            f"0..{classes.num_classes - 1}: map raw labels with ClassTable.to_train"
+        )
+    if len(instance) != n or instance.ndim not in (1, 2) or instance.dtype.kind not in "iu":
+        raise InputError(
+            f"instance must be ({n},) or ({n}, M) int32, got {instance.shape} {instance.dtype}"
+        )
+    if softmax is not None and (
+        softmax.shape != (n, classes.num_classes) or softmax.dtype != np.float32
+    ):
+        raise InputError(
+            f"softmax must be ({n}, {classes.num_classes}) float32, "
+            f"got {softmax.shape} {softmax.dtype}"
+        )
+    if instance.size and int(instance.min()) < 0:
+        raise InputError(f"instance ids must be 0 (none) or positive, got {instance.min()}")
+    return instance.reshape(n, -1) if n else np.zeros((0, 1), np.int32)
+
+
+def compact_ids(
+    claims: IntArray, center_score: FloatArray | None
+) -> tuple[IntArray, int, FloatArray]:
+    """Claims with ids that index an array, how many ids (0 included), their center scores."""
+    highest = int(claims.max()) if claims.size else 0
+    if center_score is not None and len(center_score) <= highest:
+        raise InputError(
+            f"center_score must have one value for each id 0..{highest}, got {len(center_score)}"
+        )
+    if highest > 65536 + 2 * claims.size:  # ids far apart: give them places of their own
+        ids, place = np.unique(np.append(claims, 0), return_inverse=True)
+        claims = place[:-1].reshape(claims.shape).astype(np.int32)
+        center = np.ones(len(ids), np.float32) if center_score is None else center_score[ids]
+        return claims, len(ids), center
+    if center_score is None:
+        return claims, highest + 1, np.ones(highest + 1, np.float32)
+    return claims, highest + 1, center_score[: highest + 1]

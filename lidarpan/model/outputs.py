@@ -1,0 +1,84 @@
+"""What the network says of voxels and columns, brought to the host and spread over the points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.structures import FloatArray, SemanticArray
+from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.voxelize import Voxels
+
+
+@dataclass(frozen=True)
+class PreparedScan:
+    """What the network sees of a scan.
+
+    Attributes:
+        points: (N, 3) float32 metres, as if the sensor stood where the weights expect it.
+        voxels: the points' voxels.
+        features: (V, F) float32.
+    """
+
+    points: FloatArray
+    voxels: Voxels
+    features: FloatArray
+
+
+@dataclass(frozen=True)
+class VoxelOutputs:
+    """The network's answer on the host.
+
+    Attributes:
+        probabilities: (V, C - 1) float32 of train ids 1..C-1.
+        offset_m: (V, 2) float32 from each voxel's middle to its object's center, metres.
+        columns: (M, 3) int64 [batch, x, y], the occupied BEV cells.
+        heatmap: (M,) float32 probability that an object's center lies in the cell.
+    """
+
+    probabilities: FloatArray
+    offset_m: FloatArray
+    columns: NDArray[np.int64]
+    heatmap: FloatArray
+
+    @classmethod
+    def of(cls, outputs: HeadOutputs) -> VoxelOutputs:
+        """Copy from the device, in float32 whatever the network ran in."""
+        return cls(
+            probabilities=outputs.semantic.float().softmax(dim=1).cpu().numpy(),
+            offset_m=outputs.offset_m.float().cpu().numpy(),
+            columns=outputs.columns.cpu().numpy(),
+            heatmap=torch.sigmoid(outputs.heatmap.float()).cpu().numpy(),
+        )
+
+    def point_semantic(self, voxels: Voxels) -> tuple[SemanticArray, FloatArray]:
+        """Class and class probabilities of each point, those of its voxel; void outside.
+
+        Returns:
+            (N,) uint8 train ids and (N, C) float32.
+        """
+        count, num_classes = self.probabilities.shape
+        softmax = np.zeros((count + 1, num_classes + 1), np.float32)
+        softmax[:-1, 1:] = self.probabilities
+        semantic = softmax.argmax(axis=1).astype(np.uint8)
+        semantic[-1] = 0  # row -1: points outside the grid
+        return semantic[voxels.point_to_voxel], softmax[voxels.point_to_voxel]
+
+    def point_offsets(self, prepared: PreparedScan, grid: Grid) -> FloatArray:
+        """From each point to its object's center, x and y. (N, 2) metres; 0 outside the grid."""
+        voxels = prepared.voxels
+        center = self.offset_m + grid.center_of(voxels.indices)[:, :2]
+        offsets = center[voxels.point_to_voxel] - prepared.points[:, :2]
+        offsets[voxels.point_to_voxel < 0] = 0
+        return np.ascontiguousarray(offsets, np.float32)
+
+    def bev_heatmap(self, grid: Grid) -> tuple[FloatArray, Grid]:
+        """Center probability of each BEV cell (X, Y), and the BEV grid of a voxel grid."""
+        bev_grid = grid.coarser((BEV_STRIDE, BEV_STRIDE, grid.shape[2]))
+        heatmap = np.zeros(bev_grid.shape[:2], np.float32)
+        heatmap[self.columns[:, 1], self.columns[:, 2]] = self.heatmap
+        return heatmap, bev_grid

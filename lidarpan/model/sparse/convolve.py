@@ -1,0 +1,246 @@
+"""Sparse convolution over pairs of rows: gather, multiply and scatter in one pass, no buffers.
+
+Pairs (input row, output row) are listed by block of output rows and, inside a block, by kernel
+offset (see `neighbours`). A block's output rows and their neighbours stay in the cache while
+all offsets pass over them. Threads take blocks by ticket; every output row is summed in the
+order of the offsets whatever the number of threads, so results are the same bits every time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from lidarpan.model.sparse.neighbours import BLOCK_ROWS
+from lidarpan.model.sparse.tiles import LANES, add_outer, add_rows, take_ticket
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+
+MAX_SLICES = 8  # partial sums of a weight's gradient, and about the number of its tasks
+L1_BYTES = 24 * 1024  # of the first cache, for the rows of a chunk of pairs
+
+
+def panel_width(channels: int) -> int:
+    """Columns that one register tile covers; `channels` is rounded up to a multiple of it."""
+    vectors = -(-channels // LANES)
+    return LANES * next(n for n in (3, 2, 1) if vectors % n == 0)
+
+
+@njit(cache=True, nogil=True)
+def _block_rows(
+    x: Floats,
+    pair_in: Ints,
+    pair_out: Ints,
+    first: int,
+    last: int,
+    w: Floats,
+    w_start: int,
+    out: Floats,
+    column: int,
+    width: int,
+) -> None:
+    p = first
+    if width == 24:
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 3)
+            p += 4
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 3)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 3)
+        elif last - p == 1:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 3)
+    elif width == 16:
+        while p + 6 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 6, 2)
+            p += 6
+        if last - p == 5:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 5, 2)
+        elif last - p == 4:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 2)
+        elif last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 2)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 2)
+        elif last - p == 1:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 2)
+    else:
+        while p + 12 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 1)
+            p += 12
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 1)
+            p += 4
+        while p < last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 1)
+            p += 1
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def convolve(
+    x: Floats,
+    panels: Floats,
+    pair_in: Ints,
+    pair_out: Ints,
+    starts: Longs,
+    bias: Floats,
+    residual: Floats,
+    rectify: bool,
+    out: Floats,
+    threads: int,
+) -> None:
+    """out[o] = act(bias + residual[o] + sum over pairs (i, o) of offset k of x[i] @ W[k]).
+
+    Args:
+        x: (Vin, Cin) float32.
+        panels: (K, P, Cin, width) float32, W[k] cut into column panels, P * width = Cout.
+        pair_in: (M,) int32 input rows.
+        pair_out: (M,) int32 output rows: block b's pairs are of its BLOCK_ROWS rows.
+        starts: (blocks, K + 1) int64 first pair of each offset, and the end of the last.
+        bias: (Cout,) float32.
+        residual: (Vout, C) or (0, C) float32, C at most Cout.
+        rectify: whether act clips at zero; else it does nothing.
+        out: (Vout, Cout) float32, written.
+        threads: number of threads.
+    """
+    blocks, offsets = starts.shape[0], starts.shape[1] - 1
+    num_panels, cin, width = panels.shape[1], panels.shape[2], panels.shape[3]
+    flat = panels.reshape(-1)
+    counter = np.zeros(1, np.int64)
+    for _ in prange(threads):
+        block = take_ticket(counter)
+        while block < blocks:
+            begin, end = block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, len(out))
+            for row in range(begin, end):
+                out[row] = bias
+                if len(residual):
+                    out[row, : residual.shape[1]] += residual[row]
+            for k in range(offsets):
+                first, last = starts[block, k], starts[block, k + 1]
+                for panel in range(num_panels):
+                    w_start = (k * num_panels + panel) * cin * width
+                    _block_rows(
+                        x, pair_in, pair_out, first, last, flat, w_start, out, panel * width, width
+                    )
+            if rectify:
+                for row in range(begin, end):
+                    for c in range(out.shape[1]):
+                        out[row, c] = max(out[row, c], np.float32(0))
+            block = take_ticket(counter)
+
+
+@njit(cache=True, nogil=True)
+def _block_outer(
+    x: Floats,
+    pair_in: Ints,
+    pair_out: Ints,
+    first: int,
+    last: int,
+    g: Floats,
+    column: int,
+    flat: Floats,
+    w_start: int,
+    width: int,
+) -> None:
+    cin = x.shape[1]
+    count = last - first
+    c = 0
+    if width == 24:
+        while c + 4 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 3)
+            c += 4
+        if cin - c == 3:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 3)
+        elif cin - c == 2:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 3)
+        elif cin - c == 1:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 3)
+    elif width == 16:
+        while c + 6 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 6, 2)
+            c += 6
+        if cin - c == 5:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 5, 2)
+        elif cin - c == 4:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 2)
+        elif cin - c == 3:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 2)
+        elif cin - c == 2:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 2)
+        elif cin - c == 1:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 2)
+    else:
+        while c + 12 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 12, 1)
+            c += 12
+        while c + 4 <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 1)
+            c += 4
+        while c < cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 1)
+            c += 1
+
+
+def weight_grad_tasks(rows: int, offsets: int, cin: int, cout: int) -> tuple[int, int]:
+    """(slices, offsets per task) of `convolve_weight_grad` for a level of `rows` output rows.
+
+    Many rows and a small weight: slices of the rows with a partial sum each, so that every row
+    comes to the cache once. Few rows and a large weight: one slice, the offsets divided. The
+    choice depends on sizes alone, so that results do not depend on the number of threads.
+    """
+    slices = min(max(rows * (cin + cout) // (4 * offsets * cin * cout), 1), MAX_SLICES)
+    groups = min(-(-MAX_SLICES // slices), offsets)
+    return slices, -(-offsets // groups)
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def convolve_weight_grad(
+    x: Floats,
+    g: Floats,
+    pair_in: Ints,
+    pair_out: Ints,
+    starts: Longs,
+    width: int,
+    offsets_per_task: int,
+    grad: Floats,
+    threads: int,
+) -> None:
+    """Sum over s of grad[s, k] += sum over pairs (i, o) of offset k of outer(x[i], g[o]).
+
+    Args:
+        x: (Vin, Cin) float32.
+        g: (Vout, Cout) float32, Cout a multiple of width.
+        pair_in: (M,) int32.
+        pair_out: (M,) int32.
+        starts: (blocks, K + 1) int64.
+        width: columns of a tile: 8, 16 or 24.
+        offsets_per_task: offsets that a thread takes at a time.
+        grad: (S, K, Cin, Cout) float32, added to: slice s has the s-th part of the blocks.
+        threads: number of threads.
+    """
+    blocks, offsets = starts.shape[0], starts.shape[1] - 1
+    slices, cin, cout = grad.shape[0], x.shape[1], g.shape[1]
+    flat = grad.reshape(-1)
+    groups = (offsets + offsets_per_task - 1) // offsets_per_task
+    chunk = max(32, L1_BYTES // (4 * (cin + width)))
+    counter = np.zeros(1, np.int64)
+    for _ in prange(threads):
+        task = take_ticket(counter)
+        while task < groups * slices:
+            # The middle offset has the most pairs: begin there.
+            begin = (task // slices + groups // 2) % groups * offsets_per_task
+            part = task % slices
+            for block in range(part * blocks // slices, (part + 1) * blocks // slices):
+                for k in range(begin, min(begin + offsets_per_task, offsets)):
+                    w_start = (part * offsets + k) * cin * cout
+                    end = starts[block, k + 1]
+                    for first in range(starts[block, k], end, chunk):
+                        last = min(first + chunk, end)
+                        for column in range(0, cout, width):
+                            _block_outer(
+                                x, pair_in, pair_out, first, last, g, column, flat, w_start, width
+                            )
+            task = take_ticket(counter)

@@ -1,0 +1,218 @@
+"""Which rows of two sparse grids meet under each offset of a convolution's kernel."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+# OpenMP first: torch has it loaded, and looking at an old TBB prints a warning.
+numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+
+BLOCK_ROWS = 256  # output rows whose pairs are listed together
+
+
+@njit(cache=True, nogil=True)
+def column_starts(cells: Ints, shape: Longs, batch_size: int) -> Ints:
+    """First row of every (batch, x, y) column of sorted cells.
+
+    Args:
+        cells: (V, 4) int32 [batch, x, y, z] in ascending order.
+        shape: (3,) int64 X, Y, Z.
+        batch_size: B.
+
+    Returns:
+        (B * X * Y + 1,) int32.
+    """
+    size_x, size_y = shape[0], shape[1]
+    starts = np.zeros(batch_size * size_x * size_y + 1, np.int32)
+    for row in range(len(cells)):
+        column = (cells[row, 0] * size_x + cells[row, 1]) * size_y + cells[row, 2]
+        starts[column + 1] += 1
+    for column in range(len(starts) - 1):
+        starts[column + 1] += starts[column]
+    return starts
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def list_pairs(
+    in_cells: Ints,
+    in_starts: Ints,
+    in_shape: Longs,
+    out_cells: Ints,
+    kernel: Longs,
+    stride: Longs,
+    padding: Longs,
+) -> tuple[Ints, Ints, Longs]:
+    """Pairs (input row, output row), by block of output rows, then by offset, then by output row.
+
+    Output cell o meets input cell o * stride - padding + k under kernel position k. The kernel's
+    columns are looked up once per output cell and read over their heights.
+
+    Args:
+        in_cells: (Vin, 4) int32 [batch, x, y, z], ascending.
+        in_starts: what `column_starts` says of in_cells.
+        in_shape: (3,) int64 X, Y, Z of the input.
+        out_cells: (Vout, 4) int32 [batch, x, y, z].
+        kernel: (3,) int64.
+        stride: (3,) int64.
+        padding: (3,) int64.
+
+    Returns:
+        pair_in (M,) int32, pair_out (M,) int32 and starts (blocks, K + 1) int64: the pairs of
+        block b and offset k are starts[b, k] to starts[b, k + 1]. Between blocks lie gaps.
+    """
+    num_rows, height = len(out_cells), kernel[2]
+    num_offsets = kernel[0] * kernel[1] * height
+    blocks = (num_rows + BLOCK_ROWS - 1) // BLOCK_ROWS
+    starts = np.zeros((blocks, num_offsets + 1), np.int64)
+    # Every block has room for one more than its pairs: see the last loop.
+    room = BLOCK_ROWS * num_offsets + 1
+    pair_in = np.empty(blocks * room, np.int32)
+    pair_out = np.empty(blocks * room, np.int32)
+    for block in prange(blocks):
+        begin = block * BLOCK_ROWS
+        end = min(begin + BLOCK_ROWS, num_rows)
+        found = np.full((num_offsets, BLOCK_ROWS), -1, np.int32)
+        for row in range(begin, end):
+            low_z = out_cells[row, 3] * stride[2] - padding[2]
+            for i in range(kernel[0]):
+                x = out_cells[row, 1] * stride[0] - padding[0] + i
+                if x < 0 or x >= in_shape[0]:
+                    continue
+                for j in range(kernel[1]):
+                    y = out_cells[row, 2] * stride[1] - padding[1] + j
+                    if y < 0 or y >= in_shape[1]:
+                        continue
+                    first_k = (i * kernel[1] + j) * height
+                    place = (out_cells[row, 0] * in_shape[0] + x) * in_shape[1] + y
+                    for candidate in range(in_starts[place], in_starts[place + 1]):
+                        above = in_cells[candidate, 3] - low_z
+                        if above >= height:
+                            break
+                        if above >= 0:
+                            found[first_k + above, row - begin] = candidate
+        position = block * room
+        for k in range(num_offsets):
+            starts[block, k] = position
+            for row in range(begin, end):  # written always, kept if found: no branch to guess
+                pair_in[position] = found[k, row - begin]
+                pair_out[position] = row
+                position += found[k, row - begin] >= 0
+        starts[block, num_offsets] = position
+    return pair_in, pair_out, starts
+
+
+@njit(cache=True, nogil=True)
+def turn_pairs(
+    pair_in: Ints, pair_out: Ints, starts: Longs, num_in: int
+) -> tuple[Ints, Ints, Longs]:
+    """The same pairs seen from the input: by block of input rows, then by offset.
+
+    Args:
+        pair_in: (M,) int32 rows of what becomes the output.
+        pair_out: (M,) int32 rows of what becomes the input.
+        starts: (blocks, K + 1) int64 as `list_pairs` gives them.
+        num_in: number of rows that pair_in counts.
+
+    Returns:
+        pair_in, pair_out and starts as `list_pairs` gives them.
+    """
+    num_offsets = starts.shape[1] - 1
+    blocks = (num_in + BLOCK_ROWS - 1) // BLOCK_ROWS
+    ends = np.zeros((blocks, num_offsets + 1), np.int64)
+    for block in range(len(starts)):
+        for k in range(num_offsets):
+            for p in range(starts[block, k], starts[block, k + 1]):
+                ends[pair_in[p] // BLOCK_ROWS, k + 1] += 1
+    total = 0
+    for block in range(blocks):
+        for k in range(num_offsets + 1):
+            total += ends[block, k]
+            ends[block, k] = total
+    turned = ends.copy()
+    ins, outs = np.empty(total, np.int32), np.empty(total, np.int32)
+    for block in range(len(starts)):
+        for k in range(num_offsets):
+            for p in range(starts[block, k], starts[block, k + 1]):
+                place = ends[pair_in[p] // BLOCK_ROWS, k]
+                ins[place], outs[place] = pair_out[p], pair_in[p]
+                ends[pair_in[p] // BLOCK_ROWS, k] += 1
+    return ins, outs, turned
+
+
+@njit(cache=True, nogil=True)
+def strided_cells(
+    cells: Ints, shape: Longs, batch_size: int, kernel: Longs, stride: Longs, padding: Longs
+) -> Ints:
+    """Cells of the coarser grid that see at least one cell under the kernel, ascending.
+
+    Args:
+        cells: (V, 4) int32 [batch, x, y, z].
+        shape: (3,) int64 X, Y, Z of the coarser grid.
+        batch_size: B.
+        kernel: (3,) int64.
+        stride: (3,) int64.
+        padding: (3,) int64.
+
+    Returns:
+        (W, 4) int32 [batch, x, y, z].
+    """
+    size_x, size_y, size_z = shape[0], shape[1], shape[2]
+    seen = np.zeros(batch_size * size_x * size_y * size_z, np.bool_)
+    used = np.zeros(batch_size * size_x * size_y, np.bool_)
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    count = 0
+    for row in range(len(cells)):
+        for axis in range(3):
+            place = cells[row, axis + 1] + padding[axis]
+            low[axis] = max(0, (place - kernel[axis]) // stride[axis] + 1)
+            high[axis] = min(shape[axis] - 1, place // stride[axis])
+        for x in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                column = (cells[row, 0] * size_x + x) * size_y + y
+                for z in range(low[2], high[2] + 1):
+                    used[column] = True
+                    if not seen[column * size_z + z]:
+                        seen[column * size_z + z] = True
+                        count += 1
+    out = np.empty((count, 4), np.int32)
+    position = 0
+    for column in range(len(used)):
+        if used[column]:
+            for z in range(size_z):
+                if seen[column * size_z + z]:
+                    out[position, 0] = column // (size_x * size_y)
+                    out[position, 1] = column // size_y % size_x
+                    out[position, 2] = column % size_y
+                    out[position, 3] = z
+                    position += 1
+    return out
+
+
+@njit(cache=True, nogil=True)
+def find_fault(cells: Ints, shape: Longs, batch_size: int) -> int:
+    """First row that does not ascend or lies outside the grid, or -1.
+
+    Args:
+        cells: (V, 4) int32 [batch, x, y, z].
+        shape: (3,) int64 X, Y, Z.
+        batch_size: B.
+    """
+    before = np.int64(-1)
+    for row in range(len(cells)):
+        b, x, y, z = cells[row, 0], cells[row, 1], cells[row, 2], cells[row, 3]
+        if b < 0 or x < 0 or y < 0 or z < 0:
+            return row
+        if b >= batch_size or x >= shape[0] or y >= shape[1] or z >= shape[2]:
+            return row
+        key = ((b * shape[0] + x) * shape[1] + y) * shape[2] + z
+        if key <= before:
+            return row
+        before = key
+    return -1

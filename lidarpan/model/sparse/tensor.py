@@ -1,0 +1,102 @@
+"""The types that pass between the network's modules and the engines that multiply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(eq=False)
+class Level:
+    """The occupied cells of a batch at one resolution, and what engines know of them.
+
+    Attributes:
+        indices: (V, 4) int32 [batch, x, y, z], contiguous, distinct. The native engine wants them
+            in ascending order; `voxelize` and strided convolutions give them so.
+        shape: cells (X, Y, Z) of the grid.
+        batch_size: B.
+        maps: neighbour maps and coarser levels by geometry, built once and shared.
+    """
+
+    indices: Tensor
+    shape: Triple
+    batch_size: int
+    maps: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+
+class Geometry(NamedTuple):
+    """Kernel size, stride and padding of a convolution, in cells along x, y, z."""
+
+    kernel: Triple
+    stride: Triple
+    padding: Triple
+
+    def coarser(self, shape: Triple) -> Triple:
+        """Shape of the strided convolution's output; a cell that is cut off by the end counts."""
+        x, y, z = (
+            -(-max(n + 2 * p - k, 0) // s) + 1 for n, k, s, p in zip(shape, *self, strict=True)
+        )
+        return x, y, z
+
+
+class Epilogue(NamedTuple):
+    """What follows a convolution whose batch norm is folded: act(out + bias + residual).
+
+    Attributes:
+        bias: (C_out,) or None.
+        residual: (V, C_out) or None.
+        rectify: whether act clips at zero; else it does nothing.
+    """
+
+    bias: Tensor | None
+    residual: Tensor | None = None
+    rectify: bool = False
+
+    def apply(self, out: Tensor) -> Tensor:
+        """The formula above, in torch's operations. (V, C_out) -> (V, C_out)."""
+        if self.bias is not None:
+            out = out + self.bias.to(out.dtype)
+        if self.residual is not None:
+            out = out + self.residual
+        return torch.relu(out) if self.rectify else out
+
+
+class Engine(Protocol):
+    """What multiplies: every method is differentiable in features and weight."""
+
+    name: str
+
+    def submanifold(
+        self,
+        level: Level,
+        kernel: Triple,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
+        """(V, C_in), (K, C_in, C_out) -> (V, C_out) on the same cells."""
+
+    def strided(
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> tuple[Level, Tensor]:
+        """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+
+    def inverse(
+        self,
+        level: Level,
+        geometry: Geometry,
+        features: Tensor,
+        weight: Tensor,
+        finish: Epilogue | None = None,
+    ) -> Tensor:
+        """(W, C_in), (K, C_in, C_out) -> (V, C_out) on `level`, the finer one."""

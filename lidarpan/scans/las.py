@@ -1,0 +1,59 @@
+"""ASPRS `.las` and `.laz` files."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from lidarpan.scans.fields import Fields
+from lidarpan.scans.numpy_files import one_line
+from lidarpan.structures import InputError
+
+
+def read_las(path: Path) -> Fields:
+    """Read x, y, z (scaled, float64), intensity and gps_time of a `.las` or `.laz` file.
+
+    Raises:
+        InputError: not such a file, damaged, or cut off.
+    """
+    import laspy
+
+    _check_header(path)
+    try:
+        las = laspy.read(path)
+    except Exception as error:  # damaged headers raise all kinds
+        raise InputError(f"{path}: wanted a .las or .laz file, {one_line(error)}") from None
+    fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
+    for name in ("intensity", "gps_time"):
+        if name in las.point_format.dimension_names:
+            fields[name] = np.asarray(las[name])
+    if len(fields["x"]) < las.header.point_count:
+        raise InputError(
+            f"{path}: wanted {las.header.point_count} points, got {len(fields['x'])}: cut off"
+        )
+    return fields
+
+
+def _check_header(path: Path) -> None:
+    """Refuse counts that the file is too small for, before anything is allocated or looped over.
+
+    Offsets as in the LAS 1.4 specification, section 2.4 (public header block).
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(375)
+    if not head.startswith(b"LASF") or len(head) < 227:
+        raise InputError(f"{path}: wanted a .las or .laz file, got no LASF header")
+    start, num_records, point_format, width, count = struct.unpack_from("<IIBHI", head, 96)
+    num_extended = 0
+    if (head[24], head[25]) >= (1, 4) and len(head) >= 255:
+        num_extended, count = struct.unpack_from("<IQ", head, 243)
+    is_compressed = point_format >= 128
+    needed = start + (count // 64 if is_compressed else count * width)  # none compress so far
+    if max(needed, 54 * num_records, 60 * num_extended) > size:
+        raise InputError(
+            f"{path}: wanted {count} points of {width} bytes from byte {start} on, "
+            f"got {size} bytes: cut off or damaged"
+        )

@@ -1,0 +1,163 @@
+"""Point Cloud Library `.pcd` files: ascii, binary and binary_compressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.fields import Fields
+from lidarpan.structures import InputError
+
+_MAX_HEADER = 1 << 16
+
+
+def read_pcd(path: Path) -> Fields:
+    """Read every field of a `.pcd` file, version 0.7 or earlier.
+
+    Raises:
+        InputError: the header is incomplete, or the data is shorter than it says.
+    """
+    content = path.read_bytes()
+    header, start = _header(content, path)
+    try:
+        num_points = int(header["POINTS"][0])
+        dtype = _record(header)
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: wanted a .pcd header with FIELDS SIZE TYPE POINTS DATA, got {error}"
+        ) from None
+    match header["DATA"]:
+        case ["ascii"]:
+            return _ascii(content[start:], dtype, num_points, path)
+        case ["binary"]:
+            return _binary(memoryview(content)[start:], dtype, num_points, path)
+        case ["binary_compressed"]:
+            return _compressed(content[start:], dtype, num_points, path)
+        case other:
+            raise InputError(
+                f"{path}: wanted DATA ascii, binary or binary_compressed, got {' '.join(other)!r}"
+            )
+
+
+def _header(content: bytes, path: Path) -> tuple[dict[str, list[str]], int]:
+    header: dict[str, list[str]] = {}
+    start = 0
+    while "DATA" not in header:
+        end = content.find(b"\n", start, start + _MAX_HEADER)
+        if end < 0 or len(header) > 20:
+            raise InputError(f"{path}: wanted a .pcd header that ends in DATA, got none: cut off?")
+        words = content[start:end].decode("latin-1").split()
+        if words and not words[0].startswith("#"):
+            header[words[0].upper()] = words[1:]
+        start = end + 1
+    return header, start
+
+
+def _record(header: dict[str, list[str]]) -> np.dtype[np.void]:
+    """The record of one point; a field of count n gets n columns, padding fields their own."""
+    fields, sizes, types = header["FIELDS"], header["SIZE"], header["TYPE"]
+    counts = header.get("COUNT", ["1"] * len(fields))
+    kinds = {"F": "f", "I": "i", "U": "u"}
+    columns: list[tuple[str, str, tuple[int, ...]]] = []
+    rows = zip(fields, sizes, types, counts, strict=True)
+    for i, (name, size, kind, count) in enumerate(rows):
+        unique = name if name != "_" and name not in fields[:i] else f"{name}{i}"
+        shape = () if count == "1" else (int(count),)
+        columns.append((unique, f"<{kinds[kind.upper()]}{size}", shape))
+    return np.dtype(columns)
+
+
+def _columns(records: NDArray[np.void]) -> Fields:
+    names = records.dtype.names or ()
+    return {name: records[name] for name in names if records[name].ndim == 1}
+
+
+def _short(path: Path, wanted: object, got: object) -> InputError:
+    return InputError(f"{path}: wanted {wanted}, got {got}: the file is cut off")
+
+
+def _ascii(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
+    words = body.decode("latin-1").split()
+    widths = {name: int(np.prod(dtype[name].shape)) for name in dtype.names or ()}
+    width = sum(widths.values())
+    if len(words) < num_points * width:
+        raise _short(path, f"{num_points} points of {width} values", f"{len(words)} values")
+    try:
+        table = np.array(words[: num_points * width], np.float64).reshape(num_points, width)
+    except ValueError as error:
+        raise InputError(f"{path}: wanted numbers below DATA ascii, got {error}") from None
+    records = np.zeros(num_points, dtype)
+    column = 0
+    with np.errstate(invalid="ignore"):
+        for name, count in widths.items():
+            if not dtype[name].shape:
+                records[name] = table[:, column]
+            column += count
+    return _columns(records)
+
+
+def _binary(body: memoryview, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
+    if len(body) < num_points * dtype.itemsize:
+        raise _short(path, f"{num_points} points of {dtype.itemsize} bytes", f"{len(body)} bytes")
+    return _columns(np.frombuffer(body, dtype, num_points))
+
+
+def _compressed(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
+    """Field after field, LZF-compressed behind two uint32 byte counts."""
+    if len(body) < 8:
+        raise _short(path, "two sizes below DATA", f"{len(body)} bytes")
+    packed, unpacked = (int(size) for size in np.frombuffer(body, "<u4", 2))
+    if len(body) < 8 + packed or unpacked != num_points * dtype.itemsize:
+        raise _short(
+            path,
+            f"{packed} bytes that unpack to {num_points * dtype.itemsize}",
+            f"{len(body) - 8} bytes for {unpacked}",
+        )
+    data = decompress_lzf(body[8 : 8 + packed], unpacked)
+    if len(data) != unpacked:
+        raise _short(path, f"{unpacked} bytes", f"{len(data)} after decompression")
+    fields: Fields = {}
+    start = 0
+    for name in dtype.names or ():
+        column = dtype[name]
+        if not column.shape:
+            fields[name] = np.frombuffer(data, column, num_points, start)
+        start += num_points * column.itemsize
+    return fields
+
+
+def decompress_lzf(data: bytes, size: int) -> bytes:
+    """Unpack an LZF stream (format as in LibLZF by Marc Lehmann) of `size` bytes.
+
+    A control byte below 32 is followed by that many literals plus one; above, its upper three bits
+    are a length (7: plus the next byte) and the rest with the next byte a distance backwards.
+    A damaged stream yields fewer bytes.
+    """
+    out = bytearray()
+    i, end = 0, len(data)
+    while i < end and len(out) < size:
+        control = data[i]
+        i += 1
+        if control < 32:
+            out += data[i : i + control + 1]
+            i += control + 1
+            continue
+        length = control >> 5
+        if length == 7 and i < end:
+            length += data[i]
+            i += 1
+        if i >= end:
+            break
+        distance = ((control & 31) << 8) + data[i] + 1
+        i += 1
+        start, length = len(out) - distance, length + 2
+        if start < 0:
+            break
+        if distance >= length:
+            out += out[start : start + length]
+        else:
+            repeats = -(-length // distance)
+            out += (out[start:] * repeats)[:length]
+    return bytes(out)

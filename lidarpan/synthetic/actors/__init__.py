@@ -1,0 +1,1 @@
+"""What moves in towns, as meshes: vehicles, people and what they carry."""

@@ -1,0 +1,1 @@
+"""LiDAR sensors: where their rays go, and what a surface gives back."""

@@ -1,0 +1,158 @@
+"""Simulated towns as datasets on disk, in either layout."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lidarpan.structures import InputError
+from lidarpan.synthetic.nuscenes_writer import MINI_SCENES, write_nuscenes
+from lidarpan.synthetic.semantickitti_writer import split_scans, write_semantickitti
+
+if TYPE_CHECKING:
+    from lidarpan.synthetic.sensors.sensor import Sensor
+    from lidarpan.synthetic.simulate import SimulatedScan
+
+TOWNS_PER_PROCESS = 4
+"""A further process starts in the time that about so many towns take."""
+
+TOWN_SPACING_M = 2000.0
+"""Towns of one sequence lie this far apart in its world."""
+
+
+def write_simulated(
+    dataset: str,
+    root: str | Path,
+    *,
+    num_scans: int,
+    seed: int,
+    sensor: str | None = None,
+    scans_per_town: int | None = None,
+    rate_hz: float | None = None,
+) -> Iterator[Path]:
+    """Write a labelled dataset of simulated towns; the same bytes for the same arguments.
+
+    SemanticKITTI: 10 scans a second, spread over the splits' sequences (`split_scans`), 5 scans in
+    a row from each town. nuScenes: 2 key frames a second, spread evenly over the ten scenes of
+    v1.0-mini, 10 from each town. A sequence drives through town after town; instance ids stay
+    within a sequence, and its towns lie 2 km apart in its world.
+
+    Args:
+        dataset: "semantickitti" or "nuscenes".
+        root: a new folder.
+        num_scans: how many in all.
+        seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
+        sensor: name of a sensor profile; None takes the dataset's own (hdl64e, hdl32e).
+        scans_per_town: scans in a row from one town; None as said above.
+        rate_hz: scans a second; None as said above. A low rate shows more of each town.
+
+    Yields:
+        The scan file of each scan once it is written.
+
+    Raises:
+        InputError: another dataset or sensor, or `root` holds a dataset already.
+    """
+    from lidarpan.synthetic.sensors.sensor import SENSORS
+
+    own = {"semantickitti": "hdl64e", "nuscenes": "hdl32e"}
+    if dataset not in own:
+        raise InputError(f"no dataset {dataset!r}: wanted semantickitti or nuscenes")
+    if seed < 0:
+        raise InputError(f"wanted a seed of 0 or more, got {seed}")
+    if (name := sensor or own[dataset]) not in SENSORS:
+        raise InputError(f"no sensor {name!r}: wanted {', '.join(SENSORS)}")
+    if dataset == "semantickitti":
+        plan, rate, in_a_row = split_scans(num_scans), rate_hz or 10.0, scans_per_town or 5
+    else:
+        plan, rate, in_a_row = split_scenes(num_scans), rate_hz or 2.0, scans_per_town or 10
+    sizes = {
+        sequence: [min(in_a_row, count - start) for start in range(0, count, in_a_row)]
+        for sequence, count in plan.items()
+    }
+    flat = [size for sequence in sizes.values() for size in sequence]
+    first = seed * 100_003
+    towns = _in_parallel([(first + i, SENSORS[name], n, rate) for i, n in enumerate(flat)])
+    drives = {sequence: _drive(islice(towns, len(n)), rate) for sequence, n in sizes.items()}
+    if dataset == "semantickitti":
+        yield from write_semantickitti(root, drives.items())
+    else:
+        yield from write_nuscenes(root, drives.items())
+
+
+def split_scenes(num_scans: int) -> dict[str, int]:
+    """Spread scans evenly over the scenes of v1.0-mini. Number of scans -> {scene: scans}."""
+    share, rest = divmod(num_scans, len(MINI_SCENES))
+    counts = {scene: share + (i < rest) for i, scene in enumerate(MINI_SCENES)}
+    return {scene: count for scene, count in counts.items() if count}
+
+
+def _drive(towns: Iterable[list[SimulatedScan]], rate_hz: float) -> Iterator[SimulatedScan]:
+    """One sequence through town after town."""
+    used = start = 0
+    for k, scans in enumerate(towns):
+        numbers: dict[int, int] = {}
+        for scan in scans:
+            for actor in np.unique(scan.instance[scan.instance > 0]).tolist():
+                numbers.setdefault(actor, used + len(numbers) + 1)
+            yield _moved(scan, k * TOWN_SPACING_M, start / rate_hz, numbers)
+        used += len(numbers)
+        start += len(scans)
+
+
+def _in_parallel(towns: Sequence[tuple[int, Sensor, int, float]]) -> Iterator[list[SimulatedScan]]:
+    """The scans of each town in order, from a process per core; few towns are made right here."""
+    workers = min(os.cpu_count() or 1, len(towns) // TOWNS_PER_PROCESS)
+    if workers < 2:
+        yield from (_town(*town) for town in towns)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+        waiting: deque[Future[list[SimulatedScan]]] = deque()
+        for town in towns:
+            waiting.append(processes.submit(_town, *town))
+            if len(waiting) > workers + 1:  # no more in memory than are being made
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _town(seed: int, sensor: Sensor, num_scans: int, rate_hz: float) -> list[SimulatedScan]:
+    from lidarpan.synthetic.simulate import simulate_sequence
+
+    return list(simulate_sequence(seed, sensor, num_scans, rate_hz))
+
+
+def _moved(
+    scan: SimulatedScan, x_m: float, time_s: float, numbers: dict[int, int]
+) -> SimulatedScan:
+    """The scan later, elsewhere, its actors renumbered; boxes of actors never hit are left out."""
+    pose = np.eye(4) if scan.scan.world_T_sensor is None else scan.scan.world_T_sensor.copy()
+    pose[0, 3] += x_m
+    boxes = tuple(
+        replace(
+            box,
+            instance=numbers[box.instance],
+            center=(box.center[0] + x_m, box.center[1], box.center[2]),
+        )
+        for box in scan.boxes
+        if box.instance in numbers
+    )
+    number_of = np.zeros(int(scan.instance.max(initial=0)) + 1, np.int32)
+    for actor, number in numbers.items():
+        if actor < len(number_of):
+            number_of[actor] = number
+    return replace(
+        scan,
+        scan=replace(scan.scan, world_T_sensor=pose),
+        instance=number_of[scan.instance],
+        time_s=scan.time_s + time_s,
+        boxes=boxes,
+    )

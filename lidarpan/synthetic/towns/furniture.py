@@ -1,0 +1,148 @@
+"""Street furniture: lamps, signs, traffic lights, fences, walls, bins, shelters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
+
+
+def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A lamp post; the arm reaches to the left of the pose."""
+    height = draw(rng, 4, 9)
+    wide = draw(rng, 0.1, 0.18)
+    x, y, yaw = pose
+    site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=0.6)
+    site.add("tube", pose, (wide * 1.45, wide * 1.45, 0.9), "pole", "metal", parameter=0.9)
+    reach = draw(rng, 0.2, 1.8)
+    ax, ay = place(pose, 0, reach / 2)
+    site.add(
+        "box", (ax, ay, yaw), (0.15, reach, 0.12), "pole", "metal", bottom=height, anchor=(x, y)
+    )
+
+
+def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A traffic sign: one or two plates on a post, facing against the pose's x axis."""
+    x, y, yaw = pose
+    height = draw(rng, 2.1, 3.2)
+    wide = draw(rng, 0.06, 0.09)
+    site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=1.0)
+    top = height
+    for _ in range(1 + int(rng.random() < 0.25)):
+        plate = draw(rng, 0.4, 0.8)
+        tall = plate * pick(rng, (1.0, 1.0, 0.5, 1.4))
+        px, py = place(pose, -0.06, 0)
+        site.add(
+            "box", (px, py, yaw + float(rng.normal(0, 0.15))), (0.03, plate, tall),
+            "sign", "retroreflector", bottom=top - tall, anchor=(x, y),
+        )  # fmt: skip
+        top -= tall + 0.05
+
+
+def add_direction_board(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A wide board on two posts."""
+    wide, tall = draw(rng, 1.5, 3.5), draw(rng, 0.8, 2.0)
+    low = draw(rng, 1.2, 2.5)
+    for side in (-0.4, 0.4):
+        px, py = place(pose, 0.1, side * wide)
+        site.add("tube", (px, py, 0), (0.1, 0.1, low + tall), "pole", "metal", parameter=1.0)
+    size = (0.05, wide, tall)
+    site.add("box", pose, size, "sign", "retroreflector", bottom=low)
+
+
+def add_traffic_light(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A signal head on a post."""
+    x, y, _ = pose
+    site.add("tube", pose, (0.14, 0.14, 3.4), "pole", "metal", bottom=-0.2, parameter=1.0)
+    size = (0.25, 0.3, 0.9)
+    px, py = place(pose, -0.15, 0)
+    site.add("box", (px, py, pose[2]), size, "clutter", "plastic", bottom=2.2, anchor=(x, y))
+
+
+def add_bollards(
+    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator
+) -> None:
+    """A row of short posts."""
+    for x in np.arange(x0, x1, draw(rng, 1.3, 2.2)):
+        px, py = place(frame, float(x), y)
+        size = (0.12, 0.12, draw(rng, 0.6, 1.05))
+        site.add("tube", (px, py, 0), size, "pole", "metal", parameter=0.9)
+
+
+FENCES = ("boards", "pickets", "mesh", "wall", "brick_wall", "rail")
+
+
+def add_fence(
+    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator,
+    sort: str | None = None,
+) -> None:  # fmt: skip
+    """A fence or wall along x of a local frame, in straight pieces that follow the ground."""
+    sort = sort or str(rng.choice(FENCES, p=(0.22, 0.22, 0.2, 0.16, 0.12, 0.08)))
+    solid = ("fence", "wood", 0.0)
+    height, thick, (kind, material, density) = {
+        "boards": (draw(rng, 0.9, 2.0), 0.05, solid),
+        "pickets": (draw(rng, 0.7, 1.3), 0.06, ("fence", "wood", 16.0)),
+        "mesh": (draw(rng, 0.9, 2.0), 0.05, ("fence", "metal", 12.0)),
+        "wall": (draw(rng, 0.4, 2.0), 0.25, ("wall", "plaster", 0.0)),
+        "brick_wall": (draw(rng, 0.4, 2.0), 0.3, ("wall", "brick", 0.0)),
+        "rail": (0.75, 0.1, ("fence", "metal", 0.0)),
+    }[sort]
+    bottom = 0.35 if sort == "rail" else -0.2
+    x, step = x0, draw(rng, 1.8, 2.8)
+    while x < x1 - 0.2:
+        run = min(step, x1 - x)
+        px, py = place(frame, x + run / 2, y)
+        size = (run + 0.02, thick, height - bottom)
+        site.add("box", (px, py, frame[2]), size, kind, material, bottom=bottom, density=density)
+        if sort not in ("wall", "brick_wall"):
+            post = (0.1, 0.1, height + 0.3)
+            ex, ey = place(frame, x, y)
+            site.add("box", (ex, ey, frame[2]), post, "fence", material, bottom=-0.2)
+        x += run
+
+
+def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A bin, box, bench, flower tub or cabinet."""
+    match int(rng.integers(5)):
+        case 0:
+            for k in range(int(rng.integers(1, 4))):
+                px, py = place(pose, 0.7 * k, 0)
+                size = (0.6, 0.7, draw(rng, 0.95, 1.15))
+                site.add("box", (px, py, pose[2]), size, "clutter", "plastic")
+        case 1:
+            size = (draw(rng, 0.6, 1.4), 0.35, draw(rng, 0.9, 1.5))
+            site.add("box", pose, size, "clutter", "metal")
+        case 2:
+            site.add("box", pose, (1.7, 0.45, 0.08), "clutter", "wood", bottom=0.4)
+            px, py = place(pose, 0, 0.25)
+            size = (1.7, 0.06, 0.45)
+            site.add(
+                "box", (px, py, pose[2]), size, "clutter", "wood", bottom=0.45, anchor=pose[:2]
+            )
+            for side in (-0.7, 0.7):
+                px, py = place(pose, side, 0)
+                site.add("box", (px, py, pose[2]), (0.08, 0.4, 0.4), "clutter", "metal")
+        case 3:
+            site.add("tube", pose, (0.9, 0.9, 0.6), "clutter", "concrete", parameter=1.15)
+            size = (0.9, 0.9, 0.8)
+            site.add("blob", pose, size, "vegetation", "leaf", bottom=0.5, density=5.0)
+        case _:
+            site.add("tube", pose, (0.45, 0.45, 0.95), "clutter", "metal", parameter=1.0)
+
+
+def add_shelter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A bus shelter whose open side looks along the pose's y axis."""
+    wide = draw(rng, 3, 5)
+    for x in (-wide / 2, wide / 2):
+        px, py = place(pose, x, 0)
+        size = (0.06, 1.3, 2.3)
+        site.add("box", (px, py, pose[2]), size, "other_structure", "glass", anchor=pose[:2])
+    px, py = place(pose, 0, -0.65)
+    size = (wide, 0.06, 2.3)
+    site.add("box", (px, py, pose[2]), size, "other_structure", "glass", anchor=pose[:2])
+    site.add("box", pose, (wide + 0.3, 1.7, 0.12), "other_structure", "metal", bottom=2.35)
+    px, py = place(pose, 0, -0.3)
+    size = (wide * 0.6, 0.4, 0.06)
+    site.add(
+        "box", (px, py, pose[2]), size, "other_structure", "metal", bottom=0.5, anchor=pose[:2]
+    )

@@ -1,0 +1,186 @@
+"""What a plot is used for: houses, blocks, car parks, parks, fields, woods, screens."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lidarpan.synthetic.towns.buildings import add_building
+from lidarpan.synthetic.towns.furniture import add_clutter, add_fence, add_sign
+from lidarpan.synthetic.towns.gardens import boundary, house, turned
+from lidarpan.synthetic.towns.parcels import Parcel
+from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
+from lidarpan.synthetic.towns.stock import VARIANTS
+from lidarpan.synthetic.towns.vegetation import add_bush, add_hedge, add_thicket, add_tree
+
+
+def develop(parcel: Parcel, seed: int) -> Site:
+    """Everything on one plot; the same for the same seed and number."""
+    rng = np.random.default_rng([seed, 1, parcel.number])
+    site = Site()
+    use = parcel.use
+    if parcel.depth < 14 and use not in ("woods", "screen", "field"):
+        use = "park"
+    match use:
+        case "house":
+            house(site, parcel, rng)
+        case "row" | "flats" | "hall":
+            _block(site, parcel, use, rng)
+        case "lot":
+            _lot(site, parcel, rng)
+        case "park":
+            _park(site, parcel, rng)
+        case "field":
+            _field(site, parcel, rng)
+        case "woods":
+            _woods(site, parcel, rng)
+        case _:
+            _screen(site, parcel, rng)
+    return site
+
+
+_FORECOURTS = ("sidewalk", "sidewalk", "sidewalk_asphalt", "bay", "yard")
+
+
+def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> None:
+    """Town houses at the sidewalk, flats behind a lawn, or a hall behind its yard."""
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    if use == "row":
+        setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4))))
+        ground, low, high = pick(rng, _FORECOURTS), 6.0, 15.0
+    elif use == "flats":
+        setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
+    else:
+        setback = draw(rng, 6, 14)
+        ground, low, high = pick(rng, ("lot", "yard")), 4.0, 9.0
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    site.paint("lawn" if ground == "lawn" else ground, frame, outline)
+    if use == "row" and setback and rng.random() < 0.7:
+        site.paint_rectangle("lawn", frame, -half, 0, half, setback)
+        boundary(site, frame, -half, -0.8, 0.3, rng)
+        boundary(site, frame, 0.8, half, 0.3, rng)
+    deep = min(draw(rng, 10, 15), depth - setback - 1)
+    gap = 0.0 if use == "row" and rng.random() < 0.75 else draw(rng, 2, 5)
+    length = 2 * half - 2 * gap
+    height = draw(rng, low, high)
+    add_building(site, frame, 0, setback + deep / 2, length, deep, height, rng)
+    if use == "flats":
+        site.paint_rectangle("sidewalk", frame, -1, 0, 1, setback)
+        for _ in range(int(rng.poisson(4))):
+            x, y = draw(rng, -half, half), draw(rng, 0.8, setback - 1)
+            (add_tree if rng.random() < 0.4 else add_bush)(site, *place(frame, x, y), rng, 0.9)
+        if rng.random() < 0.5:
+            boundary(site, frame, -half, -1.2, 0.4, rng)
+            boundary(site, frame, 1.2, half, 0.4, rng)
+    if use == "hall" and setback > 7:
+        _park_row(site, frame, -half + 2, half - 2, setback - 4.5, rng, 0.5, ground == "lot")
+    if gap:
+        for x in (-half + 0.2, half - 0.2):
+            boundary(site, turned(frame, x, 0), 0.5, depth, 0.0, rng)
+    for _ in range(int(rng.poisson(1.0))):
+        x = draw(rng, -half, half)
+        add_clutter(site, (*place(frame, x, max(0.5, setback - 0.6)), frame[2]), rng)
+
+
+def _park_row(
+    site: Site,
+    frame: Pose,
+    x0: float,
+    x1: float,
+    y: float,
+    rng: np.random.Generator,
+    fill: float,
+    lines: bool,
+) -> None:
+    """Cars side by side, noses across the row, 0.5 to 0.9 m apart; lines between the places."""
+    pitch = 1.85 + draw(rng, 0.5, 0.9)
+    for x in np.arange(x0, x1, pitch):
+        if lines:
+            edge = float(x) - pitch / 2
+            site.paint_rectangle("bay_line", frame, edge - 0.07, y - 2.4, edge + 0.07, y + 2.4)
+        if rng.random() < fill:
+            turn = np.pi / 2 * pick(rng, (-1, 1)) + float(rng.normal(0, 0.03))
+            px, py = place(frame, float(x), y + float(rng.normal(0, 0.2)))
+            kind = "van" if rng.random() < 0.08 else "car"
+            site.put(kind, int(rng.integers(VARIANTS[kind])), (px, py, frame[2] + turn))
+
+
+def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    ground = pick(rng, ("lot", "bay", "driveway_gravel"))
+    site.paint(ground, frame, outline)
+    rim = draw(rng, 0.6, 2.0)
+    site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
+    boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
+    fill = draw(rng, 0.3, 0.9)
+    for y in np.arange(rim + 3, depth - 3, 8.2):
+        lines = ground != "driveway_gravel"
+        _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill, lines)
+    for x in (-half + 0.3, half - 0.3):
+        boundary(site, turned(frame, x, 0), 1.0, depth, 0.0, rng)
+    boundary(site, frame, -half, half, depth - 0.4, rng)
+    for _ in range(int(rng.poisson(1.5))):
+        x = draw(rng, -half, half)
+        add_tree(site, *place(frame, x, rim / 2), rng, 0.8)
+
+
+def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    site.paint(pick(rng, ("lawn", "meadow")), frame, outline)
+    site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
+    a, b = rng.uniform(-half, half, 2)
+    site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
+    for _ in range(int(rng.poisson(0.02 * parcel.width * depth))):
+        x, y = draw(rng, -half, half), draw(rng, 1, depth)
+        (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.1)
+    if rng.random() < 0.35:
+        boundary(site, frame, -half, half, 0.4, rng)
+    if rng.random() < 0.5:
+        add_clutter(site, (*place(frame, a - 0.8, 2.0), frame[2] + np.pi / 2), rng)
+
+
+def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    site.paint(pick(rng, ("meadow", "meadow", "field")), frame, outline)
+    site.raise_land(float(rng.normal(0, 0.8)), frame, [(-half, 3), (half, 3), (half, depth)])
+    for _ in range(int(rng.poisson(3))):
+        x, y = draw(rng, -half, half), draw(rng, 1, depth)
+        (add_tree if rng.random() < 0.3 else add_bush)(site, *place(frame, x, y), rng, 1.0)
+    if rng.random() < 0.4:
+        add_fence(site, frame, -half, half, 0.6, rng, "mesh")
+
+
+def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    site.paint(pick(rng, ("meadow", "soil")), frame, outline)
+    edge = draw(rng, 0.3, 1.0) if rng.random() < 0.6 else draw(rng, 1, 5)
+    rise = [(-half, edge), (half, edge), (half, depth), (-half, depth)]
+    site.raise_land(float(rng.normal(0.4, 0.9)), frame, rise)
+    add_thicket(site, frame, -half, edge, half, edge + 5, rng, draw(rng, 14, 40))
+    add_thicket(site, frame, -half, edge + 5, half, depth, rng, draw(rng, 4, 9))
+
+
+def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    """A long hedge, wall or fence before something that is hardly seen."""
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
+    site.paint("lawn", frame, outline)
+    y = draw(rng, 0.4, 3.0)
+    luck = rng.random()
+    if luck < 0.6:
+        tall = draw(rng, 1.5, 3.5)
+        add_hedge(site, frame, -half, half, y, rng, tall, clipped=rng.random() < 0.4)
+    else:
+        add_fence(site, frame, -half, half, y, rng)
+        if luck > 0.7:
+            add_thicket(site, frame, -half, y + 1, half, y + 4, rng, 12)
+    if depth > 22 and rng.random() < 0.7:
+        length = 2 * half * draw(rng, 0.4, 0.8)
+        height = draw(rng, 3, 10)
+        add_building(site, frame, 0, y + 12, length, 10, height, rng)
+    if rng.random() < 0.2:
+        add_sign(site, (*place(frame, 0, 0.2), frame[2]), rng)
+    add_thicket(site, frame, -half, y + 3, half, min(depth, y + 10), rng, 1.5)

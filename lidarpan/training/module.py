@@ -1,0 +1,320 @@
+"""Training with lightning: exact resume, averaged weights, best and last by validation PQ."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks.callback import Callback
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import lidarpan
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.config import Config, dump_config
+from lidarpan.metrics import PanopticQuality
+from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
+from lidarpan.model.sparse import choose_engine
+from lidarpan.pipeline import PanopticPipeline, build_network
+from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.training.data import (
+    Batch,
+    Source,
+    StepSampler,
+    TrainingScans,
+    collate,
+    open_sources,
+)
+from lidarpan.training.losses import PanopticLoss
+
+PREDICTION_SECTIONS = {"name", "classes", "sensor", "grid", "network", "grouping", "fusion"}
+"""What a weights file says of its configuration: all that prediction needs, and no path."""
+
+
+def train(config: Config, *, resume: bool = False) -> Path:
+    """Train as configured; returns the path of the best weights.
+
+    Writes to config.out: config.yaml, last.ckpt (to resume), best.safetensors and
+    last.safetensors (to predict with), and the logs.
+
+    Raises:
+        InputError: missing data, the folder holds another run, or nothing to resume.
+    """
+    out = config.out
+    last = out / "last.ckpt"
+    if resume and not last.is_file():
+        raise InputError(f"{last}: nothing to resume, leave out --resume to start")
+    if not resume and last.is_file():
+        raise InputError(f"{out}: holds a run already, give --resume or another out=")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    pl.seed_everything(config.training.seed, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    module = PanopticTraining(config)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(dump_config(config))
+    trainer = make_trainer(config)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")  # advice on worker counts
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        trainer.fit(module, ckpt_path=str(last) if resume else None, weights_only=False)
+    best = out / "best.safetensors"
+    return best if best.is_file() else out / "last.safetensors"
+
+
+def make_trainer(config: Config) -> pl.Trainer:
+    """The lightning trainer of a configuration."""
+    t = config.training
+    averaging: list[Callback] = (
+        [EMAWeightAveraging(decay=t.average_decay)] if t.average_decay else []
+    )
+    resume_point = ModelCheckpoint(
+        config.out,
+        filename="last",
+        every_n_train_steps=t.checkpoint_every,
+        enable_version_counter=False,
+    )
+    logger: Logger
+    match t.logger:
+        case "csv":
+            logger = CSVLogger(config.out, name="", version="logs", flush_logs_every_n_steps=20)
+        case "tensorboard":
+            if find_spec("tensorboard") is None:
+                raise InputError(
+                    "training.logger: tensorboard is not installed: pip install tensorboard"
+                )
+            logger = TensorBoardLogger(config.out, name="", version="logs")
+    return pl.Trainer(
+        default_root_dir=config.out,
+        max_steps=t.max_steps,
+        accumulate_grad_batches=t.accumulate,
+        gradient_clip_val=t.clip_norm,
+        precision=t.precision,
+        accelerator=t.accelerator,
+        devices=t.devices,
+        num_nodes=t.num_nodes,
+        strategy=t.strategy,
+        val_check_interval=min(t.validate_every, t.max_steps) * t.accumulate,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        use_distributed_sampler=False,
+        logger=logger,
+        callbacks=[*averaging, resume_point, RichProgressBar()],
+        enable_model_summary=False,
+    )
+
+
+class PanopticTraining(pl.LightningModule):
+    """Network, loss, data and optimiser of one run."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.classes = load_class_table(config.classes)
+        self.grid = config.grid.build()
+        self.train_sources = open_sources(config.train_data, config)
+        self.valid_sources = open_sources(config.valid_data, config)
+        self.network = build_network(config)
+        if config.training.start_from:
+            state, _ = load_weights(config.training.start_from)
+            fit_weights(self.network, state, str(config.training.start_from))
+        loss = config.loss.model_dump()
+        weight = class_weights(self.train_sources, self.classes, loss.pop("class_balance"))
+        self.loss = PanopticLoss(weight, **loss)
+        self.best_pq = -1.0
+        self.quality = self._new_quality()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The weighted loss of one batch."""
+        engine = choose_engine(self.device)
+        outputs = self.network(batch.voxels(self.grid, engine))
+        terms: dict[str, Tensor] = self.loss(outputs, batch.targets(self.grid))
+        self.log_dict(
+            {f"loss/{name}": value.detach() for name, value in terms.items()},
+            batch_size=batch.batch_size,
+        )
+        self.log("loss", terms["total"].detach(), prog_bar=True, logger=False, batch_size=1)
+        return terms["total"]
+
+    def validation_step(self, batch: tuple[Scan, PanopticLabels, float], batch_idx: int) -> None:
+        """Predict one scan as the pipeline does, and count its matches."""
+        scan, truth, sensor_height_m = batch
+        pipeline = PanopticPipeline.from_config(self.config, self.network)
+        predicted = pipeline.predict(scan, sensor_height_m=sensor_height_m)
+        self.quality.update(predicted.semantic, predicted.instance, truth.semantic, truth.instance)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log PQ and mIoU over all processes' scans, keep the best weights."""
+        if self.trainer.world_size > 1:
+            gathered: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(gathered, self.quality)
+            self.quality = self._new_quality()
+            for quality in gathered:
+                self.quality.merge(quality)
+        result = self.quality.compute()
+        self.quality = self._new_quality()
+        self.log("valid/pq", result.pq, prog_bar=True)
+        self.log("valid/miou", result.miou, prog_bar=True)
+        if self.trainer.is_global_zero:
+            scores = {"valid_pq": float(result.pq), "valid_miou": float(result.miou)}
+            print(
+                f"step {self.global_step}: PQ {result.pq:.4f}, mIoU {result.miou:.4f} (validation)"
+            )
+            self._write_weights("last", scores)
+            if result.pq > self.best_pq:
+                self._write_weights("best", scores)
+        self.best_pq = max(self.best_pq, float(result.pq))
+
+    def _write_weights(self, name: str, scores: dict[str, float]) -> None:
+        header = {
+            "version": lidarpan.__version__,
+            "config": self.config.model_dump(mode="json", include=PREDICTION_SECTIONS),
+            "classes": list(self.classes.names),
+            "training": {
+                "step": self.global_step,
+                "seed": self.config.training.seed,
+                **scores,
+            },
+        }
+        path = self.config.out / f"{name}.safetensors"
+        save_weights(path, self.network.state_dict(), header, half=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Remember the best PQ, so that a resumed run does not overwrite better weights."""
+        checkpoint["best_pq"] = self.best_pq
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the best PQ."""
+        self.best_pq = checkpoint["best_pq"]
+
+    def configure_optimizers(self) -> Any:
+        """AdamW without decay on norms and biases, and the schedule per step."""
+        t = self.config.training
+        matrices = [p for p in self.parameters() if p.ndim > 1]
+        vectors = [p for p in self.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": t.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=t.learning_rate,
+        )
+        scheduler: torch.optim.lr_scheduler.LRScheduler
+        match t.schedule:
+            case "one-cycle":
+                scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                    optimizer,
+                    t.learning_rate,
+                    total_steps=t.max_steps + 1,
+                    pct_start=max(t.warmup, 1e-6),
+                    cycle_momentum=False,
+                )
+            case "cosine":
+                scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._cosine)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def _cosine(self, step: int) -> float:
+        t = self.config.training
+        warm = max(1, round(t.warmup * t.max_steps))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, t.max_steps - warm))))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches from the step that training stands at."""
+        t = self.config.training
+        world = self.trainer.world_size
+        per_step = t.batch_size * t.accumulate * world
+        scans = TrainingScans(
+            self.train_sources,
+            self.grid,
+            self.classes,
+            self.config.augment,
+            t.seed,
+            t.max_steps * per_step,
+        )
+        sampler = StepSampler(
+            len(scans), lambda: self.trainer.global_step * per_step, self.trainer.global_rank, world
+        )
+        return DataLoader(
+            scans,
+            t.batch_size,
+            sampler=sampler,
+            num_workers=t.num_workers,
+            collate_fn=collate,
+            worker_init_fn=_one_thread,
+            persistent_workers=t.num_workers > 0,
+            prefetch_factor=4 if t.num_workers else None,
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Whole labelled scans, every world_size-th for each process."""
+        scans = ValidationScans(self.valid_sources, self.config.sensor.height_m)
+        mine = range(self.trainer.global_rank, len(scans), self.trainer.world_size)
+        return DataLoader(scans, batch_size=None, sampler=list(mine))
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
+        """Move training batches; validation scans stay on the host."""
+        if not isinstance(batch, Batch):
+            return batch
+        return super().transfer_batch_to_device(batch, device, index)
+
+    def _new_quality(self) -> PanopticQuality:
+        return PanopticQuality(
+            self.classes.num_classes, self.classes.things, min_points=self.classes.min_points
+        )
+
+
+class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float]]):
+    """Labelled scans as the pipeline gets them, with the height of their sensor."""
+
+    def __init__(self, sources: list[Source], height_m: float) -> None:
+        self.index = [(source, position) for source in sources for position in source.scans]
+        self.height_m = height_m
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> tuple[Scan, PanopticLabels, float]:
+        source, position = self.index[i]
+        labels = source.dataset.labels(position)
+        if labels is None:
+            raise InputError(f"{source.dataset.name(position)}: validation needs labels")
+        return source.dataset[position], labels, self.height_m + source.shift_z_m
+
+
+def class_weights(sources: list[Source], classes: ClassTable, balance: float) -> Tensor:
+    """Frequency ** -balance of train ids 1..C-1, mean 1 over the classes seen. -> (C - 1,).
+
+    Frequencies come from up to 64 scans, evenly spread; a class never seen has weight 1.
+    """
+    index = [(source, position) for source in sources for position in source.scans]
+    counts = np.zeros(classes.num_classes)
+    for i in np.unique(np.linspace(0, len(index) - 1, min(64, len(index))).astype(int)):
+        source, position = index[i]
+        labels = source.dataset.labels(position)
+        if labels is not None:
+            counts += np.bincount(labels.semantic, minlength=classes.num_classes)
+    seen = counts[1:] > 0
+    frequency = np.maximum(counts[1:] / max(counts[1:].sum(), 1), 1e-4)
+    weight = frequency**-balance
+    weight[seen] /= weight[seen].mean() if seen.any() else 1.0
+    weight[~seen] = 1.0
+    return torch.tensor(weight, dtype=torch.float32)
+
+
+def _one_thread(worker: int) -> None:
+    """A loader process must not compete with the training threads."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)

@@ -1,0 +1,1 @@
+"""Points -> voxels of a grid, and what the network sees of each."""

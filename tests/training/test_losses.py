@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lidarpan.model.network import HeadOutputs
+from lidarpan.training.losses import (
+    PanopticLoss,
+    Targets,
+    heatmap_focal,
+    heatmap_target,
+    lovasz_softmax,
+)
+
+
+def jaccard_loss(wrong, foreground):
+    """1 - IoU when the pixels of the set `wrong` are misclassified."""
+    foreground, wrong = set(foreground), set(wrong)
+    intersection = len(foreground - wrong)
+    union = len(foreground | wrong)
+    return 1 - intersection / union
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_lovasz_equals_its_definition(seed):
+    """The Lovász extension by its definition: sort errors, weigh by steps of the set function."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, 8)
+    probabilities = rng.dirichlet(np.ones(3), 8)
+    expected = []
+    for c in np.unique(labels):
+        foreground = np.flatnonzero(labels == c)
+        errors = np.abs((labels == c) - probabilities[:, c])
+        order = np.argsort(-errors, kind="stable")
+        total, before = 0.0, 0.0
+        for i in range(8):
+            now = jaccard_loss(order[: i + 1], foreground)
+            total += errors[order[i]] * (now - before)
+            before = now
+        expected.append(total)
+    got = lovasz_softmax(torch.tensor(probabilities), torch.tensor(labels))
+    assert float(got) == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_lovasz_extremes():
+    labels = torch.tensor([0, 1, 1])
+    assert float(lovasz_softmax(torch.eye(2)[labels], labels)) == 0
+    assert float(lovasz_softmax(torch.eye(2)[1 - labels], labels)) == 1
+
+
+def test_heatmap_target_peaks_at_the_nearest_cell_of_the_same_scan():
+    columns = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 9, 9], [1, 0, 0]])
+    columns_m = columns[:, 1:].float() + 0.5
+    centers = torch.tensor([[0.0, 1.4, 0.5, 1.0]])
+    target = heatmap_target(columns, centers, columns_m)
+    assert target[1] == 1
+    assert float(target[0]) == pytest.approx(np.exp(-(0.9**2) / 2), rel=1e-4)
+    assert target[2] < 1e-3
+    assert target[3] == 0
+
+
+def test_focal_prefers_the_truth():
+    target = torch.tensor([1.0, 0.5, 0.0])
+    good, bad = torch.tensor([4.0, -1.0, -4.0]), torch.tensor([-4.0, 4.0, 4.0])
+    assert heatmap_focal(good, target) < 0.1 < heatmap_focal(bad, target)
+
+
+def outputs_and_targets():
+    torch.manual_seed(0)
+    outputs = HeadOutputs(
+        semantic=torch.randn(4, 3, requires_grad=True),
+        offset_m=torch.zeros(4, 2, requires_grad=True),
+        columns=torch.tensor([[0, 0, 0], [0, 2, 1]]),
+        voxel_to_column=torch.tensor([0, 0, 1, 1]),
+        heatmap=torch.zeros(2, requires_grad=True),
+        bev_offset_m=torch.zeros(2, 2, requires_grad=True),
+    )
+    targets = Targets(
+        semantic=torch.tensor([1, 0, 2, 3]),
+        is_thing=torch.tensor([True, False, False, False]),
+        center_m=torch.tensor([[3.0, 4.0]] * 4),
+        voxel_m=torch.tensor([[1.0, 1.0]] * 4),
+        centers=torch.tensor([[0.0, 3.0, 4.0, 1.0]]),
+        bev_min_m=(0.0, 0.0),
+        bev_cell_m=(0.5, 0.5),
+    )
+    return outputs, targets
+
+
+@pytest.mark.parametrize("kind", ["focal", "mse"])
+@pytest.mark.parametrize("learned", [False, True])
+def test_terms_and_gradients(kind, learned):
+    outputs, targets = outputs_and_targets()
+    loss = PanopticLoss(
+        torch.ones(3),
+        cross_entropy=1.0,
+        lovasz=1.0,
+        heatmap=2.0,
+        offset=0.5,
+        heatmap_kind=kind,
+        learned_uncertainty=learned,
+    )
+    terms = loss(outputs, targets)
+    # Voxel 0 lies at (1, 1), its column's middle at (0.5, 0.5); the center at (3, 4).
+    assert float(terms["offset"]) == pytest.approx((2 + 3) / 2 + 0.5 * (2.5 + 3.5) / 2)
+    weighted = terms["cross_entropy"] + terms["lovasz"] + 2 * terms["heatmap"]
+    assert float(terms["total"]) == pytest.approx(float(weighted + 0.5 * terms["offset"]), rel=1e-5)
+    terms["total"].backward()
+    assert outputs.semantic.grad is not None
+    assert (outputs.semantic.grad[1] == 0).all()  # void is not learned from
+    if learned:
+        assert loss.log_variance.grad.abs().sum() > 0
+
+
+def test_nothing_to_learn_is_zero_not_nan():
+    outputs, targets = outputs_and_targets()
+    empty = Targets(
+        targets.semantic * 0,
+        targets.is_thing & False,
+        targets.center_m,
+        targets.voxel_m,
+        targets.centers[:0],
+        targets.bev_min_m,
+        targets.bev_cell_m,
+    )
+    loss = PanopticLoss(
+        torch.ones(3),
+        cross_entropy=1.0,
+        lovasz=1.0,
+        heatmap=0.0,
+        offset=1.0,
+        heatmap_kind="focal",
+        learned_uncertainty=False,
+    )
+    assert float(loss(outputs, empty)["total"]) == 0

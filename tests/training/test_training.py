@@ -1,0 +1,152 @@
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from lidarpan.config import load_config
+from lidarpan.model.checkpoint import load_weights
+from lidarpan.structures import InputError, PanopticLabels
+
+SEQUENCES = {"00": 4, "08": 2}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A SemanticKITTI tree of small scans: ground, a wall, and some boxes that are cars."""
+    root = tmp_path_factory.mktemp("tree")
+    rng = np.random.default_rng(0)
+    for sequence, count in SEQUENCES.items():
+        folder = root / "sequences" / sequence
+        for name in ("velodyne", "labels"):
+            (folder / name).mkdir(parents=True)
+        for i in range(count):
+            ground = np.column_stack([rng.uniform(-9, 9, (1500, 2)), np.full(1500, -1.73)])
+            wall = np.column_stack(
+                [rng.uniform(-9, 9, 500), np.full(500, 8), rng.uniform(-2, 1, 500)]
+            )
+            corner = rng.uniform(-7, 5, (3, 1, 2))
+            cars = rng.uniform(0, 1, (3, 200, 3)) * (3, 1.6, 1.4) + (0, 0, -1.6)
+            cars[..., :2] += corner
+            points = np.concatenate([ground, wall, cars.reshape(-1, 3)])
+            labels = np.repeat(
+                [40, 50, 10 + (1 << 16), 10 + (2 << 16), 10 + (3 << 16)], [1500, 500, 200, 200, 200]
+            )
+            rows = np.column_stack([points, rng.random(len(points))]).astype(np.float32)
+            rows.tofile(folder / "velodyne" / f"{i:06d}.bin")
+            labels.astype(np.uint32).tofile(folder / "labels" / f"{i:06d}.label")
+    return root
+
+
+def config_file(tree, out, **training):
+    settings = {
+        "out": str(out),
+        "grid": {"min_m": [-9.6, -9.6, -3.2], "max_m": [9.6, 9.6, 3.2], "voxel_m": [0.4, 0.4, 0.4]},
+        "network": {
+            "channels": [8, 12],
+            "encoder_blocks": [1, 1],
+            "decoder_blocks": [1],
+            "bev_channels": 8,
+            "bev_blocks": 1,
+        },
+        "grouping": {"method": "grid"},
+        "train_data": [{"dataset": "semantickitti", "root": str(tree), "split": "train"}],
+        "valid_data": [{"dataset": "semantickitti", "root": str(tree), "split": "valid"}],
+        "training": {
+            "max_steps": 6,
+            "batch_size": 2,
+            "num_workers": 0,
+            "validate_every": 3,
+            "checkpoint_every": 3,
+            "accelerator": "cpu",
+            "devices": 1,
+            **training,
+        },
+    }
+    path = out.parent / f"{out.name}.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def run(tree, out, *, resume=False, **training):
+    from lidarpan.training.module import train
+
+    return train(load_config(config_file(tree, out, **training)), resume=resume)
+
+
+def test_run_writes_weights_logs_and_config(tree, tmp_path):
+    best = run(tree, tmp_path / "run")
+    assert best == tmp_path / "run" / "best.safetensors"
+    _, header = load_weights(best)
+    assert header["training"]["step"] in (3, 6)
+    assert load_config(tmp_path / "run" / "config.yaml") == load_config(tmp_path / "run.yaml")
+    rows = list(csv.DictReader((tmp_path / "run/logs/metrics.csv").open()))
+    assert any(row["valid/pq"] for row in rows)
+
+    from lidarpan import PanopticPipeline, Scan
+
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-12, 12, (500, 3)).astype(np.float32)
+    labels = PanopticPipeline.from_weights(best, "cpu").predict(Scan(points, points[:, 0] * 0))
+    assert isinstance(labels, PanopticLabels)
+    outside = (np.abs(points) >= (9.6, 9.6, 3.2)).any(axis=1)
+    assert (labels.semantic[outside] == 0).all()
+    assert (labels.semantic[~outside] > 0).all()
+
+
+def test_resume_is_exact(tree, tmp_path):
+    from lidarpan.training.module import PanopticTraining, make_trainer, train
+
+    run(tree, tmp_path / "whole")
+    config = load_config(config_file(tree, tmp_path / "halves"))
+    trainer = make_trainer(config)
+    trainer.fit_loop.epoch_loop.max_steps = 3  # the schedule still knows of 6
+    torch.manual_seed(config.training.seed)
+    import lightning.pytorch as pl
+
+    pl.seed_everything(config.training.seed, verbose=False)
+    trainer.fit(PanopticTraining(config))
+    assert trainer.global_step == 3
+    train(config, resume=True)
+    whole, _ = load_weights(tmp_path / "whole/last.safetensors")
+    halves, _ = load_weights(tmp_path / "halves/last.safetensors")
+    assert all(torch.equal(whole[name], halves[name]) for name in whole)
+
+
+def test_refuses_to_mix_runs(tree, tmp_path):
+    with pytest.raises(InputError, match="nothing to resume"):
+        run(tree, tmp_path / "a", resume=True)
+    run(tree, tmp_path / "b", max_steps=3)
+    with pytest.raises(InputError, match="holds a run already"):
+        run(tree, tmp_path / "b", max_steps=3)
+
+
+def test_two_processes(tree, tmp_path):
+    path = config_file(tree, tmp_path / "ddp", devices=2, strategy="ddp", batch_size=1, max_steps=3)
+    done = subprocess.run(
+        [sys.executable, "-m", "lidarpan.cli", "train", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    _, header = load_weights(tmp_path / "ddp/last.safetensors")
+    assert header["training"]["step"] == 3
+
+
+def test_training_learns(tree, tmp_path):
+    """60 steps on the little tree separate ground, wall and cars."""
+    best = run(
+        tree,
+        tmp_path / "learn",
+        max_steps=60,
+        validate_every=30,
+        learning_rate=1e-2,
+        average_decay=0.0,
+    )
+    _, header = load_weights(best)
+    assert header["training"]["valid_miou"] * 19 > 1.5  # of 3 classes present
