@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
+from torch import device as Device  # a bare `torch` here would be the engine's module
 
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import InputError
@@ -12,13 +12,13 @@ from lidarpan.structures import InputError
 ENGINES = ("native", "spconv", "triton")
 
 
-def choose_engine(device: torch.device | str, name: str | None = None) -> Engine:
+def choose_engine(device: Device | str, name: str | None = None) -> Engine:
     """The named engine, or the best for the device: native on CPU, elsewhere spconv if it is there.
 
     Raises:
         InputError: the name is unknown, or the engine cannot run on this machine or device.
     """
-    device = torch.device(device)
+    device = Device(device)
     if name is None:
         if device.type == "cuda":
             ready = [e for e, available, _ in describe_engines() if available and e != "native"]
