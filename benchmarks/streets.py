@@ -30,9 +30,9 @@ from street_tables import as_markdown, as_text
 from street_variants import Variant, choose_variants
 
 from lidarpan import PanopticPipeline
-from lidarpan.datasets.files import load_scan
 from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 FEWEST_POINTS = 100
