@@ -1,4 +1,4 @@
-"""Any scan file as a Scan: KITTI and nuScenes binaries, .pcd, .ply, .npy, .npz, .las, .laz."""
+"""Any scan file as a Scan: KITTI and nuScenes binaries, .pcd, .ply, .npy, .las, tables ..."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.columns import read_columns
 from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
 from lidarpan.scans.find import SUFFIXES, find_scans
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
@@ -94,6 +95,8 @@ def read_fields(path: Path) -> Fields:
             return _archive_fields(read_arrays(path), path)
         case ".las" | ".laz":
             return read_las(path)
+        case ".feather" | ".parquet":
+            return read_columns(path)
         case suffix:
             raise InputError(f"{path}: wanted a scan ({SUFFIXES}), got {suffix or 'no suffix'}")
 

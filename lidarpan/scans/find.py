@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lidarpan.structures import InputError
 
-_KNOWN = (".bin", ".pcd", ".ply", ".npy", ".npz", ".las", ".laz")
-SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz"
+_KNOWN = (".bin", ".pcd", ".ply", ".npy", ".npz", ".las", ".laz", ".feather", ".parquet")
+SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet"
 """The scan formats, for messages."""
 
 _NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$")

@@ -1,0 +1,54 @@
+"""Tables of points (`.feather`, `.parquet`) -> named columns; Argoverse 2 keeps its sweeps so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidarpan.scans.fields import Fields
+from lidarpan.scans.numpy_files import one_line
+from lidarpan.scans.optional import EXTRA, need
+from lidarpan.structures import InputError
+
+SUFFIXES = (".feather", ".parquet")
+
+_NAMES = {"laser_number": "ring", "offset_ns": "time"}
+"""Argoverse 2's names of columns, and ours."""
+
+
+def read_columns(path: Path) -> Fields:
+    """Read the numeric columns of a table with a row per point.
+
+    Argoverse 2's `laser_number` is the ring and `offset_ns` the time; its bytes of intensity are
+    scaled to [0, 1].
+
+    Raises:
+        InputError: damaged, no table, or pyarrow is not installed.
+    """
+    table = open_table(path)
+    fields: Fields = {}
+    for name in table.column_names:
+        try:
+            values = np.asarray(table.column(name).to_numpy())
+        except Exception as error:  # the library raises all kinds
+            raise InputError(
+                f"{path}: the column {name!r} cannot be read, {one_line(error)}"
+            ) from None
+        if values.dtype.kind in "iufb":
+            fields[_NAMES.get(name, name)] = values
+    intensity = fields.get("intensity")
+    if intensity is not None and intensity.dtype == np.uint8:
+        fields["intensity"] = intensity.astype(np.float32) / np.float32(255.0)
+    return fields
+
+
+def open_table(path: Path) -> Any:
+    """The pyarrow table of a file; raises InputError."""
+    is_feather = path.suffix.lower() == ".feather"
+    library = need("pyarrow.feather" if is_feather else "pyarrow.parquet", EXTRA)
+    try:
+        return library.read_table(path)
+    except Exception as error:  # the library raises all kinds
+        raise InputError(f"{path}: wanted a {path.suffix} table, {one_line(error)}") from None

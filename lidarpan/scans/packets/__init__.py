@@ -1,0 +1,1 @@
+"""Network packets of sensors -> scans."""

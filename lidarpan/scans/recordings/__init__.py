@@ -1,0 +1,1 @@
+"""Bags and MCAP files -> scans with their times and poses."""

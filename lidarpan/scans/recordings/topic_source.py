@@ -1,0 +1,306 @@
+"""The scans of one topic of a recording, or of several merged, with their times and poses."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.recordings.clouds import (
+    CLOUD_TYPES,
+    PACKET_TYPES,
+    Cloud,
+    holds_points,
+    read_message,
+)
+from lidarpan.scans.recordings.messages import Recording, RosDecoder, Topic
+from lidarpan.scans.recordings.poses import read_tree
+from lidarpan.scans.recordings.transforms import Matrix, TransformTree
+from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
+from lidarpan.structures import InputError, Scan
+
+MAX_APART_NS = 60_000_000
+"""Scans of two sensors further apart than this are not merged, nanoseconds."""
+
+_MAX_WAITING = 32
+
+
+@dataclass
+class TopicSource:
+    """Scans of one topic; those of further topics are moved into the first one's frame.
+
+    Attributes:
+        recording: the file or folder.
+        topic_names: the topics; a frame is a scan of the first with the nearest of each other.
+        frame_id: take only the messages of this frame, where several sensors share a topic.
+        is_recording: always.
+    """
+
+    recording: Recording
+    topic_names: Sequence[str]
+    frame_id: str | None = None
+    is_recording: bool = True
+
+    def __post_init__(self) -> None:
+        self._decoder = RosDecoder()
+
+    @property
+    def path(self) -> Path:
+        """Of the recording."""
+        return self.recording.path
+
+    @property
+    def num_frames(self) -> int | None:
+        """Messages of the first topic; None where the recording does not count them."""
+        if self.frame_id is not None:
+            return None
+        return self.recording.topics[self.topic_names[0]].num_messages
+
+    @cached_property
+    def _transforms(self) -> tuple[TransformTree, tuple[str, ...]]:
+        return read_tree(self.recording, self._decoder)
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """The frames from number `start` on.
+
+        Raises:
+            InputError: the recording is cut off, a message is damaged, or a second sensor writes
+                to the topic.
+        """
+        order = _Order()
+        groups = self._groups() if len(self.topic_names) > 1 else self._single()
+        for number, group in enumerate(groups):
+            first = group[0]
+            said = order.check(first, number)
+            if number < start:
+                continue
+            if number == start:
+                said += self._transforms[1]
+            yield self._frame(number, group, said)
+
+    def _frame(self, number: int, group: list[_Part], said: tuple[str, ...]) -> Frame:
+        first = group[0]
+        path = frame_path(self.path, number)
+        if first.cloud is None:
+            error = first.error
+            return Frame(path, lambda _: _fail(error), first.stamp_ns, "", None, said)
+        missing = set(self.topic_names) - {part.topic for part in group}
+        if missing:
+            apart = f"no scan of {', '.join(sorted(missing))} within {MAX_APART_NS / 1e6:.0f} ms"
+            said += (apart,)
+        pose, missed = self._pose(first.cloud)
+        moved = [self._between(first.cloud, part.cloud) for part in group[1:] if part.cloud]
+        parts = [first.cloud, *(part.cloud for part in group[1:] if part.cloud)]
+        origin = str(path)
+
+        def decode(height_m: float) -> LoadedScan:
+            loaded = [load_fields(cloud.fields(), origin, height_m) for cloud in parts]
+            return loaded[0] if len(loaded) == 1 else merge(loaded, parts, moved)
+
+        stamp_ns, frame_id = first.cloud.stamp_ns, first.cloud.frame_id
+        return Frame(path, decode, stamp_ns, frame_id, pose, said + missed)
+
+    def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
+        """world_T_points of a cloud, and what there is to say about it."""
+        tree = self._transforms[0]
+        frame, inner = _plain(cloud.frame_id), cloud.frame_T_points
+        world = tree.world_of(frame)
+        said: tuple[str, ...] = ()
+        if world is None:
+            moving = tree.children()
+            if inner is None and len(moving) == 1:
+                world, frame = tree.path(moving[0])[-1], moving[0]
+                said = (f"no transform from {frame} to {cloud.frame_id}: taken as the same frame",)
+            elif inner is None:
+                return None, ()
+            else:
+                return inner, ()
+        pose = tree.lookup(world, frame, cloud.stamp_ns)
+        if pose is None:
+            return None, (f"no pose of {frame} in {world} at the time of this scan",)
+        return (pose if inner is None else pose @ inner), said
+
+    def _between(self, first: Cloud, other: Cloud) -> Matrix:
+        """Transform of another sensor's points into the first one's."""
+        tree = self._transforms[0]
+        target, source = _plain(first.frame_id), _plain(other.frame_id)
+        found = np.eye(4) if target == source else None
+        if tree.world_of(target) is not None:  # the vehicle moved between the two scans
+            found = tree.between(target, first.stamp_ns, source, other.stamp_ns)
+        if found is None:
+            found = tree.lookup(target, source, first.stamp_ns)
+        if found is None:
+            raise InputError(
+                f"{self.path}: wanted a transform from {source} to {target} to merge "
+                f"{', '.join(self.topic_names)}, got none in /tf_static or /tf"
+            )
+        if other.frame_T_points is not None:
+            found = found @ other.frame_T_points
+        if first.frame_T_points is not None:
+            found = np.linalg.inv(first.frame_T_points) @ found
+        return found
+
+    def _parts(self) -> Iterator[_Part]:
+        """The scans of all topics in order, those of other frames left out."""
+        counts = dict.fromkeys(self.topic_names, 0)
+        seen: dict[str, str] = {}
+        for message in self.recording.messages(self.topic_names):
+            name = message.topic.name
+            origin = f"{self.path} {name} message {counts[name]}"
+            counts[name] += 1
+            try:
+                cloud = read_message(message, self._decoder, origin)
+            except InputError as error:
+                yield _Part(name, message.log_ns, None, str(error))
+                continue
+            if self.frame_id is not None and cloud.frame_id != self.frame_id:
+                continue
+            known = seen.setdefault(name, cloud.frame_id)
+            if known != cloud.frame_id:
+                raise InputError(
+                    f"{origin}: two sensors on one topic, {known!r} and {cloud.frame_id!r}: "
+                    f"choose one with --frame {known} or --frame {cloud.frame_id}"
+                )
+            yield _Part(name, cloud.stamp_ns, cloud)
+
+    def _single(self) -> Iterator[list[_Part]]:
+        for part in self._parts():
+            yield [part]
+
+    def _groups(self) -> Iterator[list[_Part]]:
+        """Each scan of the first topic with the nearest in time of every other topic."""
+        first, *others = self.topic_names
+        waiting: deque[_Part] = deque()
+        recent: dict[str, deque[_Part]] = {name: deque(maxlen=_MAX_WAITING) for name in others}
+        for part in self._parts():
+            if part.topic == first:
+                waiting.append(part)
+            elif part.cloud is not None:
+                recent[part.topic].append(part)
+            while waiting and (
+                len(waiting) > _MAX_WAITING // 2
+                or all(
+                    seen and seen[-1].stamp_ns >= waiting[0].stamp_ns for seen in recent.values()
+                )
+            ):
+                yield _nearest(waiting.popleft(), recent)
+        while waiting:
+            yield _nearest(waiting.popleft(), recent)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A scan of one topic, or why its message is none."""
+
+    topic: str
+    stamp_ns: int
+    cloud: Cloud | None
+    error: str = ""
+
+
+class _Order:
+    """Watches that stamps rise."""
+
+    def __init__(self) -> None:
+        self._last_ns: int | None = None
+
+    def check(self, part: _Part, number: int) -> tuple[str, ...]:
+        last, self._last_ns = self._last_ns, part.stamp_ns
+        if last is None or part.stamp_ns >= last:
+            return ()
+        back = (last - part.stamp_ns) * 1e-9
+        return (f"out of order: frame {number} was taken {back:.3f} s before the one before it",)
+
+
+def _nearest(first: _Part, recent: dict[str, deque[_Part]]) -> list[_Part]:
+    group = [first]
+    for seen in recent.values():
+        best = min(seen, key=lambda part: abs(part.stamp_ns - first.stamp_ns), default=None)
+        if best is not None and abs(best.stamp_ns - first.stamp_ns) <= MAX_APART_NS:
+            group.append(best)
+    return group
+
+
+def _plain(frame: str) -> str:
+    return frame.removeprefix("/")
+
+
+def _fail(error: str) -> LoadedScan:
+    raise InputError(error)
+
+
+def merge(
+    loaded: Sequence[LoadedScan], clouds: Sequence[Cloud], first_T: Sequence[Matrix]
+) -> LoadedScan:
+    """One scan of several sensors': the points of the first, then those of the others, moved.
+
+    Args:
+        loaded: the scans.
+        clouds: the messages they were read from.
+        first_T: of every scan but the first, the transform into the first one's frame.
+    """
+    points, times = [loaded[0].scan.points], [loaded[0].scan.time]
+    rows = zip(loaded[1:], clouds[1:], first_T, strict=True)
+    for other, cloud, transform in rows:
+        moved = other.scan.points @ transform[:3, :3].T + transform[:3, 3]
+        points.append(moved.astype(np.float32))
+        later = np.float32((cloud.stamp_ns - clouds[0].stamp_ns) * 1e-9)
+        times.append(None if other.scan.time is None else other.scan.time + later)
+    known = [time for time in times if time is not None]
+    scan = Scan(
+        np.concatenate(points),
+        np.concatenate([part.scan.intensity for part in loaded]),
+        time=np.concatenate(known) if len(known) == len(times) else None,
+    )
+    warnings = dict.fromkeys(warning for part in loaded for warning in part.warnings)
+    return LoadedScan(scan, np.concatenate([part.valid for part in loaded]), tuple(warnings))
+
+
+def choose_topics(
+    recording: Recording, wanted: Sequence[str], frame_id: str | None = None
+) -> list[Topic]:
+    """The topics to read: those wanted, or the only one that holds points.
+
+    Raises:
+        InputError: a topic that is not there or holds no points, or several to choose from.
+    """
+    topics = recording.topics
+    points = [t for t in topics.values() if holds_points(t) and t.num_messages != 0]
+    for name in wanted:
+        if name not in topics:
+            raise InputError(
+                f"{recording.path}: no topic {name}: {_listed(points) or 'none holds points'}"
+            )
+        if not holds_points(topics[name]):
+            raise InputError(
+                f"{recording.path}: wanted points in the topic {name} (one of "
+                f"{', '.join((*CLOUD_TYPES, *PACKET_TYPES[:1]))}), got {topics[name].type}"
+            )
+        if topics[name].num_messages == 0:
+            raise InputError(f"{recording.path}: no points: the topic {name} holds no messages")
+    if wanted:
+        return [topics[name] for name in dict.fromkeys(wanted)]
+    if not points:
+        there = ", ".join(f"{t.name} ({t.type})" for t in topics.values())
+        raise InputError(
+            f"{recording.path}: no points: wanted a topic of one of {', '.join(CLOUD_TYPES)}, "
+            f"got {there or 'no topics'}"
+        )
+    if len(points) > 1:
+        raise InputError(
+            f"{recording.path}: several topics hold points: choose with --topic, or merge them by "
+            f"giving --topic more than once: {_listed(points)}"
+        )
+    return points
+
+
+def _listed(topics: Sequence[Topic]) -> str:
+    return ", ".join(
+        f"{t.name} ({t.num_messages} messages)" if t.num_messages is not None else t.name
+        for t in topics
+    )

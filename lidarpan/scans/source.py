@@ -1,0 +1,138 @@
+"""One interface to scans, wherever they lie: files in a folder, or a recording of a drive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
+from lidarpan.scans.files import load_scan
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.structures import InputError
+
+Pose = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One scan of a source, not yet decoded: cheap to pass over, decoded by `load`.
+
+    Attributes:
+        path: the scan file, or the recording and the frame's number in it: drive.mcap/000012.
+            Outputs are named by it.
+        decode: the points, for a sensor expected so many metres above the ground.
+        stamp_ns: when it was taken, nanoseconds in the source's clock (most often since 1970), or
+            None where the source does not say.
+        frame_id: name of the coordinate frame the points are in, "" where it has none.
+        world_T_sensor: (4, 4) float64 pose of that frame in the world, or None.
+        warnings: what the source has to say about this frame, one sentence each.
+    """
+
+    path: Path
+    decode: Callable[[float], LoadedScan]
+    stamp_ns: int | None = None
+    frame_id: str = ""
+    world_T_sensor: Pose | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The last part of the path without a scan's suffix: the frame's number or the file."""
+        return self.path.stem
+
+    def load(self, expected_height_m: float = EXPECTED_HEIGHT_M) -> LoadedScan:
+        """Decode the points.
+
+        Raises:
+            InputError: they are damaged, of another format than stated, or there is none.
+        """
+        loaded = self.decode(expected_height_m)
+        scan = loaded.scan
+        if self.world_T_sensor is not None:
+            scan = replace(scan, world_T_sensor=self.world_T_sensor)
+        return LoadedScan(scan, loaded.valid, (*self.warnings, *loaded.warnings))
+
+
+class ScanSource(Protocol):
+    """Scans in the order in which they were taken, read one after the other."""
+
+    @property
+    def path(self) -> Path:
+        """The folder or recording."""
+        ...
+
+    @property
+    def num_frames(self) -> int | None:
+        """How many frames there are, or None where only reading to the end tells."""
+        ...
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the frames are numbered parts of one recording, not files."""
+        ...
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """The frames from number `start` on.
+
+        Raises:
+            InputError: from here on the source cannot be read, such as where it is cut off; the
+                frames before were whole.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """Scan files, each a frame.
+
+    Attributes:
+        path: what they have in common, for messages.
+        files: the scans in order.
+    """
+
+    path: Path
+    files: Sequence[Path]
+    is_recording: bool = False
+
+    @property
+    def num_frames(self) -> int:
+        """How many files there are."""
+        return len(self.files)
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """The files from number `start` on; a damaged one says so when it is loaded."""
+        for file in self.files[start:]:
+            yield Frame(file, lambda height_m, file=file: load_scan(file, height_m))  # type: ignore[misc]
+
+
+def frame_path(recording: Path, number: int) -> Path:
+    """The path that names frame `number` of a recording: six digits or more below the recording."""
+    return recording / f"{number:06d}"
+
+
+def load_fields(fields: Fields, origin: str, expected_height_m: float) -> LoadedScan:
+    """Make a scan of named columns and say what looks wrong with it, as `load_scan` does for files.
+
+    Raises:
+        InputError: a coordinate is missing, or no point is usable.
+    """
+    loaded = scan_of_fields(fields, origin, expected_height_m)
+    said = inspect_scan(loaded.scan, expected_height_m)
+    return LoadedScan(loaded.scan, loaded.valid, (*loaded.warnings, *said))
+
+
+def read_frame(source: ScanSource, number: int) -> Frame:
+    """Frame `number` of a source.
+
+    Raises:
+        InputError: there are fewer, or the source cannot be read so far.
+    """
+    frame = next(source.frames(number), None)
+    if frame is None:
+        raise InputError(f"{source.path}: wanted frame {number}, but the recording ends before it")
+    return frame

@@ -1,0 +1,141 @@
+"""Paths as the caller names them -> sources of scans: files, folders, bags, captures."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from os.path import commonpath
+from pathlib import Path
+
+from lidarpan.scans.e57 import E57Source
+from lidarpan.scans.find import find_scans
+from lidarpan.scans.packets.source import open_capture, open_ouster_topic
+from lidarpan.scans.recordings.clouds import PACKET_TYPES
+from lidarpan.scans.recordings.mcap import McapFiles
+from lidarpan.scans.recordings.messages import Recording
+from lidarpan.scans.recordings.rosbag import RosBag, open_rosbag1, read_metadata
+from lidarpan.scans.recordings.topic_source import TopicSource, choose_topics
+from lidarpan.scans.source import FileSource, ScanSource
+from lidarpan.scans.waymo import WaymoSource, is_waymo
+from lidarpan.structures import InputError
+
+MESSAGES = (".bag", ".mcap", ".db3")
+CAPTURES = (".pcap", ".pcapng")
+RECORDINGS = (*MESSAGES, *CAPTURES, ".osf", ".e57")
+"""Suffixes of files that hold several scans."""
+
+
+def is_recording(path: str | Path) -> bool:
+    """Whether a path names a recording: a file that holds several scans, or a rosbag2 folder."""
+    path = Path(path)
+    if path.is_dir():
+        return read_metadata(path) is not None
+    return path.suffix.lower() in RECORDINGS or is_waymo(path)
+
+
+def open_sources(
+    paths: Sequence[str | Path], topics: Sequence[str] = (), frame_id: str | None = None
+) -> list[ScanSource]:
+    """Open what the caller names: all scan files as one source, and each recording.
+
+    A folder stands for the scan files below it and the recordings in it.
+
+    Args:
+        paths: files, folders and glob patterns.
+        topics: of recordings of messages; none takes the only one with points, several are merged.
+        frame_id: take only the messages of this frame.
+
+    Raises:
+        InputError: a path names nothing, or a recording cannot be opened.
+    """
+    recordings = list(dict.fromkeys(found for path in paths for found in _recordings_of(path)))
+    has_messages = any(path.is_dir() or path.suffix.lower() in MESSAGES for path in recordings)
+    if (topics or frame_id) and not has_messages:
+        raise InputError(
+            f"{paths[0]}: --topic and --frame are for bags and MCAP files: leave them out"
+        )
+    files = [path for path in paths if not _is_all_recordings(path)]
+    sources: list[ScanSource] = []
+    if files or not recordings:
+        scans = [scan for scan in find_scans(files) if not is_waymo(scan)]
+        common = commonpath([scan.absolute().parent for scan in scans])
+        sources.append(FileSource(Path(common), scans))
+    return sources + [open_recording(path, topics, frame_id) for path in recordings]
+
+
+def _recordings_of(path: str | Path) -> list[Path]:
+    """The recordings that an argument names, or that lie in the folder it names."""
+    named = Path(path)
+    if named.is_dir() and not is_recording(named):
+        return sorted(entry for entry in named.iterdir() if is_recording(entry))
+    if named.exists():
+        return [named] if is_recording(named) and _has_content(named) else []
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    return [match for match in matches if is_recording(match)]
+
+
+def _is_all_recordings(path: str | Path) -> bool:
+    """Whether an argument names recordings and no scan file."""
+    found = _recordings_of(path)
+    if not found or found == [Path(path)]:
+        return bool(found)
+    try:
+        find_scans([path])
+    except InputError:
+        return True
+    return False
+
+
+def _has_content(path: Path) -> bool:
+    if path.is_file() and not path.stat().st_size:
+        raise InputError(f"{path}: wanted a recording, got an empty file: fetch it again")
+    return True
+
+
+def open_recording(
+    path: Path, topics: Sequence[str] = (), frame_id: str | None = None
+) -> ScanSource:
+    """Open one recording; arguments and errors as `open_sources`."""
+    suffix = path.suffix.lower()
+    if not path.is_dir():
+        if suffix in CAPTURES:
+            return open_capture(path)
+        if suffix == ".osf":
+            from lidarpan.scans.packets.osf import OsfSource
+
+            return OsfSource(path)
+        if suffix == ".e57":
+            return E57Source(path)
+        if is_waymo(path):
+            return WaymoSource(path)
+    recording = open_messages(path)
+    chosen = choose_topics(recording, topics)
+    if chosen[0].type in PACKET_TYPES:
+        if len(chosen) > 1:
+            raise InputError(f"{path}: topics of packets cannot be merged: give one --topic")
+        return open_ouster_topic(recording, chosen[0])
+    return TopicSource(recording, [topic.name for topic in chosen], frame_id)
+
+
+def open_messages(path: Path) -> Recording:
+    """Open a bag or an MCAP file as topics of messages; raises InputError."""
+    if not path.is_dir():
+        match path.suffix.lower():
+            case ".mcap":
+                return McapFiles(path, [path])
+            case ".bag":
+                return open_rosbag1(path)
+            case _:
+                return RosBag(path)
+    metadata = read_metadata(path) or {}
+    if metadata.get("storage_identifier") != "mcap":
+        return RosBag(path)
+    names = metadata.get("relative_file_paths")
+    files = [path / Path(str(name)).name for name in names] if isinstance(names, list) else []
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing is not None or not files:
+        raise InputError(
+            f"{path}: wanted the files that metadata.yaml lists, got none at {missing}"
+        )
+    mode = str(metadata.get("compression_mode") or "").lower()
+    return McapFiles(path, files, is_compressed=mode == "message")
