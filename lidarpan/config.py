@@ -65,6 +65,7 @@ class NetworkConfig(Section):
     decoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1)  # and coming up, finest first
     bev_channels: PositiveInt = 32
     bev_blocks: PositiveInt = 2
+    norm_share: float = Field(1.0, ge=0, le=1)  # of a scan's own statistics in its normalisation
 
     @model_validator(mode="after")
     def _levels_agree(self) -> NetworkConfig:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lidarpan.model.bev import BEVBranch, find_columns
+from lidarpan.model.norm import ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.unet import UNet
 from lidarpan.voxels.features import NUM_FEATURES
@@ -49,7 +50,9 @@ class PanopticNetwork(nn.Module):
         decoder_blocks: Sequence[int],
         bev_channels: int,
         bev_blocks: int,
+        norm_share: float = 1.0,
     ) -> None:
+        """Fresh weights; norm_share is the share of a scan's own statistics in ScanNorm."""
         super().__init__()
         self.unet = UNet(NUM_FEATURES, channels, encoder_blocks, decoder_blocks)
         self.bev = BEVBranch(channels[1], bev_channels, bev_blocks)
@@ -58,6 +61,9 @@ class PanopticNetwork(nn.Module):
         nn.init.constant_(self.heatmap_head.bias, -4.0)  # centers are rare
         self.bev_offset_head = nn.Linear(bev_channels, 2)
         self.offset_head = nn.Linear(channels[0] + bev_channels, 2)
+        for module in self.modules():
+            if isinstance(module, ScanNorm):
+                module.share = norm_share
 
     def forward(self, voxels: SparseTensor) -> HeadOutputs:
         """(V, F) voxel features -> HeadOutputs."""

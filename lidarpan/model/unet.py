@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from lidarpan.model.norm import ScanNorm
 from lidarpan.model.sparse.modules import (
     InverseConv3d,
     SparseTensor,
@@ -19,26 +20,26 @@ Kernel = tuple[int, int, int]
 
 
 class NormAct(nn.Module):
-    """relu(bn(x)). (V, C) -> (V, C)."""
+    """relu(norm(x)). (V, C) -> (V, C)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = ScanNorm(channels)
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Normalise and clip at zero."""
-        return x.with_features(torch.relu(self.norm(x.features)))
+        return x.with_features(self.norm(x, rectify=True))
 
 
 class ResidualBlock(nn.Module):
-    """relu(skip(x) + bn(conv(relu(bn(conv(x)))))). (V, C_in) -> (V, C_out)."""
+    """relu(skip(x) + norm(conv(relu(norm(conv(x)))))). (V, C_in) -> (V, C_out)."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel: Kernel = (3, 3, 3)) -> None:
         super().__init__()
         self.conv1 = SubmanifoldConv3d(in_channels, out_channels, kernel)
         self.act1 = NormAct(out_channels)
         self.conv2 = SubmanifoldConv3d(out_channels, out_channels, kernel)
-        self.norm2 = nn.BatchNorm1d(out_channels)
+        self.norm2 = ScanNorm(out_channels)
         self.skip = (
             nn.Identity()
             if in_channels == out_channels
@@ -49,7 +50,7 @@ class ResidualBlock(nn.Module):
         """The formula above."""
         y = self.conv2(self.act1(self.conv1(x)))
         residual: Tensor = self.skip(x.features)
-        return x.with_features(torch.relu(residual + self.norm2(y.features)))
+        return x.with_features(self.norm2(y, residual, rectify=True))
 
 
 def _blocks(count: int, in_channels: int, out_channels: int) -> nn.Sequential:

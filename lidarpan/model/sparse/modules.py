@@ -8,6 +8,7 @@ torch's: out[o] = sum_k W[k] x[o * stride - padding + k], over the cells that ar
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.tensor import Engine, Epilogue, Geometry, Level, Triple
 from lidarpan.structures import InputError
+
+if TYPE_CHECKING:
+    from lidarpan.model.norm import ScanNorm
 
 
 class SparseTensor:
@@ -64,6 +68,10 @@ class SparseTensor:
         """B."""
         return self.level.batch_size
 
+    def scan_counts(self) -> list[int] | None:
+        """Cells of each scan, where the rows are in the scans' order; None where they are not."""
+        return self.level.scan_counts()
+
     def with_features(self, features: Tensor) -> SparseTensor:
         """The same cells with other features, (V, C'); neighbour maps are shared."""
         return self.at_level(self.level, features)
@@ -102,10 +110,8 @@ class _Convolution(nn.Module):
         self.register_buffer("bias", None)
         self.rectify = False
 
-    def fold(self, norm: nn.BatchNorm1d, rectify: bool) -> None:
-        """Take over the norm that follows, with its running statistics, and the clip after it."""
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
+    def fold(self, norm: ScanNorm, rectify: bool) -> None:
+        """Take over the norm that follows, with its stored statistics, and the clip after it."""
         with torch.no_grad():
             scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
             self.weight.mul_(scale)

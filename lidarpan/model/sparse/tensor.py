@@ -28,6 +28,18 @@ class Level:
     batch_size: int
     maps: dict[Any, Any] = field(default_factory=dict, repr=False)
 
+    def scan_counts(self) -> list[int] | None:
+        """Cells of each scan, where the rows are in the scans' order; None where they are not."""
+        if self.batch_size == 1:
+            return [len(self.indices)]
+        if "scan_counts" not in self.maps:
+            scan = self.indices[:, 0]
+            ordered = bool((scan[1:] >= scan[:-1]).all())
+            counts = torch.bincount(scan, minlength=self.batch_size).tolist() if ordered else None
+            self.maps["scan_counts"] = counts
+        known: list[int] | None = self.maps["scan_counts"]
+        return known
+
 
 class Geometry(NamedTuple):
     """Kernel size, stride and padding of a convolution, in cells along x, y, z."""

@@ -1,0 +1,120 @@
+"""Normalisation of every scan by its own statistics."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lidarpan.model.sparse.modules import SparseTensor
+
+MIN_ROWS = 256
+"""A scan with fewer voxels on a level borrows from the stored statistics, the more the fewer."""
+
+
+class ScanNorm(nn.Module):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, with statistics of each scan by itself.
+
+    Over the voxels of one scan, m and v are the mean and the variance of a channel; with the share
+    s = share * min(1, voxels / MIN_ROWS) and the stored statistics M and V,
+
+        mean = s * m + (1 - s) * M,   var = s * v + (1 - s) * V,
+
+    in training and in use alike. Batch normalisation (Ioffe and Szegedy 2015) over several scans
+    fits the mean sensor; a scan's own statistics fit the sensor at hand. Stored statistics are
+    the moving average over the scans seen in training. Tensors are named as in nn.BatchNorm1d.
+
+    Args:
+        channels: C.
+        share: of a scan's own statistics, 1 = nothing else, 0 = the stored ones.
+        eps: added to the variance.
+        momentum: share of a new scan in the stored statistics.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    kept: tuple[Tensor, Tensor]
+
+    def __init__(
+        self, channels: int, share: float = 1.0, eps: float = 1e-5, momentum: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.share, self.eps, self.momentum = share, eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
+
+    def forward(
+        self, x: SparseTensor, residual: Tensor | None = None, rectify: bool = False
+    ) -> Tensor:
+        """(V, C) features -> (V, C), plus a residual, clipped at zero where `rectify`."""
+        if self.training:
+            self.num_batches_tracked += 1
+        counts = x.scan_counts()
+        if counts is None:
+            y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
+        elif len(counts) == 1:
+            y = self._one_scan(x.features)
+        else:
+            y = torch.cat([self._one_scan(rows) for rows in torch.split(x.features, counts)])
+        if residual is not None:
+            y = y + residual
+        return torch.relu(y) if rectify else y
+
+    def own_share(self, count: int) -> float:
+        """Share of a scan's own statistics, from the number of its voxels."""
+        return self.share * min(1.0, count / MIN_ROWS)
+
+    def _one_scan(self, rows: Tensor) -> Tensor:
+        """Voxels of one scan, (V, C) -> (V, C)."""
+        if not len(rows):
+            return rows
+        share = self.own_share(len(rows))
+        if share == 1:
+            mean, var = (self.running_mean, self.running_var) if self.training else (None, None)
+            return functional.batch_norm(
+                rows, mean, var, self.weight, self.bias, True, self.momentum, self.eps
+            )
+        mean, var = self.statistics(rows)
+        scale = self.weight / torch.sqrt(var + self.eps)
+        return rows * scale + (self.bias - mean * scale)
+
+    def statistics(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance that one scan's voxels (V, C) are normalised by. (C,) each."""
+        share = self.own_share(len(rows))
+        if share == 0:
+            return self.running_mean, self.running_var
+        var, mean = torch.var_mean(_at_least_single(rows), dim=0, correction=0)
+        if self.training:
+            self._remember(mean, var)
+        mean = torch.lerp(self.running_mean, mean, share)
+        return mean, torch.lerp(self.running_var, var, share)
+
+    def _by_index(self, features: Tensor, scan: Tensor, num_scans: int) -> Tensor:
+        """Voxels in any order: features (V, C), the scan of each (V,) int64 -> (V, C)."""
+        rows = _at_least_single(features)
+        count = torch.bincount(scan, minlength=num_scans).to(rows.dtype)[:, None]
+        zeros = rows.new_zeros((num_scans, rows.shape[1]))
+        mean = zeros.index_add(0, scan, rows) / count.clamp(min=1)
+        centered = rows - mean[scan]
+        var = zeros.index_add(0, scan, centered * centered) / count.clamp(min=1)
+        if self.training:
+            for m, v in zip(mean[count[:, 0] > 0], var[count[:, 0] > 0], strict=True):
+                self._remember(m, v)
+        share = self.share * (count / MIN_ROWS).clamp(max=1)
+        mean = torch.lerp(self.running_mean.expand_as(mean), mean, share)
+        var = torch.lerp(self.running_var.expand_as(var), var, share)
+        scale = self.weight / torch.sqrt(var + self.eps)
+        return (rows * scale[scan] + (self.bias - mean * scale)[scan]).to(features.dtype)
+
+    def _remember(self, mean: Tensor, var: Tensor) -> None:
+        with torch.no_grad():
+            self.running_mean.lerp_(mean.detach(), self.momentum)
+            self.running_var.lerp_(var.detach(), self.momentum)
+
+
+def _at_least_single(rows: Tensor) -> Tensor:
+    return rows if rows.dtype == torch.float64 else rows.float()

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+
+from lidarpan.model import norm as norm_module
+from lidarpan.model.norm import MIN_ROWS, ScanNorm
+from lidarpan.model.sparse.modules import SparseTensor
+
+CHANNELS = 3
+
+
+def tensor(counts, shuffle=False):
+    """Random features of scans with `counts` voxels each."""
+    torch.manual_seed(0)
+    total = sum(counts)
+    scan = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    features = torch.randn(total, CHANNELS) * 2 + scan[:, None] * 3
+    row = torch.arange(total)
+    indices = torch.stack([scan, row // 100, row % 100, torch.zeros_like(row)], 1).int()
+    if shuffle:
+        order = torch.randperm(total)
+        features, indices = features[order], indices[order]
+    return SparseTensor(features, indices, (100, 100, 1), len(counts))
+
+
+def make_norm(share=1.0):
+    torch.manual_seed(1)
+    norm = ScanNorm(CHANNELS, share)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    torch.nn.init.normal_(norm.running_mean)
+    torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    return norm
+
+
+def slow_twin(norm, x):
+    """The docstring's formula, a scan and a channel at a time, in float64."""
+    out = np.zeros(x.features.shape)
+    features, scan = x.features.detach().double().numpy(), x.indices[:, 0].numpy()
+    for b in range(x.batch_size):
+        rows = scan == b
+        share = norm.share * min(1, rows.sum() / MIN_ROWS)
+        for c in range(CHANNELS):
+            values = features[rows, c]
+            if not len(values):
+                continue
+            mean = share * values.mean() + (1 - share) * float(norm.running_mean[c])
+            var = share * values.var() + (1 - share) * float(norm.running_var[c])
+            scaled = (values - mean) / np.sqrt(var + norm.eps)
+            out[rows, c] = scaled * float(norm.weight[c]) + float(norm.bias[c])
+    return out
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("counts", [[900], [900, 400], [900, 20, 300], [5, 0, 1]])
+def test_norm_is_its_formula(share, shuffle, counts):
+    norm, x = make_norm(share).eval(), tensor(counts, shuffle)
+    np.testing.assert_allclose(norm(x).detach(), slow_twin(norm, x), atol=2e-5)
+    residual = torch.randn_like(x.features)
+    both = norm(x, residual, rectify=True).detach()
+    np.testing.assert_allclose(both, (slow_twin(norm, x) + residual.numpy()).clip(0), atol=2e-5)
+
+
+def test_one_scan_in_training_is_batch_norm_in_training():
+    norm, x = make_norm(), tensor([900])
+    batch_norm = torch.nn.BatchNorm1d(CHANNELS)
+    batch_norm.load_state_dict(norm.state_dict())
+    mine, theirs = (x.features.clone().requires_grad_() for _ in range(2))
+    norm(x.with_features(mine)).square().sum().backward()
+    batch_norm(theirs).square().sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad)
+    torch.testing.assert_close(norm.weight.grad, batch_norm.weight.grad)
+    for name, value in batch_norm.state_dict().items():
+        torch.testing.assert_close(norm.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_training_and_use_agree_and_other_scans_change_nothing(shuffle):
+    norm, x = make_norm(), tensor([900, 400, 50], shuffle)
+    used = norm.eval()(x)
+    stored = norm.running_mean.clone()
+    trained = norm.train()(x)
+    big = x.indices[:, 0] < 2  # the small scan borrows from what training has changed
+    torch.testing.assert_close(trained[big], used[big])
+    assert not torch.equal(norm.running_mean, stored)
+    first = x.indices[:, 0] == 0
+    others = torch.where(first[:, None], x.features, 7 * x.features - 2)
+    torch.testing.assert_close(norm.eval()(x.with_features(others))[first], used[first])
+
+
+def test_gradients_flow_through_the_statistics(monkeypatch):
+    monkeypatch.setattr(norm_module, "MIN_ROWS", 6)
+    for shuffle in (False, True):
+        x = tensor([8, 4], shuffle)
+        norm = make_norm(0.8).double().eval()
+
+        def run(features, norm=norm, x=x):
+            return norm(x.with_features(features))
+
+        assert torch.autograd.gradcheck(run, x.features.double().requires_grad_())
+
+
+def test_a_linear_change_of_the_input_is_undone():
+    norm, x = make_norm().eval(), tensor([900, 400])
+    changed = x.with_features(x.features * torch.tensor([3.0, 0.5, 10.0]) + 4)
+    torch.testing.assert_close(norm(changed), norm(x), atol=2e-4, rtol=1e-3)
