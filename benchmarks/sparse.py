@@ -37,10 +37,10 @@ DEFAULT_SCAN = "semantickitti/sequences/00/velodyne/000000.bin"
 
 
 class Counting:
-    """The native engine, noting what each convolution does."""
+    """The numba engine, noting what each convolution does."""
 
     def __init__(self):
-        self.engine, self.name, self.rows = choose_engine("cpu", "native"), "native", []
+        self.engine, self.name, self.rows = choose_engine("cpu", "numba"), "numba", []
 
     def _note(self, kind, book, features, weight, run):
         begin = time.perf_counter()
@@ -195,7 +195,7 @@ def main():
     gemm, bandwidth = rates()
     print(f"{platform.machine()}, lidarpan {lidarpan.__version__}, torch {torch.__version__}")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}, {describe_engines()}")
-    print(f"{args.scan.name}: {len(tensor(engines['native']).indices)} voxels, {args.config}")
+    print(f"{args.scan.name}: {len(tensor(engines['numba']).indices)} voxels, {args.config}")
     folded = fold_batch_norm(network)
     floors = report_floor(network, tensor, gemm, bandwidth)
     passes = {"forward": (forward, network), "training step": (step, network)}
@@ -228,9 +228,9 @@ def main():
         }
     if "spconv" in engines:
         for pass_name in passes:
-            ratio = np.median(walls[pass_name, "spconv"]) / np.median(walls[pass_name, "native"])
-            best = min(walls[pass_name, "spconv"]) / min(walls[pass_name, "native"])
-            print(f"{pass_name}: native is {ratio:.2f} times as fast as spconv (minima {best:.2f})")
+            ratio = np.median(walls[pass_name, "spconv"]) / np.median(walls[pass_name, "numba"])
+            best = min(walls[pass_name, "spconv"]) / min(walls[pass_name, "numba"])
+            print(f"{pass_name}: numba is {ratio:.2f} times as fast as spconv (minima {best:.2f})")
     if args.json:
         args.json.write_text(json.dumps(results, indent=1) + "\n")
 

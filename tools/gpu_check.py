@@ -180,10 +180,15 @@ def _step_words(step: str, check: Check, *words: str) -> list[str]:
 def check_all(check: Check) -> None:
     """All steps, in order of worth."""
     from lidarpan.doctor import examine
-    from lidarpan.model.sparse import describe_engines
+    from lidarpan.errors import InputError
+    from lidarpan.model.sparse import choose_engine, describe_engines
 
-    engines = describe_engines()
-    ready = [name for name, available, _ in engines if available]
+    engines, ready, left_out = describe_engines(), [], {}
+    for name, _, _ in engines:
+        try:
+            ready.append(choose_engine(check.device, name).name)
+        except InputError as reason:
+            left_out[name] = str(reason)
     check.about = {
         "findings": [asdict(finding) for finding in examine()],
         "engines": {name: detail for name, _, detail in engines},
@@ -202,11 +207,11 @@ def check_all(check: Check) -> None:
         found = folder / "parity.json"
         words = _step_words("parity", check, "--out", str(found), "--engines", *ready)
         check.run("parity", words, found)
-        for name, available, reason in engines:
+        for name, _, _ in engines:
             for precision in ("fp32",) if check.is_dry else ("fp32", "fp16", "bf16"):
                 title = f"bench {name} {precision}"
-                if not available:
-                    check.leave_out(title, reason)
+                if name in left_out:
+                    check.leave_out(title, left_out[name])
                     continue
                 found = folder / f"{name}-{precision}.json"
                 words = [sys.executable, "-m", "lidarpan.cli", "bench", "--device", check.device]

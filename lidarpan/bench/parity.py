@@ -1,4 +1,4 @@
-"""How far each engine and precision on a device is from the native engine on the CPU."""
+"""How far each engine and precision on a device is from the numba engine on the CPU."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def measure_parity(
         One row for each engine, precision and tensor: "engine", "precision", "tensor",
         "relative_error" (norm of the difference over the norm), "limit" and "passed".
     """
-    reference = _run(PanopticPipeline.from_weights(weights, "cpu", "native"), num_points)
+    reference = _run(PanopticPipeline.from_weights(weights, "cpu", "numba"), num_points)
     rows = []
     for engine in engines:
         for precision in precisions:

@@ -22,7 +22,7 @@ SPCONV_WHEELS = (
 )
 """First and last Python of the wheels on PyPI; Linux on x86-64 alone."""
 SPCONV_NEWEST_ARCH = 90
-"""spconv's wheels hold code up to sm_90; later GPUs are for triton and native."""
+"""spconv's wheels hold code up to sm_90; later GPUs are for triton and torch."""
 
 
 def examine_cuda() -> Finding:
@@ -116,16 +116,16 @@ def examine_engines() -> list[Finding]:
     for name, available, detail in describe_engines():
         mend, is_new = "", name == "spconv" and has_cuda and _arch() > SPCONV_NEWEST_ARCH
         if available and is_new:
-            detail += f"; its wheels hold no code for sm_{_arch()}: use --sparse triton or native"
+            detail += f"; its wheels hold no code for sm_{_arch()}: use --sparse triton or torch"
         elif not available and name == "spconv":
             wheel = spconv_wheel()
-            why = f"no wheel for Python {_python()} on {platform.machine()}: native runs instead"
+            why = f"no wheel for Python {_python()} on {platform.machine()}: {used} runs instead"
             mend = pip_install(wheel) if wheel else ""
             detail = detail if wheel else f"{detail}; {why}"
         elif not available and name == "triton" and has_cuda:
             mend = pip_install("spconv-triton")
         chosen = f"; runs on {device} here" if name == used else ""
-        is_fatal = name == "native" and not available
+        is_fatal = name in ("numba", "torch") and not available
         findings.append(Finding(f"engine {name}", available, detail + chosen, mend, is_fatal))
     return findings
 

@@ -37,7 +37,7 @@ def make_report(scale=1.0, **changes):
         name: {f"p{p}": scale * (i + 1) * p for p in (50, 95, 99)} for i, name in enumerate(STAGES)
     }
     report = BenchReport(
-        machine={"device": "CPU A", "engine": "native", "precision": "fp32", "threads": 2},
+        machine={"device": "CPU A", "engine": "numba", "precision": "fp32", "threads": 2},
         workload={
             "weights": "town", "weights_sha256": "a1", "scans": "simulated", "scans_sha256": "b2",
             "grouping": "auto", "voxel_m": 0.15,
@@ -66,7 +66,7 @@ def test_a_report_comes_back_as_it_was_written(tmp_path):
 def test_the_table_says_what_was_measured_on_what():
     text = " ".join(text_of(format_report(make_report(device_memory_mb=12.0))).split())
     words = ("p50 ms", "p95 ms", "p99 ms", "110,000 points", "40,000 voxels", "threads 2",
-             "500 MiB host", "12 MiB device", "engine native", "precision fp32")  # fmt: skip
+             "500 MiB host", "12 MiB device", "engine numba", "precision fp32")  # fmt: skip
     for word in words:
         assert word in text
 
@@ -74,7 +74,7 @@ def test_the_table_says_what_was_measured_on_what():
 def test_two_reports_side_by_side_with_ratios():
     there = make_report(2.0, machine={**make_report().machine, "engine": "spconv"})
     text = text_of(format_comparison(make_report(), there, "old.json"))
-    assert "engine: native here, spconv there" in text
+    assert "engine: numba here, spconv there" in text
     total = next(line for line in text.splitlines() if line.startswith("│ total"))
     assert [cell.strip() for cell in total.strip("│").split("│")] == [
         "total", "350.0", "700.0", "0.50", "665.0", "1330.0", "0.50",
@@ -195,12 +195,12 @@ def test_streets_have_the_points_one_asks_for(num_points):
 
 
 def test_parity_of_an_engine_with_itself_and_its_limit(monkeypatch):
-    rows = measure_parity("cpu", ["native"], num_points=2000)
+    rows = measure_parity("cpu", ["numba"], num_points=2000)
     names = {row["tensor"] for row in rows}
     assert names == {"semantic", "offset_m", "heatmap", "bev_offset_m", "gradients"}
     assert all(row["passed"] and row["relative_error"] < 1e-6 for row in rows)
     monkeypatch.setitem(parity.LIMITS, "fp32", -1.0)
-    assert not any(row["passed"] for row in measure_parity("cpu", ["native"], num_points=2000))
+    assert not any(row["passed"] for row in measure_parity("cpu", ["numba"], num_points=2000))
 
 
 def test_overlap_is_measured_and_the_same():
@@ -244,5 +244,5 @@ def test_gpu_check_rehearses_without_the_optional_packages(tmp_path):
     left_out = [name for name, step in steps.items() if step["state"] == "left out"]
     assert left_out == ["bench spconv fp32", "bench triton fp32"]
     assert steps["tests"]["result"]["tests"] >= 3
-    assert "streets of boxes" in steps["bench native fp32"]["result"]["workload"]["scans"]
+    assert "streets of boxes" in steps["bench numba fp32"]["result"]["workload"]["scans"]
     assert steps["overlap"]["result"]["is_same"]

@@ -149,7 +149,7 @@ def test_one_bad_scan_does_not_stop_the_others(run, scans, tmp_path):
         (("predict", "missing/", "--out", "OUT"), "missing"),
         (("predict", "SCAN", "--out", "OUT", "--weights", "village"), "town"),
         (("predict", "SCAN", "--out", "OUT", "--weights", "x.safetensors"), "no such weights file"),
-        (("predict", "SCAN", "--out", "OUT", "--sparse", "magic"), "native, spconv, triton"),
+        (("predict", "SCAN", "--out", "OUT", "--sparse", "magic"), "numba, spconv, triton, torch"),
         (("predict", "SCAN", "--out", "/proc/here"), "cannot write"),
         (("config", "BAD"), "did you mean 'voxel_m'"),
         (("train", "missing.yaml"), "missing.yaml"),
@@ -238,7 +238,7 @@ def test_simulate(run, tmp_path):
 def test_doctor_finds_the_main_job_fit(run):
     code, out, _ = run("doctor")
     assert code == 0
-    assert "engine native" in out
+    assert "engine numba" in out
 
 
 def test_bench_writes_its_report(run, tmp_path):

@@ -107,7 +107,7 @@ def test_the_drivers_branch_is_read(monkeypatch, tmp_path, text):
     [
         ({"python": (3, 11)}, f"{PIP} spconv-cu120==2.3.6", ""),
         ({"python": (3, 12), "driver": 580, "arch": 90}, f"{PIP} spconv-cu126==2.3.8", ""),
-        ({"python": (3, 14)}, "", "no wheel for Python 3.14 on x86_64: native runs instead"),
+        ({"python": (3, 14)}, "", "no wheel for Python 3.14 on x86_64: numba runs instead"),
         ({"processor": "aarch64"}, "", "no wheel for Python 3.11 on aarch64"),
     ],
 )  # fmt: skip

@@ -9,21 +9,19 @@ from lidarpan.datasets.label_files import read_prediction
 from lidarpan.errors import InputError
 from lidarpan.inference import predict_files
 from lidarpan.model.sparse import choose_engine, describe_engines
-from lidarpan.model.sparse.torch import TorchEngine
 from lidarpan.pipeline import PanopticPipeline, check_precision
 from lidarpan.structures import Scan
 
 CUDA = pytest.mark.cuda
 RUNS = [
     pytest.param("torch", "cpu", id="torch-cpu"),
-    *(pytest.param(e, "cuda", id=f"{e}-cuda", marks=CUDA) for e in ("native", "spconv", "triton")),
+    *(pytest.param(e, "cuda", id=f"{e}-cuda", marks=CUDA) for e in ("torch", "spconv", "triton")),
 ]
-"""torch-cpu is the code of native-cuda."""
 HALVES = [
     pytest.param("torch", "cpu", "bf16", id="torch-cpu-bf16"),
     *(
         pytest.param(e, "cuda", p, id=f"{e}-cuda-{p}", marks=CUDA)
-        for e in ("native", "spconv", "triton")
+        for e in ("torch", "spconv", "triton")
         for p in ("fp16", "bf16")
     ),
 ]
@@ -40,10 +38,6 @@ def reference():
 
 
 def make_pipeline(name, device):
-    if name == "torch":
-        pipeline = PanopticPipeline.from_weights("town", "cpu")
-        pipeline.engine = TorchEngine()
-        return pipeline
     available, reason = {n: (a, r) for n, a, r in describe_engines()}[name]
     if not available:
         pytest.skip(f"{name}: {reason}")

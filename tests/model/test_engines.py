@@ -14,28 +14,24 @@ from lidarpan.model.sparse.modules import (
     StridedConv3d,
     SubmanifoldConv3d,
 )
-from lidarpan.model.sparse.torch import TorchEngine
 from lidarpan.structures import InputError
 
 SHAPE = (7, 10, 5)  # not square: axes cannot be swapped unnoticed
 
 RUNS = [
-    pytest.param("native", "cpu", id="native-cpu"),
+    pytest.param("numba", "cpu", id="numba-cpu"),
     pytest.param("torch", "cpu", id="torch-cpu"),
     pytest.param("spconv", "cpu", id="spconv-cpu"),
     *(
         pytest.param(engine, "cuda", id=f"{engine}-cuda", marks=pytest.mark.cuda)
-        for engine in ("native", "spconv", "triton")
+        for engine in ("torch", "spconv", "triton")
     ),
 ]
-"""torch-cpu is the code of native-cuda."""
-TORCH_RUNS = [run for run in RUNS if run.id in ("torch-cpu", "native-cuda")]
+TORCH_RUNS = [run for run in RUNS if run.id in ("torch-cpu", "torch-cuda")]
 
 
 def engine_of(name, device):
     """The engine, or a skip that says why it cannot run here."""
-    if name == "torch":
-        return TorchEngine()
     available, reason = {n: (a, r) for n, a, r in describe_engines()}[name]
     if not available:
         pytest.skip(f"{name}: {reason}")
@@ -148,7 +144,7 @@ def test_strided_and_inverse(name, device, geometry, cin, cout, batch_size):
     occupied = (seen[:, 0] > 0.5).nonzero()
     assert coarse.shape == full.shape[2:]
     assert sorted(coarse_cells.tolist()) == occupied.tolist()
-    if name in ("native", "torch"):
+    if name in ("numba", "torch"):
         assert coarse_cells.tolist() == occupied.tolist()
     middle = dense(read(full, coarse_cells), coarse_cells, coarse.shape, batch_size)
     kernels = back.view(*kernel, cout, cin).permute(3, 4, 0, 1, 2)
@@ -229,10 +225,10 @@ def test_what_is_wrong_with_the_cells_is_said(name, device):
 
 HALVES = [
     pytest.param("torch", "cpu", torch.bfloat16, id="torch-cpu-bf16"),
-    pytest.param("native", "cpu", torch.bfloat16, id="native-cpu-bf16"),
+    pytest.param("numba", "cpu", torch.bfloat16, id="numba-cpu-bf16"),
     *(
         pytest.param(e, "cuda", d, id=f"{e}-cuda-{n}", marks=pytest.mark.cuda)
-        for e in ("native", "spconv", "triton")
+        for e in ("torch", "spconv", "triton")
         for d, n in ((torch.float16, "fp16"), (torch.bfloat16, "bf16"))
     ),
 ]
@@ -264,7 +260,7 @@ def test_autocast_stays_near_float32(name, device, half):
 
 
 @pytest.mark.cuda
-def test_the_default_on_cuda_is_a_gpu_engine_or_native():
-    ready = [name for name, available, _ in describe_engines() if available and name != "native"]
-    assert choose_engine("cuda").name == (ready[0] if ready else "native")
-    assert isinstance(choose_engine("cuda", "native"), TorchEngine)
+def test_the_default_on_cuda_is_a_gpu_engine_or_torch():
+    ready = {name for name, available, _ in describe_engines() if available}
+    wanted = next(name for name in ("spconv", "triton", "torch") if name in ready)
+    assert choose_engine("cuda").name == wanted

@@ -220,28 +220,28 @@ def test_float32_agrees_with_float64():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_spconv_and_native_agree(batch_size):
+def test_spconv_and_numba_agree(batch_size):
     results = []
     network = small_network()
-    for engine in (choose_engine("cpu", "native"), spconv_engine()):
+    for engine in (choose_engine("cpu", "numba"), spconv_engine()):
         x = random_tensor(250, 4, batch_size, engine=engine)
         x.features.requires_grad_()
         out = run(network, x)
         results.append([out, *grads(out, [x.features, *network.parameters()])])
-    for native, spconv in zip(*results, strict=True):
-        assert_same(native, spconv)
+    for numba, spconv in zip(*results, strict=True):
+        assert_same(numba, spconv)
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding"), GEOMETRIES[:3])
-def test_spconv_and_native_make_the_same_coarser_cells(kernel, stride, padding):
+def test_spconv_and_numba_make_the_same_coarser_cells(kernel, stride, padding):
     torch.manual_seed(0)
     conv = StridedConv3d(4, 8, kernel, stride, padding)
-    native = conv(random_tensor(90, 4))
+    numba = conv(random_tensor(90, 4))
     other = conv(random_tensor(90, 4, engine=spconv_engine()))
     order = sorted(range(len(other.indices)), key=lambda row: other.indices[row].tolist())
-    assert other.shape == native.shape
-    assert torch.equal(other.indices[order], native.indices)
-    assert_same(other.features[order], native.features)
+    assert other.shape == numba.shape
+    assert torch.equal(other.indices[order], numba.indices)
+    assert_same(other.features[order], numba.features)
 
 
 def test_state_moves_bit_for_bit(tmp_path):
@@ -295,13 +295,13 @@ def slow_pairs(cells, kernel):
 
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 5)])
 def test_listed_pairs_are_the_neighbours(kernel):
-    from lidarpan.model.sparse import native
+    from lidarpan.model.sparse import numba
 
     cells = random_cells(500)
     x = SparseTensor(torch.zeros(500, 4), cells, SHAPE, 2)
     SubmanifoldConv3d(4, 8, kernel)(x)
     book = x.level.maps[kernel]
-    assert isinstance(book, native.Rulebook)
+    assert isinstance(book, numba.Rulebook)
     listed = [
         (k, i, o)
         for k, (ins, outs) in enumerate(book.offset_pairs())
@@ -322,10 +322,12 @@ def test_what_is_wrong_with_the_input_is_said():
         SparseTensor(torch.zeros(4, 3), cells, SHAPE, 2)
     with pytest.raises(InputError, match="odd"):
         SubmanifoldConv3d(3, 8, 2)
-    with pytest.raises(InputError, match="native, spconv, triton"):
+    with pytest.raises(InputError, match="numba, spconv, triton, torch"):
         choose_engine("cpu", "cudnn")
     with pytest.raises(InputError, match="GPU"):
         choose_engine("cpu", "triton")
+    with pytest.raises(InputError, match="numba engine runs on the CPU"):
+        choose_engine("cuda", "numba")
     x, y = random_tensor(5, 3), random_tensor(5, 3)
     with pytest.raises(InputError, match="does not come from"):
         InverseConv3d(8, 3)(StridedConv3d(3, 8)(x), like=y)
@@ -333,6 +335,9 @@ def test_what_is_wrong_with_the_input_is_said():
 
 def test_engines_are_described():
     engines = {name: available for name, available, _ in describe_engines()}
-    assert list(engines) == ["native", "spconv", "triton"]
-    assert engines["native"]
-    assert choose_engine("cpu").name == "native"
+    assert list(engines) == ["numba", "spconv", "triton", "torch"]
+    assert engines["numba"]
+    assert engines["torch"]
+    assert choose_engine("cpu").name == "numba"
+    assert choose_engine("meta").name == "torch"
+    assert choose_engine("cpu", "torch").name == "torch"

@@ -3,61 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
 
-from torch import device as Device  # a bare `torch` here would be the engine's module
+from torch import device as torch_device  # a bare `torch` here would be the engine's module
 
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import InputError
 
-ENGINES = ("native", "spconv", "triton")
+ENGINES = ("numba", "spconv", "triton", "torch")
+"""Each a module of its own here with `describe()` and `make_engine(device)`."""
 
 
-def choose_engine(device: Device | str, name: str | None = None) -> Engine:
-    """The named engine, or the best for the device: native on CPU, elsewhere spconv if it is there.
+def choose_engine(device: torch_device | str, name: str | None = None) -> Engine:
+    """The named engine, or the best for the device.
+
+    On a CPU that is numba, on CUDA the first of spconv and triton that can run, elsewhere torch.
 
     Raises:
         InputError: the name is unknown, or the engine cannot run on this machine or device.
     """
-    device = Device(device)
+    device = torch_device(device)
     if name is None:
-        if device.type == "cuda":
-            ready = [e for e, available, _ in describe_engines() if available and e != "native"]
-            return choose_engine(device, ready[0] if ready else "native")
-        name = "native"
-    match name:
-        case "native":
-            if device.type != "cpu":
-                from lidarpan.model.sparse.torch import TorchEngine
-
-                return TorchEngine()
-            from lidarpan.model.sparse.native import NativeEngine
-
-            return NativeEngine()
-        case "spconv":
-            from lidarpan.model.sparse.spconv import SpconvEngine
-
-            return SpconvEngine(device)
-        case "triton":
-            from lidarpan.model.sparse.triton import TritonEngine
-
-            return TritonEngine(device)
-        case _:
-            raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
+        match device.type:
+            case "cpu":
+                name = "numba"
+            case "cuda":
+                ready = [engine for engine, available, _ in describe_engines() if available]
+                name = next(engine for engine in ready if engine != "numba")
+            case _:
+                name = "torch"
+    engine: Engine = _module(name).make_engine(device)
+    return engine
 
 
 def describe_engines(names: Sequence[str] = ENGINES) -> list[tuple[str, bool, str]]:
     """(name, whether it can run here, its version or the reason why not) of the named engines."""
-    return [(name, *_describe(name)) for name in names]
+    return [(name, *_module(name).describe()) for name in names]
 
 
-def _describe(name: str) -> tuple[bool, str]:
-    match name:
-        case "native":
-            from lidarpan.model.sparse.native import describe
-        case "spconv":
-            from lidarpan.model.sparse.spconv import describe
-        case "triton":
-            from lidarpan.model.sparse.triton import describe
-        case _:
-            raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
-    return describe()
+def _module(name: str) -> ModuleType:
+    if name not in ENGINES:
+        raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
+    return import_module(f"{__name__}.{name}")

@@ -175,3 +175,6 @@ def describe() -> tuple[bool, str]:
     except Exception as fault:  # a broken binary raises anything: report it, whatever it is
         return False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
     return True, str(version)
+
+
+make_engine = SpconvEngine

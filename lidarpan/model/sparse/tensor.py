@@ -16,8 +16,8 @@ class Level:
     """The occupied cells of a batch at one resolution, and what engines know of them.
 
     Attributes:
-        indices: (V, 4) int32 [batch, x, y, z], contiguous, distinct. The native engine wants them
-            in ascending order; `voxelize` and strided convolutions give them so.
+        indices: (V, 4) int32 [batch, x, y, z], contiguous, distinct. The numba and torch engines
+            want them in ascending order; `voxelize` and strided convolutions give them so.
         shape: cells (X, Y, Z) of the grid.
         batch_size: B.
         maps: neighbour maps and coarser levels by geometry, built once and shared.

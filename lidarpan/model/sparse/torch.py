@@ -1,4 +1,4 @@
-"""The native engine in torch's own operations: any device, any dtype, no other library.
+"""The torch engine, in torch's own operations: any device, any dtype, no other library.
 
 Neighbour tables are built on the device and hold, for every output row and kernel offset, the
 input row they meet. A convolution gathers those rows into one wide matrix and multiplies once,
@@ -106,7 +106,7 @@ def _weight_grad(x: Tensor, grad: Tensor, rows: Tensor, shape: torch.Size) -> Te
 class TorchEngine:
     """Sparse convolution in torch alone."""
 
-    name = "native"
+    name = "torch"
 
     def submanifold(
         self,
@@ -241,3 +241,13 @@ def _coarser_cells(level: Level, geometry: Geometry) -> Tensor:
         columns.append(keys % edge)
         keys = torch.div(keys, edge, rounding_mode="floor")
     return torch.stack([keys, *reversed(columns)], 1).int()
+
+
+def make_engine(_device: torch.device) -> TorchEngine:
+    """The engine, whatever the device."""
+    return TorchEngine()
+
+
+def describe() -> tuple[bool, str]:
+    """(True, version)."""
+    return True, f"torch {torch.__version__}"

@@ -19,7 +19,7 @@ class TritonEngine(SpconvLikeEngine):
 
     def __init__(self, device: torch.device) -> None:
         if device.type == "cpu":
-            raise InputError("the triton engine needs a GPU, got device cpu: use native or spconv")
+            raise InputError("the triton engine needs a GPU, got device cpu: use numba or spconv")
         available, reason = describe()
         if not available:
             raise InputError(f"the triton engine is not available: {reason}")
@@ -36,3 +36,6 @@ def describe() -> tuple[bool, str]:
     except Exception as fault:  # whatever a missing or broken compiler raises: report it
         return False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
     return True, str(version)
+
+
+make_engine = TritonEngine

@@ -1,4 +1,4 @@
-"""The native engine on the CPU: numba kernels for float32, plain torch for float64."""
+"""The numba engine, on the CPU: our kernels for float32, torch's own operations for float64."""
 
 from __future__ import annotations
 
@@ -196,10 +196,10 @@ def _list_pairs(source: Level, target: Level, geometry: Geometry) -> Rulebook:
     return Rulebook(pair_in, pair_out, block_starts, len(targets))
 
 
-class NativeEngine:
+class NumbaEngine:
     """Sparse convolution in numba on the CPU; `torch` is its twin for other devices."""
 
-    name = "native"
+    name = "numba"
 
     def submanifold(
         self,
@@ -260,6 +260,19 @@ class NativeEngine:
         return found
 
 
+def make_engine(device: torch.device) -> NumbaEngine:
+    """The engine.
+
+    Raises:
+        InputError: the device is not the CPU.
+    """
+    if device.type != "cpu":
+        raise InputError(
+            f"the numba engine runs on the CPU, got device {device}: use torch, spconv or triton"
+        )
+    return NumbaEngine()
+
+
 def describe() -> tuple[bool, str]:
     """(True, version)."""
-    return True, f"numba {numba.__version__}, torch {torch.__version__}"
+    return True, f"numba {numba.__version__}"
