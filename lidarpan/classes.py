@@ -1,18 +1,29 @@
-"""A dataset's classes: names, kinds, colours, the map from raw labels, and object sizes."""
+"""A dataset's classes: names, kinds, colours, the map from raw labels, and object sizes.
+
+A table is a YAML file, shipped or one's own; docs/datasets.md says what may stand in it.
+"""
 
 from __future__ import annotations
 
+import colorsys
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import InputError, SemanticArray
+from lidarpan.structures import BoolArray, InputError, SemanticArray
+
+if TYPE_CHECKING:
+    from lidarpan.class_rows import ClassRow
 
 VOID = 0
+DEFAULT_TABLE = "semantickitti"
+"""Whose classes labels are taken for where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +31,7 @@ class ClassTable:
     """What the label ids of one dataset mean. Train id 0 is void; C counts void.
 
     Attributes:
-        name: the dataset, "semantickitti" or "nuscenes".
+        name: of the dataset, such as "semantickitti".
         names: C class names by train id; names[0] is "void".
         things: train ids of the classes with countable objects, ascending.
         stuff: train ids of the classes without, ascending.
@@ -28,6 +39,10 @@ class ClassTable:
         raw_to_train: (R,) uint8 look-up from raw label to train id; raw labels >= R are errors.
         train_to_raw: (C,) int32, the raw label to write for each train id.
         raw_known: (R,) bool, whether the dataset defines the raw label.
+        ground: train ids of the stuff that is flat ground, ascending.
+        upright: train ids of the stuff that stands (walls, poles, plants), ascending.
+        protected: (C, C) bool, [thing, stuff] is True where the thing may not take points of the
+            stuff.
         box_m: train id of each thing -> its typical (length, width, height), metres.
         min_points: segments below this size are not counted as errors by the benchmark.
         to_nuscenes: (C,) uint8 nearest nuScenes challenge class of each train id.
@@ -41,6 +56,9 @@ class ClassTable:
     raw_to_train: NDArray[np.uint8]
     train_to_raw: NDArray[np.int32]
     raw_known: NDArray[np.bool_]
+    ground: tuple[int, ...]
+    upright: tuple[int, ...]
+    protected: BoolArray
     box_m: dict[int, tuple[float, float, float]]
     min_points: int
     to_nuscenes: NDArray[np.uint8]
@@ -84,36 +102,124 @@ class ClassTable:
         raw: NDArray[np.int32] = self.train_to_raw[semantic]
         return raw
 
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> ClassTable:
+        """Read one's own class table; see docs/datasets.md.
 
-@lru_cache(maxsize=8)
-def load_class_table(name: str) -> ClassTable:
-    """Read a shipped class table: "semantickitti" or "nuscenes". Raises InputError otherwise."""
-    import yaml
+        Raises:
+            InputError: no such file, or something in it does not fit.
+        """
+        from lidarpan.checked_yaml import read_yaml
 
-    match name:
-        case "semantickitti" | "nuscenes":
-            text = resources.files("lidarpan").joinpath(f"class_tables/{name}.yaml").read_text()
-        case _:
-            raise InputError(f"no class table {name!r}: wanted semantickitti or nuscenes")
-    table = yaml.safe_load(text)
-    rows = table["classes"]
-    num_raw = 1 + max(raw for row in rows for raw in row["raw"])
-    raw_to_train = np.zeros(num_raw, np.uint8)
-    raw_known = np.zeros(num_raw, np.bool_)
-    for train_id, row in enumerate(rows):
-        raw_to_train[row["raw"]] = train_id
-        raw_known[row["raw"]] = True
-    things = tuple(i for i, row in enumerate(rows) if row["kind"] == "thing")
-    return ClassTable(
-        name=table["name"],
-        names=tuple(row["name"] for row in rows),
-        things=things,
-        stuff=tuple(i for i, row in enumerate(rows) if row["kind"] == "stuff"),
-        colors=np.array([row["color"] for row in rows], np.uint8),
-        raw_to_train=raw_to_train,
-        train_to_raw=np.array([row["write"] for row in rows], np.int32),
-        raw_known=raw_known,
-        box_m={i: tuple(rows[i]["box_m"]) for i in things},
-        min_points=table["min_points"],
-        to_nuscenes=np.array([row["nuscenes"] for row in rows], np.uint8),
+        path = Path(path)
+        tree = read_yaml(path, "the class table")
+        return cls.from_tree({"name": path.stem, **tree}, str(path))
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any], source: str) -> ClassTable:
+        """A class table from what a YAML file of one holds; `source` names it in errors.
+
+        Raises:
+            InputError: a key is unknown or missing, a value does not fit, two classes share a name
+                or a raw label, or a name stands for no class.
+        """
+        from lidarpan.class_rows import parse_rows
+
+        table = parse_rows(tree, source)
+        rows = table.classes
+        names = [row.name for row in rows]
+        raw = [label for row in rows for label in row.raw]
+        for what, values in (("name", names), ("raw label", raw)):
+            twice = [value for value, count in Counter(values).items() if count > 1]
+            if twice:
+                raise InputError(f"{source}: two classes have the {what} {twice[0]!r}")
+        raw_to_train = np.zeros(1 + max(raw, default=0), np.uint8)
+        raw_known = np.zeros(len(raw_to_train), np.bool_)
+        for train_id, row in enumerate(rows):
+            raw_to_train[list(row.raw)] = train_id
+            raw_known[list(row.raw)] = True
+        things = tuple(i for i, row in enumerate(rows) if row.kind == "thing")
+        stuff = tuple(i for i, row in enumerate(rows) if row.kind == "stuff")
+        return cls(
+            name=table.name,
+            names=tuple(names),
+            things=things,
+            stuff=stuff,
+            colors=np.array([row.color or _color(i) for i, row in enumerate(rows)], np.uint8),
+            raw_to_train=raw_to_train,
+            train_to_raw=np.array([row.written for row in rows], np.int32),
+            raw_known=raw_known,
+            ground=tuple(i for i in stuff if rows[i].ground),
+            upright=tuple(i for i in stuff if rows[i].stands),
+            protected=_protected(rows, things, source),
+            box_m={i: rows[i].typical_box_m for i in things},
+            min_points=table.min_points,
+            to_nuscenes=np.array([row.nuscenes for row in rows], np.uint8),
+        )
+
+    def to_tree(self) -> dict[str, Any]:
+        """What `from_tree` makes an equal table of: plain values, every field said."""
+        rows = []
+        for i, name in enumerate(self.names):
+            row: dict[str, Any] = {"name": name, "kind": "void"}
+            row["color"] = self.colors[i].tolist()
+            row["raw"] = np.flatnonzero(self.raw_known & (self.raw_to_train == i)).tolist()
+            row |= {"write": int(self.train_to_raw[i]), "nuscenes": int(self.to_nuscenes[i])}
+            if i in self.things:
+                row |= {"kind": "thing", "box_m": list(self.box_m[i])}
+            elif i in self.stuff:
+                taken = np.flatnonzero(self.protected[:, i])
+                row |= {"kind": "stuff", "ground": i in self.ground, "upright": i in self.upright}
+                row["protected_from"] = [self.names[thing] for thing in taken]
+            rows.append(row)
+        return {"name": self.name, "min_points": self.min_points, "classes": rows}
+
+
+def table_names() -> tuple[str, ...]:
+    """The names of the shipped class tables."""
+    folder = resources.files("lidarpan").joinpath("class_tables")
+    return tuple(sorted(Path(file.name).stem for file in folder.iterdir()))
+
+
+def load_class_table(name: str | Path) -> ClassTable:
+    """Read a class table: a shipped one by its name ("semantickitti"), or one's own `.yaml` file.
+
+    Raises:
+        InputError: no such table, or something in it does not fit.
+    """
+    if str(name).endswith((".yaml", ".yml")):
+        return ClassTable.from_yaml(name)
+    if name not in table_names():
+        raise InputError(f"no class table {name!r}: wanted {', '.join(table_names())} or FILE.yaml")
+    return _shipped(str(name))
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str) -> ClassTable:
+    return ClassTable.from_yaml(
+        str(resources.files("lidarpan").joinpath(f"class_tables/{name}.yaml"))
     )
+
+
+def _color(i: int) -> tuple[int, ...]:
+    """A colour for a class without one: hues a golden angle apart; void is black."""
+    rgb = colorsys.hsv_to_rgb(i * 0.6180339887 % 1, 0.75, 0.9) if i else (0, 0, 0)
+    return tuple(round(255 * part) for part in rgb)
+
+
+def _protected(rows: tuple[ClassRow, ...], things: tuple[int, ...], source: str) -> BoolArray:
+    """(C, C) bool, [thing, stuff]: what the rows say, ground from every thing where they do not."""
+    table = np.zeros((len(rows), len(rows)), np.bool_)
+    for i, row in enumerate(rows):
+        if row.protected_from is None:
+            table[list(things), i] = row.ground
+            continue
+        for name in row.protected_from:
+            thing = next((t for t in things if rows[t].name == name), None)
+            if thing is None:
+                raise InputError(
+                    f"{source}: {row.name} is protected_from {name!r}, which is no thing: wanted "
+                    f"some of {', '.join(rows[t].name for t in things) or 'none'}"
+                )
+            table[thing, i] = True
+    return table

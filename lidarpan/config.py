@@ -6,32 +6,18 @@ takes plain values. An unknown key is an error that names the file, the path and
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from lidarpan.checked_yaml import Section, check_model, read_yaml
 from lidarpan.structures import InputError
 from lidarpan.voxels.grid import Grid
 
 Triple = tuple[float, float, float]
-
-
-class Section(BaseModel):
-    """A part of the configuration: immutable, and strict about its keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class GridConfig(Section):
@@ -182,18 +168,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
             named), or a value does not fit.
     """
     source = str(path) if path else "defaults"
-    tree: Any = {}
-    if path:
-        try:
-            tree = yaml.safe_load(path.read_text())
-        except OSError as error:
-            raise InputError(f"{path}: cannot read the configuration: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if tree is None:
-        tree = {}
-    if not isinstance(tree, dict):
-        raise InputError(f"{source}: wanted a mapping of sections, got {type(tree).__name__}")
+    tree = read_yaml(path, "the configuration") if path else {}
     for override in overrides:
         _apply(tree, override)
     return parse_config(tree, source)
@@ -201,19 +176,7 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
 
 def parse_config(tree: dict[str, Any], source: str) -> Config:
     """Check a nested mapping; `source` names it in errors."""
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = _keys_at(first["loc"][:-1])
-            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-            raise InputError(f"{source}: {path}: unknown key, {hint}") from error
-        got = "" if isinstance(first["input"], dict) else f", got {first['input']!r}"
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{source}: {path or 'top level'}: {message}{got}") from error
+    return check_model(Config, tree, source)
 
 
 def dump_config(config: Config) -> str:
@@ -232,15 +195,3 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise InputError(f"--set {override}: {parent} is not a section")
     tree[last] = yaml.safe_load(value)
-
-
-def _keys_at(path: Sequence[int | str]) -> list[str]:
-    """Field names of the section at a path of keys and list positions."""
-    section: type[BaseModel] = Config
-    for part in path:
-        if isinstance(part, int):
-            continue
-        annotation = section.model_fields[part].annotation
-        options = [annotation, *get_args(annotation)]
-        section = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
-    return list(section.model_fields)

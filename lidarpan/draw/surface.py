@@ -7,9 +7,6 @@ import numpy as np
 from lidarpan.classes import ClassTable
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 
-FLAT = frozenset(
-    ("road", "parking", "sidewalk", "other-ground", "terrain", "driveable_surface", "other_flat")
-)
 NUM_COLUMNS, STEP_M = 900, 0.15  # polar grid
 GAP = (2.5, 0.013, 10.0)  # rings joined: metres near the sensor, growth with range squared, most
 MAX_SLOPE = 0.2
@@ -18,8 +15,9 @@ CLOSED_COLUMNS = 3  # shadows up to this wide are closed
 
 def flat_groups(labels: PanopticLabels, classes: ClassTable) -> IntArray:
     """(N,) int32: the class of each point where it covers the ground, else -1."""
-    table = [i if name in FLAT else -1 for i, name in enumerate(classes.names)]
-    group: IntArray = np.array(table, np.int32)[labels.semantic]
+    table = np.full(classes.num_classes, -1, np.int32)
+    table[list(classes.ground)] = classes.ground
+    group: IntArray = table[labels.semantic]
     return group
 
 

@@ -26,15 +26,6 @@ from lidarpan.classes import ClassTable
 from lidarpan.grouping.methods import per_class
 from lidarpan.structures import FloatArray, IntArray, SemanticArray
 
-FLAT = (
-    "road",
-    "parking",
-    "sidewalk",
-    "other-ground",
-    "terrain",
-    "driveable_surface",
-    "other_flat",
-)
 WIDE_M = 1.5  # vehicles are wider, all else is narrower
 LONG_M = 6.0  # classes of longer boxes (trucks, buses) vary most in length: they may be longer
 SMALL_M = 1.0  # people and cones: nothing hides a gap in them
@@ -185,8 +176,8 @@ def reject_buried(
     from lidarpan.grouping.cells import number_by_first
     from lidarpan.grouping.surroundings import buried_points, measure_objects
 
-    upright = [c for c in classes.stuff if classes.names[c] not in FLAT]
-    kind = np.where(classes.is_thing, 1, np.isin(np.arange(classes.num_classes), upright) * 2)
+    stands = np.isin(np.arange(classes.num_classes), classes.upright)
+    kind = np.where(classes.is_thing, 1, stands * 2)
     kind_of_point = kind.astype(np.uint8)[semantic]
     if not (kind_of_point == 2).any():
         return ids

@@ -26,28 +26,15 @@ from lidarpan.structures import (
     SemanticArray,
 )
 
-# what no object takes points from, unless the caller says otherwise
-GROUND = (
-    "road",
-    "parking",
-    "sidewalk",
-    "other-ground",
-    "terrain",
-    "driveable_surface",
-    "other_flat",
-)
-
 
 def protect(classes: ClassTable, pairs: Iterable[tuple[str, str]] | None = None) -> BoolArray:
     """Table of what a thing may not take: [thing, stuff] is True where protected. -> (C, C) bool.
 
-    pairs: (thing name, stuff name) each; None protects the ground classes from every thing.
+    pairs: (thing name, stuff name) each; None takes what the class table says.
     """
-    table = np.zeros((classes.num_classes, classes.num_classes), np.bool_)
     if pairs is None:
-        ground = [classes.id_of(name) for name in GROUND if name in classes.names]
-        table[np.ix_(classes.things, ground)] = True
-        return table
+        return classes.protected
+    table = np.zeros((classes.num_classes, classes.num_classes), np.bool_)
     for thing_name, stuff_name in pairs:
         thing, stuff = classes.id_of(thing_name), classes.id_of(stuff_name)
         if thing not in classes.things or stuff not in classes.stuff:
@@ -77,7 +64,7 @@ def merge_semantic_and_instance(
         classes: the class table.
         min_segment_points: instances with fewer points are dissolved.
         protected: (thing name, stuff name) pairs the thing may not take from the stuff; None
-            protects the ground classes from all things.
+            takes what the class table says: ground from all things, as a rule.
         center_score: (K + 1,) float32 confidence of instance id k at position k, or None; an
             instance's score is this times the mean probability of its class over its points.
 

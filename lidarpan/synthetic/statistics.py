@@ -39,12 +39,6 @@ class ScanStatistics:
     ground_share: float
 
 
-_GROUND = {
-    "semantickitti": ("road", "parking", "sidewalk", "other-ground", "terrain"),
-    "nuscenes": ("driveable_surface", "other_flat", "sidewalk", "terrain"),
-}
-
-
 def describe(scans: Sequence[tuple[Scan, PanopticLabels]], classes: ClassTable) -> ScanStatistics:
     """Statistics of labelled scans."""
     points = np.concatenate([scan.points for scan, _ in scans])
@@ -54,7 +48,6 @@ def describe(scans: Sequence[tuple[Scan, PanopticLabels]], classes: ClassTable) 
     counts = np.stack([np.bincount(labels.semantic, minlength=num_classes) for _, labels in scans])
     distance = np.hypot(points[:, 0], points[:, 1])
     share = counts.sum(axis=0) / len(points)
-    ground = [classes.id_of(name) for name in _GROUND[classes.name]]
     return ScanStatistics(
         num_points=len(points) / len(scans),
         range_share=np.histogram(distance, RANGE_EDGES_M)[0] / len(points),
@@ -62,7 +55,7 @@ def describe(scans: Sequence[tuple[Scan, PanopticLabels]], classes: ClassTable) 
         occurs=(counts >= classes.min_points).mean(axis=0),
         height_m=_percentiles(points[:, 2], semantic, num_classes),
         intensity=_percentiles(intensity, semantic, num_classes),
-        ground_share=float(share[ground].sum()),
+        ground_share=float(share[list(classes.ground)].sum()),
     )
 
 

@@ -27,10 +27,6 @@ from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.voxelize import voxelize
 
-GROUND_NAMES = frozenset(
-    {"road", "parking", "sidewalk", "other-ground", "terrain"} | {"driveable_surface", "other_flat"}
-)
-
 
 class Batch(NamedTuple):
     """Voxels of some scans with their targets; tensors only, so that lightning can move it.
@@ -128,7 +124,7 @@ class TrainingScans(TorchDataset[Batch]):
         self.index = [(s, p) for s, source in enumerate(sources) for p in source.scans]
         if not self.index:
             raise InputError("no training scans: fill train_data in the configuration")
-        self.ground = tuple(i for i, n in enumerate(classes.names) if n in GROUND_NAMES)
+        self.ground = classes.ground
 
     def __len__(self) -> int:
         return self.length

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
-from lidarpan.grouping.fusion import GROUND, merge_semantic_and_instance, protect
+from lidarpan.grouping.fusion import merge_semantic_and_instance, protect
 from lidarpan.structures import InputError
 
 KITTI = load_class_table("semantickitti")
@@ -112,7 +112,7 @@ def test_ground_is_protected_by_default_and_tables_are_named():
     table = protect(KITTI)
     assert table[CAR, ROAD]
     assert not table[CAR, FENCE]
-    assert table.sum() == len(KITTI.things) * sum(name in GROUND for name in KITTI.names)
+    assert table.sum() == len(KITTI.things) * len(KITTI.ground)
     assert protect(KITTI, []).sum() == 0
     with pytest.raises(InputError, match=r"\(thing, stuff\), got \('road', 'car'\)"):
         protect(KITTI, [("road", "car")])

@@ -1,0 +1,91 @@
+"""What stands in the YAML file of a class table, checked key by key."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from lidarpan.checked_yaml import Section, check_model
+from lidarpan.errors import InputError
+
+DEFAULT_BOX_M = (4.4, 1.8, 1.6)  # of a thing that the table gives none: a car's
+DEFAULT_MIN_POINTS = 50  # where the table does not say: SemanticKITTI's
+MAX_RAW = 0xFFFF  # a `.label` file has 16 bits for the class
+MAX_CLASSES = 255  # train ids are uint8
+
+
+class ClassRow(Section):
+    """One class; only name, kind and raw must be said."""
+
+    name: str = Field(min_length=1)
+    kind: Literal["thing", "stuff", "void"]
+    raw: tuple[NonNegativeInt, ...]  # labels in the files
+    write: NonNegativeInt | None = None  # label to write; None: the first of raw
+    color: tuple[int, int, int] | None = None  # red, green, blue 0..255; None: one of its own
+    box_m: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None  # of a thing: l, w, h
+    ground: bool = False  # of stuff: flat ground
+    upright: bool | None = None  # of stuff: stands; None: where it is not ground
+    protected_from: tuple[str, ...] | None = None  # of stuff: things; None: all where it is ground
+    nuscenes: int = Field(0, ge=0, le=16)  # nearest nuScenes challenge class; 0: none
+
+    @property
+    def written(self) -> int:
+        """The raw label to write."""
+        return self.raw[0] if self.write is None else self.write
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is upright stuff."""
+        return not self.ground if self.upright is None else self.upright
+
+    @property
+    def typical_box_m(self) -> tuple[float, float, float]:
+        """Length, width, height of a thing."""
+        return self.box_m or DEFAULT_BOX_M
+
+    @model_validator(mode="after")
+    def _fits(self) -> ClassRow:
+        if not self.raw and self.write is None:
+            raise ValueError(f"class {self.name!r} wants a raw label")
+        if max((*self.raw, self.write or 0)) > MAX_RAW:
+            raise ValueError(f"class {self.name!r} wants raw labels 0..{MAX_RAW}")
+        if self.color and not all(0 <= part <= 255 for part in self.color):
+            raise ValueError(f"class {self.name!r} wants colours 0..255")
+        of_stuff = (self.ground, self.upright is not None, self.protected_from is not None)
+        if self.kind != "stuff" and any(of_stuff):
+            raise ValueError(f"class {self.name!r}: only stuff is ground, upright or protected")
+        if self.kind != "thing" and self.box_m is not None:
+            raise ValueError(f"class {self.name!r}: only a thing has a box")
+        return self
+
+
+class TableFile(Section):
+    """A whole file."""
+
+    name: str = Field(min_length=1)
+    min_points: PositiveInt = DEFAULT_MIN_POINTS  # smaller segments are no errors
+    classes: tuple[ClassRow, ...] = Field(min_length=1)
+
+
+def parse_rows(tree: dict[str, Any], source: str) -> TableFile:
+    """Check a class table; void comes first, and is added where no class is of that kind.
+
+    All classes of kind void are one. Without any, void has the lowest
+    raw label that no class has: 0 as a rule.
+
+    Raises:
+        InputError: something does not fit; `source` names the file.
+    """
+    table = check_model(TableFile, tree, source)
+    voids = [row for row in table.classes if row.kind == "void"]
+    rest = [row for row in table.classes if row.kind != "void"]
+    if len(rest) > MAX_CLASSES:
+        raise InputError(f"{source}: wanted up to {MAX_CLASSES} classes, got {len(rest)}")
+    if not voids:
+        taken = {label for row in rest for label in row.raw}
+        free = next(label for label in range(len(taken) + 1) if label not in taken)
+        voids = [ClassRow(name="void", kind="void", raw=(free,))]
+    raw = tuple(label for row in voids for label in row.raw)
+    void = voids[0].model_copy(update={"raw": raw, "name": "void"})
+    return table.model_copy(update={"classes": (void, *rest)})
