@@ -28,7 +28,7 @@ from lidarpan.config import load_config
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.sparse import choose_engine, describe_engines
 from lidarpan.model.sparse.modules import SparseTensor
-from lidarpan.pipeline import build_network
+from lidarpan.model.weights import build_network
 from lidarpan.scans.files import read_scan
 from lidarpan.voxels.features import NUM_FEATURES
 from lidarpan.voxels.voxelize import voxelize

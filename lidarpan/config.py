@@ -86,6 +86,7 @@ class FusionConfig(Section):
     """How semantics and instances are merged."""
 
     min_segment_points: int = Field(5, ge=0)  # smaller instances go back to stuff
+    min_score: float = Field(0.0, ge=0, le=1)  # less certain instances go back to stuff
 
 
 class DataSource(Section):

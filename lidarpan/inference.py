@@ -15,7 +15,7 @@ from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
-from lidarpan.scans.inspection import fit_ground
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, fit_ground
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 ROAD_HALF_WIDTH_M = 4.0
@@ -125,7 +125,7 @@ class _Job:
         scan_path, path = pair
         if not self.overwrite and is_complete(path, scan_path, self.file_format):
             return Prediction(scan_path, path)
-        clock, expected = StageClock(), self.pipeline.sensor_height_m
+        clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
             with clock("read"):
                 loaded = load_scan(scan_path, expected)
@@ -156,7 +156,7 @@ class _Job:
         except InputError as error:
             return Prediction(work.scan_path, work.path, error=str(error))
         warnings = list(work.loaded.warnings)
-        expected = self.pipeline.sensor_height_m
+        expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         if self.sensor_height_m is None and work.height_m != expected:
             warnings.append(
                 f"predicted as if the sensor were {expected:.2f} m above the ground, "

@@ -27,7 +27,9 @@ from lidarpan.bench.timing import (
     peak_memory_mb,
     time_scans,
 )
-from lidarpan.pipeline import PanopticPipeline, find_weights
+from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.weights import find_weights
+from lidarpan.pipeline import PanopticPipeline
 
 __all__ = [
     "BenchReport",
@@ -120,5 +122,5 @@ def _describe_workload(
         "scans": what,
         "scans_sha256": digest_of(paths),
         "grouping": pipeline.grouping,
-        "voxel_m": pipeline.grid.cell_m[0],
+        "voxel_m": voxel_network(pipeline.network).grid.cell_m[0],
     }

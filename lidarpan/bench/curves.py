@@ -12,6 +12,7 @@ import numpy as np
 
 from lidarpan.bench.scans import write_street
 from lidarpan.bench.timing import time_scans
+from lidarpan.model.voxel_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.voxels.grid import Grid
 
@@ -50,8 +51,9 @@ def measure_curves(
             by_points.append(_measure(pipeline, path, repeats))
         for factor in voxel_factors:
             other = copy(pipeline)
-            other.grid = resized(pipeline.grid, factor)
-            say(f"voxels of {other.grid.cell_m[0]:.3g} m")
+            other.network = copy(voxel_network(pipeline.network))
+            other.network.grid = resized(other.network.grid, factor)
+            say(f"voxels of {other.network.grid.cell_m[0]:.3g} m")
             path = write_street(Path(folder), VOXEL_POINTS)
             by_voxel.append(_measure(other, path, repeats))
     return {"points": by_points, "voxel_size": by_voxel}
@@ -70,7 +72,7 @@ def _measure(pipeline: PanopticPipeline, path: Path, repeats: int) -> dict[str, 
     return {
         "num_points": timed[0].num_points,
         "num_voxels": timed[0].num_voxels,
-        "voxel_m": pipeline.grid.cell_m[0],
+        "voxel_m": voxel_network(pipeline.network).grid.cell_m[0],
         "stages_ms": {
             stage: float(np.median([scan.stages_ms[stage] for scan in timed]))
             for stage in timed[0].stages_ms

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lidarpan.bench.scans import street_scan
+from lidarpan.model.voxel_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 
 LIMITS = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
@@ -61,12 +62,13 @@ def measure_parity(
 
 def _run(pipeline: PanopticPipeline, num_points: int) -> dict[str, Tensor]:
     """Outputs and the gradients of their squares by every weight, float64 on the host."""
-    pipeline.network.requires_grad_(True)
+    network = voxel_network(pipeline.network)
+    network.network.requires_grad_(True)
     prepared = pipeline.prepare(street_scan(num_points, seed=1))
-    outputs = pipeline.forward(pipeline.tensor_of(prepared))
+    outputs = network.forward(network.tensor_of(prepared))
     tensors = {name: getattr(outputs, name).float() for name in _OUTPUTS}
     loss = torch.stack([tensor.square().mean() for tensor in tensors.values()]).sum()
-    weights = [p for p in pipeline.network.parameters() if p.requires_grad]
+    weights = [p for p in network.network.parameters() if p.requires_grad]
     grads = torch.autograd.grad(loss, weights, allow_unused=True)
     flat = torch.cat([g.float().reshape(-1) for g in grads if g is not None])
     everything = {**tensors, "gradients": flat}

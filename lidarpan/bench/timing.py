@@ -17,6 +17,7 @@ import lidarpan
 from lidarpan.clock import StageClock
 from lidarpan.datasets.predictions import prediction_path, write_prediction
 from lidarpan.model.sparse import describe_engines
+from lidarpan.model.voxel_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import load_scan
 
@@ -91,13 +92,14 @@ def digest_of(paths: Sequence[Path]) -> str:
 
 def describe_machine(pipeline: PanopticPipeline) -> dict[str, str | int | float]:
     """Device, engine, precision, threads and versions."""
+    network = voxel_network(pipeline.network)
     is_cuda = pipeline.device.type == "cuda"
-    ((_, _, engine_version),) = describe_engines([pipeline.engine.name])
+    ((_, _, engine_version),) = describe_engines([network.engine.name])
     machine: dict[str, str | int | float] = {
         "device": torch.cuda.get_device_name() if is_cuda else f"CPU {_cpu_name()}",
-        "engine": pipeline.engine.name,
+        "engine": network.engine.name,
         "engine_version": engine_version,
-        "precision": pipeline.precision,
+        "precision": network.precision,
         "threads": torch.get_num_threads(),
         "cpu": _cpu_name(),
         "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,

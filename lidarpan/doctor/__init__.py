@@ -135,7 +135,7 @@ def _mend_import(error: Exception, wheel: str) -> str:
 def _weights() -> Finding:
     from lidarpan.errors import InputError
     from lidarpan.model.checkpoint import load_weights
-    from lidarpan.pipeline import find_weights
+    from lidarpan.model.weights import find_weights
 
     try:
         path = find_weights("town")

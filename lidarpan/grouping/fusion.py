@@ -5,7 +5,7 @@
 2. Instance priority: an instance takes its points from stuff and void, unless the pair (its class,
    the point's class) is protected.
 3. Confidence: a point claimed by several instances goes to the one with the higher score.
-4. Tiny segments: an instance below `min_segment_points` is dissolved.
+4. Tiny or unsure segments: an instance below `min_segment_points` or `min_score` is dissolved.
 5. No thing without an instance: a thing point that belongs to none becomes the best stuff class of
    its probabilities, or void without them.
 """
@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,6 +53,7 @@ def merge_semantic_and_instance(
     classes: ClassTable,
     *,
     min_segment_points: int = 1,
+    min_score: float = 0.0,
     protected: Iterable[tuple[str, str]] | None = None,
     center_score: FloatArray | None = None,
 ) -> PanopticLabels:
@@ -63,6 +65,7 @@ def merge_semantic_and_instance(
         softmax: (N, C) float32 class probabilities, or None.
         classes: the class table.
         min_segment_points: instances with fewer points are dissolved.
+        min_score: instances of a lower score claim nothing.
         protected: (thing name, stuff name) pairs the thing may not take from the stuff; None
             takes what the class table says: ground from all things, as a rule.
         center_score: (K + 1,) float32 confidence of instance id k at position k, or None; an
@@ -87,13 +90,40 @@ def merge_semantic_and_instance(
     best = votes[np.arange(num_ids), class_of]
     class_of[best <= 0] = 0
     score = (best / np.maximum(votes[:, -1], 1) * center).clip(0, 1).astype(np.float32)
+    class_of[score < min_score] = 0
 
     winner = settle_claims(semantic, claims, class_of, score, table)
     out_semantic, out_instance, old_id = write_labels(
         semantic, winner, class_of, known, is_thing, is_stuff, min_segment_points
     )
     score[0] = 0
-    return PanopticLabels(out_semantic, out_instance, score[old_id])
+    return PanopticLabels(out_semantic, out_instance, score[old_id], classes)
+
+
+def keep_confident(labels: PanopticLabels, min_score: float) -> PanopticLabels:
+    """The labels with every instance of a lower score turned to void; they must have scores.
+
+    Instances keep their ids. `merge_semantic_and_instance` knows the probabilities of the points
+    and gives them back to stuff instead.
+
+    Raises:
+        InputError: the labels have no scores, or `min_score` is no share.
+    """
+    if not 0 <= min_score <= 1:
+        raise InputError(f"min_score: wanted 0 to 1, got {min_score}")
+    if not min_score:
+        return labels
+    score = labels.score
+    if score is None or len(score) <= int(labels.instance.max(initial=0)):
+        raise InputError(
+            "a least score wants labels with scores: predict with --format npz, or leave it out"
+        )
+    drop = (labels.instance > 0) & (score[labels.instance] < min_score)
+    return replace(
+        labels,
+        semantic=np.where(drop, np.uint8(0), labels.semantic),
+        instance=np.where(drop, np.int32(0), labels.instance),
+    )
 
 
 def check_fusion(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def load_scan(path: str | Path, expected_height_m: float = EXPECTED_HEIGHT_M) ->
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     said = inspect_scan(loaded.scan, expected_height_m)
-    return LoadedScan(loaded.scan, loaded.valid, (*loaded.warnings, *said))
+    return LoadedScan(replace(loaded.scan, path=path), loaded.valid, (*loaded.warnings, *said))
 
 
 def read_fields(path: Path) -> Fields:
@@ -90,7 +91,7 @@ def read_fields(path: Path) -> Fields:
         case ".ply":
             return read_ply(path)
         case ".npy":
-            return _array_fields(read_array(path), path)
+            return array_fields(read_array(path), path)
         case ".npz":
             return _archive_fields(read_arrays(path), path)
         case ".las" | ".laz":
@@ -149,13 +150,13 @@ def _archive_fields(archive: dict[str, NDArray[Any]], path: Path) -> Fields:
     if key is None and not {"x", "y", "z"} <= set(keys):
         wanted = ", ".join(_POINTS_KEYS)
         raise InputError(f"{path}: wanted one of the keys {wanted}, got {', '.join(keys)}")
-    fields = {} if key is None else _array_fields(archive[key], path)
+    fields = {} if key is None else array_fields(archive[key], path)
     num_points = len(fields["x"] if fields else archive["x"])
     others = {k: v.reshape(-1) for k, v in archive.items() if k != key and v.size == num_points}
     return fields | others
 
 
-def _array_fields(array: NDArray[Any], path: Path) -> Fields:
+def array_fields(array: NDArray[Any], path: Path | str) -> Fields:
     """A structured array, or rows of x y z and perhaps intensity."""
     if array.dtype.names:
         return {name: array[name].reshape(-1) for name in array.dtype.names}

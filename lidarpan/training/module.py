@@ -24,7 +24,8 @@ from lidarpan.config import Config, dump_config
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
-from lidarpan.pipeline import PanopticPipeline, build_network
+from lidarpan.model.weights import build_network
+from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.training.data import (
     Batch,

@@ -167,7 +167,7 @@ def test_curves_are_measured_and_drawn(tmp_path):
     assert few["num_voxels"] < many["num_voxels"]
     assert set(many["stages_ms"]) == set(STAGES)
     assert len(said) == 4
-    assert pipeline.grid.cell_m[0] == pytest.approx(0.15)
+    assert pipeline.network.grid.cell_m[0] == pytest.approx(0.15)
     save_curves(curves, tmp_path / "curves.png", "a title")
     picture = np.asarray(Image.open(tmp_path / "curves.png"))
     assert picture.std() > 5

@@ -179,7 +179,7 @@ def test_bad_words_are_one_line(run, scans, tmp_path, monkeypatch, words, messag
 
 def test_weights_that_do_not_fit_their_configuration(run, scans, tmp_path):
     from lidarpan.model.checkpoint import load_weights, save_weights
-    from lidarpan.pipeline import find_weights
+    from lidarpan.model.weights import find_weights
 
     state, header = load_weights(find_weights("town"))
     header["config"]["network"]["bev_channels"] += 8

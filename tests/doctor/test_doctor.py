@@ -168,7 +168,9 @@ def test_system_libraries(world, monkeypatch, uid, start):
 def test_weights_and_the_cache(world, monkeypatch, tmp_path):
     world()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "missing"))
-    monkeypatch.setattr("lidarpan.pipeline.find_weights", lambda _: tmp_path / "none.safetensors")
+    monkeypatch.setattr(
+        "lidarpan.model.weights.find_weights", lambda _: tmp_path / "none.safetensors"
+    )
     found = examine()
     assert of(found, "weights town").is_fatal
     assert of(found, "weights town").mend == f"{PIP} --force-reinstall lidarpan"

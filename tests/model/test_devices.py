@@ -9,7 +9,8 @@ from lidarpan.datasets.label_files import read_prediction
 from lidarpan.errors import InputError
 from lidarpan.inference import predict_files
 from lidarpan.model.sparse import choose_engine, describe_engines
-from lidarpan.pipeline import PanopticPipeline, check_precision
+from lidarpan.model.weights import check_precision
+from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import Scan
 
 CUDA = pytest.mark.cuda
@@ -76,7 +77,7 @@ def test_half_precision_keeps_the_labels(name, device, precision, reference):
     pipeline = make_pipeline(name, device)
     if device != "cpu":
         check_precision(precision, pipeline.device)
-    pipeline.precision = precision
+    pipeline.network.precision = precision
     got = pipeline.run_network(prepared)
     assert got.probabilities.dtype == got.offset_m.dtype == np.float32
     assert np.isfinite(got.probabilities).all()
@@ -160,4 +161,4 @@ def test_folders_are_serial_on_a_cpu(tmp_path, reference, monkeypatch):
 def test_devices_default_to_the_gpu():
     pipeline = PanopticPipeline.from_weights("town", "auto")
     assert pipeline.device.type == "cuda"
-    assert pipeline.engine.name == choose_engine("cuda").name
+    assert pipeline.network.engine.name == choose_engine("cuda").name

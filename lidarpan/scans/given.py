@@ -1,0 +1,44 @@
+"""What a caller has in hand, a scan, rows of numbers or a path, as a scan."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.fields import LoadedScan, scan_of_fields
+from lidarpan.scans.files import array_fields, load_scan
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
+from lidarpan.structures import InputError, Scan
+
+Given: TypeAlias = "Scan | NDArray[Any] | str | Path"
+_log = logging.getLogger("lidarpan")
+
+
+def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedScan:
+    """A scan and which of the M given points or rows it has; what was changed is logged.
+
+    Args:
+        given: a Scan; the path of a scan file; or (M, 3 or more) rows of x y z [intensity].
+        expected_height_m: of the sensor above the ground, for what is said of it.
+
+    Raises:
+        InputError: none of these, or nothing usable in it.
+    """
+    if isinstance(given, Scan):
+        return LoadedScan(given, np.ones(given.num_points, np.bool_))
+    height_m = EXPECTED_HEIGHT_M if expected_height_m is None else expected_height_m
+    if isinstance(given, str | Path):
+        loaded = load_scan(given, height_m)
+    elif isinstance(given, np.ndarray):
+        loaded = scan_of_fields(array_fields(given, "the array"), "the array", height_m)
+    else:
+        raise InputError(
+            f"wanted a Scan, an (N, 3 or more) array or a path, got {type(given).__name__}"
+        )
+    for warning in loaded.warnings:
+        _log.warning("%s: %s", given if isinstance(given, str | Path) else "the array", warning)
+    return loaded
