@@ -123,7 +123,11 @@ class Scan:
 
     def raised(self, shift_m: float) -> Scan:
         """The scan with every point `shift_m` metres higher; itself for 0."""
-        return replace(self, points=self.points + np.array([0, 0, shift_m], np.float32)) if shift_m else self
+        return (
+            replace(self, points=self.points + np.array([0, 0, shift_m], np.float32))
+            if shift_m
+            else self
+        )
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def axis_of(surface: Array, count: int, first_rad: float, last_rad: float, steps
         for i in range(0, count, stride):
             a = c * surface[0, i] + s * surface[1, i]
             b = c * surface[1, i] - s * surface[0, i]
-            near = min(min(a - low_a, high_a - a), min(b - low_b, high_b - b))
+            near = min(a - low_a, high_a - a, b - low_b, high_b - b)
             score += 1.0 / max(near, _NEAREST_M)
         if score > best:
             best, chosen = score, angle
@@ -45,7 +45,7 @@ def axis_of(surface: Array, count: int, first_rad: float, last_rad: float, steps
 
 @njit(cache=True)
 def spans(surface: Array, count: int, angle: float, out: Array) -> None:
-    """out (4,) receives low and high along the angle, low and high across it. surface (2, S)."""
+    """Out (4,) receives low and high along the angle, low and high across it. surface (2, S)."""
     c, s = np.cos(angle), np.sin(angle)
     out[0] = out[2] = np.inf
     out[1] = out[3] = -np.inf
@@ -58,7 +58,7 @@ def spans(surface: Array, count: int, angle: float, out: Array) -> None:
 
 @njit(cache=True)
 def grown(low: float, high: float, wanted: float, eye: float, out: Array) -> None:
-    """out (2,) receives low and high with the far side moved until they are `wanted` apart.
+    """Out (2,) receives low and high with the far side moved until they are `wanted` apart.
 
     eye: where the sensor is on this axis; between low and high both sides move.
     """
@@ -79,7 +79,8 @@ def fit_boxes(
     """Boxes of K objects, with their hidden sides.
 
     Args:
-        surface: (K, 2, S) m in the world, count (K,) places used.
+        surface: (K, 2, S) m in the world.
+        count: (K,) places used of each.
         yaw: (K,) rad expected heading; nan where nothing is known.
         turn: (K,) rad that it may have turned since.
         known: (K, 2) m length and width seen so far, 0 for nothing.
@@ -98,9 +99,7 @@ def fit_boxes(
         fast = np.hypot(speed[k, 0], speed[k, 1])
         moves = fast > max(1.0, 3.0 * speed[k, 2])
         way = np.arctan2(speed[k, 1], speed[k, 0])
-        if moves and np.isnan(yaw[k]):
-            angle = axis_of(surface[k], n, way - 0.3, way + 0.3, 13)
-        elif moves and abs(wrapped(yaw[k] - way)) > 0.5:
+        if (moves and np.isnan(yaw[k])) or (moves and abs(wrapped(yaw[k] - way)) > 0.5):
             angle = axis_of(surface[k], n, way - 0.3, way + 0.3, 13)
         elif np.isnan(yaw[k]):
             angle = axis_of(surface[k], n, 0.0, 0.5 * np.pi, 31)
