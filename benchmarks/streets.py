@@ -149,7 +149,16 @@ def numbers(tallies: Tallies, *, has_instances: bool) -> dict[str, Any]:
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """The report: what was run, and scores by set, variant and set of classes."""
     say = Console(stderr=True, highlight=False)
-    bench = Bench(PanopticPipeline.from_weights(arguments.weights, arguments.device))
+    patches = {"on": True, "off": False, None: None}[arguments.patches]
+    pipeline = PanopticPipeline.from_weights(
+        arguments.weights,
+        arguments.device,
+        tta=arguments.tta,
+        min_score=arguments.min_score,
+        prior_power=arguments.prior_power,
+        patches=patches,
+    )
+    bench = Bench(pipeline)
     variants = choose_variants(arguments.variants)
     most = None if arguments.all_scans else arguments.scans
     sets: dict[str, Any] = {}
@@ -210,6 +219,10 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=4, help="most scans of a set")
     parser.add_argument("--all-scans", action="store_true", help="every scan of each set")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--tta", action="store_true", help="average turned and scaled copies")
+    parser.add_argument("--min-score", type=float, help="[default: the weights' own]")
+    parser.add_argument("--patches", choices=("on", "off"), help="[default: the weights' own]")
+    parser.add_argument("--prior-power", type=float, help="0 to 1 [default: the weights' own]")
     parser.add_argument("--json", type=Path, help="write the report here")
     parser.add_argument("--markdown", type=Path, help="write the tables here")
     arguments = parser.parse_args()

@@ -28,6 +28,9 @@ class ClassRow(Section):
     upright: bool | None = None  # of stuff: stands; None: where it is not ground
     protected_from: tuple[str, ...] | None = None  # of stuff: things; None: all where it is ground
     nuscenes: int = Field(0, ge=0, le=16)  # nearest nuScenes challenge class; 0: none
+    street_share: PositiveFloat | None = (
+        None  # of the labelled points of real streets; None: unknown
+    )
 
     @property
     def written(self) -> int:

@@ -46,6 +46,8 @@ class ClassTable:
         box_m: train id of each thing -> its typical (length, width, height), metres.
         min_points: segments below this size are not counted as errors by the benchmark.
         to_nuscenes: (C,) uint8 nearest nuScenes challenge class of each train id.
+        street_share: (C,) float64 share of each class among the labelled points of real streets,
+            0 for void; None where the table does not say.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ClassTable:
     box_m: dict[int, tuple[float, float, float]]
     min_points: int
     to_nuscenes: NDArray[np.uint8]
+    street_share: NDArray[np.float64] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -155,6 +158,7 @@ class ClassTable:
             box_m={i: rows[i].typical_box_m for i in things},
             min_points=table.min_points,
             to_nuscenes=np.array([row.nuscenes for row in rows], np.uint8),
+            street_share=_street_share(rows),
         )
 
     def to_tree(self) -> dict[str, Any]:
@@ -165,6 +169,8 @@ class ClassTable:
             row["color"] = self.colors[i].tolist()
             row["raw"] = np.flatnonzero(self.raw_known & (self.raw_to_train == i)).tolist()
             row |= {"write": int(self.train_to_raw[i]), "nuscenes": int(self.to_nuscenes[i])}
+            if self.street_share is not None and i:
+                row["street_share"] = float(self.street_share[i])
             if i in self.things:
                 row |= {"kind": "thing", "box_m": list(self.box_m[i])}
             elif i in self.stuff:
@@ -199,6 +205,17 @@ def _shipped(name: str) -> ClassTable:
     return ClassTable.from_yaml(
         str(resources.files("lidarpan").joinpath(f"class_tables/{name}.yaml"))
     )
+
+
+def _street_share(rows: tuple[ClassRow, ...]) -> NDArray[np.float64] | None:
+    """Shares that sum to 1 over the classes that are not void; None where one has none."""
+    shares = [row.street_share for row in rows[1:]]
+    known = [share for share in shares if share is not None]
+    if not known or len(known) < len(shares):
+        return None
+    total = sum(known)
+    total = 1.0 if abs(total - 1) < 1e-9 else total  # those of `to_tree` come back as they were
+    return np.array([0.0, *(share / total for share in known)])
 
 
 def _color(i: int) -> tuple[int, ...]:

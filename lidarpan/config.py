@@ -87,6 +87,15 @@ class FusionConfig(Section):
 
     min_segment_points: int = Field(5, ge=0)  # smaller instances go back to stuff
     min_score: float = Field(0.0, ge=0, le=1)  # less certain instances go back to stuff
+    score_map: tuple[tuple[float, float], ...] = ()  # score -> share that is right, ascending
+    patches: bool = True  # choose classes by the mean probabilities of 0.6 m patches of a surface
+
+
+class PriorConfig(Section):
+    """Class shares: logits move by power * log(share in real streets / share trained on)."""
+
+    power: float = Field(0.5, ge=0, le=1)  # 0 = off; 1 - class_balance undoes the towns' shares
+    trained: dict[str, float] = Field(default_factory=dict)  # by class name; {} = not known
 
 
 class DataSource(Section):
@@ -155,10 +164,22 @@ class Config(Section):
     loss: LossConfig = LossConfig()
     grouping: GroupingConfig = GroupingConfig()
     fusion: FusionConfig = FusionConfig()
+    prior: PriorConfig = PriorConfig()
     augment: AugmentConfig = AugmentConfig()
     train_data: tuple[DataSource, ...] = ()
     valid_data: tuple[DataSource, ...] = ()
     training: TrainingConfig = TrainingConfig()
+
+    def chosen(self, **choices: dict[str, Any]) -> Config:
+        """This configuration with other values, by section and key; None leaves what is there.
+
+        Raises:
+            InputError: a value does not fit.
+        """
+        tree = self.model_dump()
+        for section, values in choices.items():
+            tree[section] |= {key: value for key, value in values.items() if value is not None}
+        return parse_config(tree, "the choice")
 
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from lidarpan.config import Config
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.model.contract import Network, OwnNetwork, as_network
+from lidarpan.model.copies import COPIES
 from lidarpan.model.network import PanopticNetwork
+from lidarpan.model.prior import street_prior
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.model.voxel_network import VoxelNetwork
@@ -38,6 +40,7 @@ class PanopticPipeline:
         grouping: str = "auto",
         min_segment_points: int = 5,
         min_score: float = 0.0,
+        score_map: Sequence[tuple[float, float]] = (),
     ) -> None:
         """Put the parts together.
 
@@ -49,6 +52,7 @@ class PanopticPipeline:
             grouping: how points become objects, see `group_points`.
             min_segment_points: smaller objects go back to stuff.
             min_score: objects of a lower score go back to stuff.
+            score_map: what scores mean, see `merge_semantic_and_instance`.
         """
         self.classes = load_class_table(classes) if isinstance(classes, str) else classes
         self.network = as_network(network, self.classes.num_classes)
@@ -57,6 +61,7 @@ class PanopticPipeline:
         self.grouping = grouping
         self.min_segment_points = min_segment_points
         self.min_score = min_score
+        self.score_map = tuple(score_map)
 
     @classmethod
     def from_config(
@@ -65,15 +70,29 @@ class PanopticPipeline:
         network: PanopticNetwork,
         engine: Engine | None = None,
         precision: str = "fp32",
+        *,
+        tta: bool = False,
     ) -> PanopticPipeline:
         """A pipeline around an existing network, with the configured grid and rules."""
+        classes = load_class_table(config.classes)
+        voxel_network = VoxelNetwork(
+            network,
+            config.grid.build(),
+            engine,
+            precision,
+            prior=street_prior(classes, config.prior.trained, config.prior.power),
+            ground=classes.ground if config.fusion.patches else None,
+            copies=COPIES if tta else (),
+            ground_m=-config.sensor.height_m,
+        )
         return cls(
-            VoxelNetwork(network, config.grid.build(), engine, precision),
-            config.classes,
+            voxel_network,
+            classes,
             sensor_height_m=config.sensor.height_m,
             grouping=config.grouping.method,
             min_segment_points=config.fusion.min_segment_points,
             min_score=config.fusion.min_score,
+            score_map=config.fusion.score_map,
         )
 
     @classmethod
@@ -83,6 +102,11 @@ class PanopticPipeline:
         device: str = "auto",
         sparse: str | None = None,
         precision: str = "fp32",
+        *,
+        tta: bool = False,
+        min_score: float | None = None,
+        patches: bool | None = None,
+        prior_power: float | None = None,
     ) -> PanopticPipeline:
         """Load shipped weights by name, or a .safetensors file that `lidarpan train` wrote.
 
@@ -91,6 +115,11 @@ class PanopticPipeline:
             device: "auto" (CUDA if there is one), "cpu" or "cuda".
             sparse: the sparse convolution engine; None takes the best one for the device.
             precision: of the network: "fp32", or "fp16" or "bf16" on CUDA (autocast).
+            tta: average over turned, mirrored and scaled copies of each scan: five times the work.
+            min_score: objects of a lower score go back to stuff; None takes the weights' own.
+            patches: choose classes by the mean of patches of a surface; None as in the weights.
+            prior_power: how far the shares of real streets correct those trained on, 0 not at all
+                and 1 wholly; None as in the weights.
 
         Raises:
             InputError: there are no such weights, device or precision, or they do not fit.
@@ -98,7 +127,10 @@ class PanopticPipeline:
         target = choose_device(device)
         check_precision(precision, target)
         network, config = load_network(weights, target)
-        return cls.from_config(config, network, choose_engine(target, sparse), precision)
+        config = config.chosen(
+            fusion={"min_score": min_score, "patches": patches}, prior={"power": prior_power}
+        )
+        return cls.from_config(config, network, choose_engine(target, sparse), precision, tta=tta)
 
     def predict(
         self,
@@ -170,4 +202,5 @@ class PanopticPipeline:
                 self.classes,
                 min_segment_points=self.min_segment_points,
                 min_score=self.min_score,
+                score_map=self.score_map,
             )

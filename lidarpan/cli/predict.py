@@ -106,6 +106,12 @@ def predict(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
+    tta: Annotated[
+        bool,
+        typer.Option(
+            "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
+        ),
+    ] = False,
 ) -> None:
     """Panoptic labels of scan files: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz."""
     from rich.console import Console
@@ -117,7 +123,9 @@ def predict(
 
     console = Console(stderr=True, highlight=False)
     scans = find_scans(paths)
-    pipeline = PanopticPipeline.from_weights(weights, device.value, sparse, precision.value)
+    pipeline = PanopticPipeline.from_weights(
+        weights, device.value, sparse, precision.value, tta=tta
+    )
     make_folder(out)
     results: list[Prediction] = []
     stream = predict_files(

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +54,7 @@ def merge_semantic_and_instance(
     *,
     min_segment_points: int = 1,
     min_score: float = 0.0,
+    score_map: Sequence[tuple[float, float]] = (),
     protected: Iterable[tuple[str, str]] | None = None,
     center_score: FloatArray | None = None,
 ) -> PanopticLabels:
@@ -65,7 +66,9 @@ def merge_semantic_and_instance(
         softmax: (N, C) float32 class probabilities, or None.
         classes: the class table.
         min_segment_points: instances with fewer points are dissolved.
-        min_score: instances of a lower score claim nothing.
+        min_score: instances of a lower score, after score_map, claim nothing.
+        score_map: (score, share of objects of this score that are right), ascending in both: scores
+            are mapped by these points and the straight lines between them. Empty leaves them.
         protected: (thing name, stuff name) pairs the thing may not take from the stuff; None
             takes what the class table says: ground from all things, as a rule.
         center_score: (K + 1,) float32 confidence of instance id k at position k, or None; an
@@ -90,14 +93,32 @@ def merge_semantic_and_instance(
     best = votes[np.arange(num_ids), class_of]
     class_of[best <= 0] = 0
     score = (best / np.maximum(votes[:, -1], 1) * center).clip(0, 1).astype(np.float32)
-    class_of[score < min_score] = 0
+    judged = map_scores(score, score_map)
+    class_of[judged < min_score] = 0
 
     winner = settle_claims(semantic, claims, class_of, score, table)
     out_semantic, out_instance, old_id = write_labels(
         semantic, winner, class_of, known, is_thing, is_stuff, min_segment_points
     )
-    score[0] = 0
-    return PanopticLabels(out_semantic, out_instance, score[old_id], classes)
+    judged[0] = 0
+    return PanopticLabels(out_semantic, out_instance, judged[old_id], classes)
+
+
+def map_scores(score: FloatArray, score_map: Sequence[tuple[float, float]]) -> FloatArray:
+    """Scores on the broken line through the points of the map. (K,) -> (K,) float32.
+
+    Raises:
+        InputError: the points do not ascend, or leave [0, 1].
+    """
+    if not len(score_map):
+        return score
+    knots = np.array(score_map, np.float64)
+    rises = (np.diff(knots[:, 0]) > 0).all() and (np.diff(knots[:, 1]) >= 0).all()
+    if not rises or knots.min() < 0 or knots.max() > 1:
+        raise InputError(
+            f"score_map must be (score, share right) pairs in [0, 1] that ascend, got {score_map}"
+        )
+    return np.interp(score, knots[:, 0], knots[:, 1]).astype(np.float32)
 
 
 def keep_confident(labels: PanopticLabels, min_score: float) -> PanopticLabels:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
 from lidarpan.structures import FloatArray, SemanticArray
 from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.patches import average_in_patches
 from lidarpan.voxels.voxelize import Voxels
 
 
@@ -22,11 +24,21 @@ class PreparedScan:
         points: (N, 3) float32 metres, as if the sensor stood where the weights expect it.
         voxels: the points' voxels.
         features: (V, F) float32.
+        intensity: (N,) float32 in [0, 1].
     """
 
     points: FloatArray
     voxels: Voxels
     features: FloatArray
+    intensity: FloatArray
+
+    def voxel_height(self) -> FloatArray:
+        """(V,) float32 mean height of the points of each voxel, metres."""
+        inside = self.voxels.point_to_voxel >= 0
+        voxel, z = self.voxels.point_to_voxel[inside], self.points[inside, 2]
+        total = np.bincount(voxel, z, minlength=self.voxels.num_voxels)
+        height: FloatArray = total / np.maximum(self.voxels.num_points, 1)
+        return height.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -46,14 +58,40 @@ class VoxelOutputs:
     heatmap: FloatArray
 
     @classmethod
-    def of(cls, outputs: HeadOutputs) -> VoxelOutputs:
-        """Copy from the device, in float32 whatever the network ran in."""
+    def of(cls, outputs: HeadOutputs, prior: FloatArray | None = None) -> VoxelOutputs:
+        """Copy from the device, in float32 whatever the network ran in.
+
+        Args:
+            outputs: of one scan.
+            prior: (C - 1,) float32 to add to the logits, or None.
+        """
+        logits = outputs.semantic.float()
+        if prior is not None:
+            logits = logits + torch.from_numpy(prior).to(logits.device)
         return cls(
-            probabilities=outputs.semantic.float().softmax(dim=1).cpu().numpy(),
+            probabilities=logits.softmax(dim=1).cpu().numpy(),
             offset_m=outputs.offset_m.float().cpu().numpy(),
             columns=outputs.columns.cpu().numpy(),
             heatmap=torch.sigmoid(outputs.heatmap.float()).cpu().numpy(),
         )
+
+    def in_patches(self, prepared: PreparedScan, ground: Sequence[int], grid: Grid) -> VoxelOutputs:
+        """The same with probabilities averaged over patches of one surface.
+
+        Args:
+            prepared: the scan.
+            ground: train ids of the ground classes.
+            grid: the voxel grid.
+        """
+        columns = [train_id - 1 for train_id in ground]
+        probabilities = average_in_patches(
+            self.probabilities,
+            prepared.voxels.indices,
+            prepared.voxel_height(),
+            self.probabilities[:, columns].sum(axis=1) > 0.5,
+            grid,
+        )
+        return replace(self, probabilities=probabilities)
 
     def point_semantic(self, voxels: Voxels) -> tuple[SemanticArray, FloatArray]:
         """Class and class probabilities of each point, those of its voxel; void outside.

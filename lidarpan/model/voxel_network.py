@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from lidarpan.model.contract import Network, PointOutputs
+from lidarpan.model.copies import Copy, average_copies
 from lidarpan.model.network import HeadOutputs, PanopticNetwork
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.model.weights import PRECISIONS, check_precision
-from lidarpan.structures import InputError, Scan
+from lidarpan.structures import FloatArray, InputError, Scan
 from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.voxelize import voxelize
@@ -33,6 +36,11 @@ class VoxelNetwork:
         grid: outside of it every point is void.
         engine: of the sparse convolutions.
         precision: "fp32", or "fp16" or "bf16" on CUDA (autocast).
+        prior: (C - 1,) float32 to add to the logits, see `street_prior`; None adds nothing.
+        ground: train ids of the ground, whose patches of a surface are told from others; None
+            leaves the probabilities of the voxels as they are.
+        copies: turned, mirrored and scaled copies of each scan to average over.
+        ground_m: height of the ground in what the network was trained on, metres.
     """
 
     def __init__(
@@ -41,28 +49,47 @@ class VoxelNetwork:
         grid: Grid,
         engine: Engine | None = None,
         precision: str = "fp32",
+        *,
+        prior: FloatArray | None = None,
+        ground: Sequence[int] | None = None,
+        copies: Sequence[Copy] = (),
+        ground_m: float = 0.0,
     ) -> None:
         self.network = network.eval()
         self.grid = grid
         self.device = next(network.parameters()).device
         self.engine = engine or choose_engine(self.device)
         self.precision = check_precision(precision, self.device)
+        self.prior, self.ground = prior, ground
+        self.copies, self.ground_m = tuple(copies), ground_m
 
     def prepare(self, scan: Scan) -> PreparedScan:
         """Voxels of a scan and their features, on the CPU."""
         voxels = voxelize(scan.points, self.grid)
         features = voxel_features(scan.points, scan.intensity, voxels, self.grid)
-        return PreparedScan(scan.points, voxels, features)
+        return PreparedScan(scan.points, voxels, features, scan.intensity)
 
     def run(self, prepared: PreparedScan) -> VoxelOutputs | None:
         """What the network says of the voxels; None without any."""
         if not prepared.voxels.num_voxels:
             return None
+        outputs = self._run_once(prepared)
+        answers = []
+        for copy in self.copies:
+            points = copy.apply(prepared.points, self.ground_m)
+            turned = self.prepare(Scan(points, prepared.intensity))
+            if turned.voxels.num_voxels:
+                answers.append((copy, turned, self._run_once(turned)))
+        return average_copies(prepared, outputs, answers, self.grid) if answers else outputs
+
+    def _run_once(self, prepared: PreparedScan) -> VoxelOutputs:
         with torch.inference_mode():
-            return VoxelOutputs.of(self.forward(self.tensor_of(prepared)))
+            return VoxelOutputs.of(self.forward(self.tensor_of(prepared)), self.prior)
 
     def per_point(self, prepared: PreparedScan, outputs: VoxelOutputs) -> PointOutputs:
-        """Each point gets what was said of its voxel."""
+        """Each point gets what was said of its voxel, or of its patch of a surface."""
+        if self.ground is not None:
+            outputs = outputs.in_patches(prepared, self.ground, self.grid)
         semantic, softmax = outputs.point_semantic(prepared.voxels)
         heatmap, bev_grid = outputs.bev_heatmap(self.grid)
         offsets = outputs.point_offsets(prepared, self.grid)

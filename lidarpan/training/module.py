@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.callbacks.callback import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -37,7 +38,16 @@ from lidarpan.training.data import (
 )
 from lidarpan.training.losses import PanopticLoss
 
-PREDICTION_SECTIONS = {"name", "classes", "sensor", "grid", "network", "grouping", "fusion"}
+PREDICTION_SECTIONS = {
+    "name",
+    "classes",
+    "sensor",
+    "grid",
+    "network",
+    "grouping",
+    "fusion",
+    "prior",
+}
 """What a weights file says of its configuration: all that prediction needs, and no path."""
 
 
@@ -128,7 +138,8 @@ class PanopticTraining(pl.LightningModule):
             state, _ = load_weights(config.training.start_from)
             fit_weights(self.network, state, str(config.training.start_from))
         loss = config.loss.model_dump()
-        weight = class_weights(self.train_sources, self.classes, loss.pop("class_balance"))
+        self.shares = class_shares(self.train_sources, self.classes)
+        weight = class_weights(self.shares, loss.pop("class_balance"))
         self.loss = PanopticLoss(weight, **loss)
         self.best_pq = -1.0
         self.quality = self._new_quality()
@@ -177,7 +188,7 @@ class PanopticTraining(pl.LightningModule):
     def _write_weights(self, name: str, scores: dict[str, float]) -> None:
         header = {
             "version": lidarpan.__version__,
-            "config": self.config.model_dump(mode="json", include=PREDICTION_SECTIONS),
+            "config": self._prediction_config(),
             "classes": list(self.classes.names),
             "training": {
                 "step": self.global_step,
@@ -187,6 +198,14 @@ class PanopticTraining(pl.LightningModule):
         }
         path = self.config.out / f"{name}.safetensors"
         save_weights(path, self.network.state_dict(), header, half=True)
+
+    def _prediction_config(self) -> dict[str, Any]:
+        """What prediction needs of the configuration, with the class shares trained on."""
+        tree = self.config.model_dump(mode="json", include=PREDICTION_SECTIONS)
+        names = self.classes.names[1:]
+        known = {n: float(s) for n, s in zip(names, self.shares, strict=True) if s > 0}
+        tree["prior"]["trained"] = tree["prior"]["trained"] or known
+        return tree
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the best PQ, so that a resumed run does not overwrite better weights."""
@@ -295,11 +314,8 @@ class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float
         return source.dataset[position], labels, self.height_m + source.shift_z_m
 
 
-def class_weights(sources: list[Source], classes: ClassTable, balance: float) -> Tensor:
-    """Frequency ** -balance of train ids 1..C-1, mean 1 over the classes seen. -> (C - 1,).
-
-    Frequencies come from up to 64 scans, evenly spread; a class never seen has weight 1.
-    """
+def class_shares(sources: list[Source], classes: ClassTable) -> NDArray[np.float64]:
+    """(C - 1,) share of train ids 1..C-1 of the labelled points of 64 scans, evenly spread."""
     index = [(source, position) for source in sources for position in source.scans]
     counts = np.zeros(classes.num_classes)
     for i in np.unique(np.linspace(0, len(index) - 1, min(64, len(index))).astype(int)):
@@ -307,9 +323,17 @@ def class_weights(sources: list[Source], classes: ClassTable, balance: float) ->
         labels = source.dataset.labels(position)
         if labels is not None:
             counts += np.bincount(labels.semantic, minlength=classes.num_classes)
-    seen = counts[1:] > 0
-    frequency = np.maximum(counts[1:] / max(counts[1:].sum(), 1), 1e-4)
-    weight = frequency**-balance
+    shares: NDArray[np.float64] = counts[1:] / max(counts[1:].sum(), 1)
+    return shares
+
+
+def class_weights(shares: NDArray[np.float64], balance: float) -> Tensor:
+    """Share ** -balance, mean 1 over the classes seen. (C - 1,) -> (C - 1,).
+
+    A class never seen has weight 1.
+    """
+    seen = shares > 0
+    weight = np.maximum(shares, 1e-4) ** -balance
     weight[seen] /= weight[seen].mean() if seen.any() else 1.0
     weight[~seen] = 1.0
     return torch.tensor(weight, dtype=torch.float32)

@@ -96,3 +96,29 @@ def sums_around(
                 for k in range(count):
                     sums[v, k] += cells[x + dx, y + dy, k]
     return sums
+
+
+@njit(cache=True, nogil=True)
+def sum_over_points(
+    rows: Floats, point_to_row: Ints, point_to_voxel: Ints, num_voxels: int
+) -> tuple[Floats, Ints]:
+    """Sum of the rows of each voxel's points, and how many points have one.
+
+    Args:
+        rows: (W, K) float32.
+        point_to_row: (N,), -1 = none.
+        point_to_voxel: (N,), -1 = none.
+        num_voxels: V.
+
+    Returns:
+        (V, K) float32 and (V,) int32.
+    """
+    sums = np.zeros((num_voxels, rows.shape[1]), np.float32)
+    count = np.zeros(num_voxels, np.int32)
+    for i in range(len(point_to_row)):
+        w, v = point_to_row[i], point_to_voxel[i]
+        if w >= 0 and v >= 0:
+            count[v] += 1
+            for k in range(rows.shape[1]):
+                sums[v, k] += rows[w, k]
+    return sums, count

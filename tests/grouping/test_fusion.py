@@ -212,3 +212,35 @@ def test_bad_input_is_refused(change, message):
     }
     with pytest.raises(InputError, match=message):
         merge_semantic_and_instance(**{**inputs, **change})
+
+
+def test_uncertain_instances_go_back_to_stuff():
+    softmax = probabilities(*[{CAR: 0.4, FENCE: 0.3, ROAD: 0.1}] * 3, *[{PERSON: 0.9}] * 2)
+    semantic, instance = [CAR] * 3 + [PERSON] * 2, [1] * 3 + [2] * 2
+    labels = merge(semantic, instance, softmax, min_score=0.5)
+    assert labels.semantic.tolist() == [FENCE] * 3 + [PERSON] * 2
+    assert labels.instance.tolist() == [0, 0, 0, 1, 1]
+    assert labels.score == pytest.approx([0, 0.9])
+    assert merge(semantic, instance, softmax, min_score=0.4).instance.max() == 2
+
+
+def test_a_dissolved_instance_frees_the_points_it_claimed():
+    softmax = probabilities({CAR: 0.3, PERSON: 0.2}, {CAR: 0.3}, {PERSON: 0.9})
+    claims = [[1, 2], [1, 0], [2, 0]]
+    labels = merge([CAR, CAR, PERSON], claims, softmax, min_score=0.4)
+    assert labels.semantic.tolist() == [PERSON, 0, PERSON]
+
+
+def test_scores_are_mapped_before_they_are_judged():
+    softmax = probabilities({CAR: 0.8}, {PERSON: 0.4})
+    rising = [(0.0, 0.0), (0.4, 0.1), (0.8, 0.5), (1.0, 1.0)]
+    labels = merge([CAR, PERSON], [1, 2], softmax, score_map=rising)
+    assert labels.score == pytest.approx([0, 0.5, 0.1])
+    labels = merge([CAR, PERSON], [1, 2], softmax, score_map=rising, min_score=0.3)
+    assert labels.score == pytest.approx([0, 0.5])
+
+
+@pytest.mark.parametrize("bad", [[(0.5, 0.1), (0.4, 0.2)], [(0, 0.5), (1, 0.4)], [(0, 0), (1, 2)]])
+def test_a_score_map_ascends_within_zero_and_one(bad):
+    with pytest.raises(InputError, match="ascend"):
+        merge([CAR], [1], score_map=bad)

@@ -1,0 +1,78 @@
+"""A scan turned, mirrored and scaled, and what the network says of these copies brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs
+from lidarpan.structures import FloatArray
+from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.moments import sum_over_points
+
+
+@dataclass(frozen=True)
+class Copy:
+    """x' = scale * turn(mirror(x)) in x, y; heights are scaled about the ground.
+
+    Attributes:
+        turn_rad: about z.
+        mirrored: whether left and right are swapped, before the turn.
+        scale: of all lengths.
+    """
+
+    turn_rad: float
+    mirrored: bool = False
+    scale: float = 1.0
+
+    @property
+    def matrix(self) -> FloatArray:
+        """(2, 2) of x and y, scale included."""
+        cos, sin = np.cos(self.turn_rad), np.sin(self.turn_rad)
+        turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([1, -1 if self.mirrored else 1])
+        matrix: FloatArray = (self.scale * turn).astype(np.float32)
+        return matrix
+
+    def apply(self, points: FloatArray, ground_m: float) -> FloatArray:
+        """(N, 3) points whose ground lies at z = ground_m; it stays there."""
+        out = np.empty_like(points)
+        out[:, :2] = points[:, :2] @ self.matrix.T
+        out[:, 2] = (points[:, 2] - ground_m) * np.float32(self.scale) + np.float32(ground_m)
+        return out
+
+
+COPIES = (
+    Copy(0.5, scale=0.95),
+    Copy(-0.5, mirrored=True, scale=1.05),
+    Copy(np.pi),
+    Copy(np.pi / 2, mirrored=True),
+)
+"""Within what training shows the network: any turn, both hands, 5 % smaller and larger."""
+
+
+def average_copies(
+    prepared: PreparedScan,
+    outputs: VoxelOutputs,
+    copies: list[tuple[Copy, PreparedScan, VoxelOutputs]],
+    grid: Grid,
+) -> VoxelOutputs:
+    """Mean of the scan's and its copies' probabilities and centers, on the scan's own voxels.
+
+    A copy counts for a voxel by the mean over the voxel's points that lie inside the grid in the
+    copy; where none does, the copy does not count. The heatmap stays the scan's own.
+    """
+    middle = grid.center_of(prepared.voxels.indices)[:, :2]
+    total = np.concatenate([outputs.probabilities, middle + outputs.offset_m], axis=1)
+    count = np.ones((len(total), 1), np.float32)
+    for copy, turned, said in copies:
+        center = grid.center_of(turned.voxels.indices)[:, :2] + said.offset_m
+        back = center @ np.linalg.inv(copy.matrix).T.astype(np.float32)
+        rows = np.concatenate([said.probabilities, back], axis=1, dtype=np.float32)
+        sums, seen = sum_over_points(
+            rows, turned.voxels.point_to_voxel, prepared.voxels.point_to_voxel, len(total)
+        )
+        total += sums / np.maximum(seen, 1)[:, None]
+        count += (seen > 0)[:, None]
+    mean = (total / count).astype(np.float32)
+    return VoxelOutputs(mean[:, :-2], mean[:, -2:] - middle, outputs.columns, outputs.heatmap)
