@@ -1,5 +1,18 @@
-"""The one error that callers can mend themselves."""
+"""The one error that callers can mend themselves, and text that is safe to print."""
 
 
 class InputError(ValueError):
     """The caller gave something that cannot be used: the message says wanted, got, what to do."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    r"""The text with what steers a terminal, or cannot be encoded, spelt out: ESC becomes \x1b.
+
+    Names of files and fields come from others.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -113,16 +114,16 @@ def viewer_page(
         f'<script type="text/plain" id="scan{i}">{base64.b64encode(blob).decode()}</script>\n'
         for i, blob in enumerate(packed or ())
     )
-    return (
-        _asset("page.html")
-        .replace("{{title}}", html.escape(title))
-        .replace("{{connect}}", source)
-        .replace("{{style}}", _asset("style.css"))
-        .replace("{{three}}", _asset(THREE))
-        .replace("{{script}}", "\n".join(_asset(name) for name in SCRIPTS))
-        .replace("{{meta}}", json.dumps(meta).replace("<", "\\u003c"))
-        .replace("{{scans}}", data)
-    )
+    parts = {
+        "title": html.escape(title),
+        "connect": source,
+        "style": _asset("style.css"),
+        "three": _asset(THREE),
+        "script": "\n".join(_asset(name) for name in SCRIPTS),
+        "meta": json.dumps(meta).replace("<", "\\u003c"),
+        "scans": data,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("page.html"))
 
 
 def pack_scan(

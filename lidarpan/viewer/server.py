@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore, Timer
+from typing import Any
 from urllib.parse import urlsplit
 
 from lidarpan.classes import ClassTable
@@ -14,7 +20,55 @@ from lidarpan.viewer import pack_scan, viewer_page
 
 LOOPBACK = "127.0.0.1"
 KEPT_SCANS = 16
+MAX_CLIENTS = 32
+QUIET_S = 15.0
+"""A client that neither sends nor takes anything for so long is left."""
+REQUEST_S = 15.0
+"""A request must be whole after so long."""
+_BUSY = b"HTTP/1.0 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+_log = logging.getLogger("lidarpan")
 Frame = tuple[Scan, PanopticLabels | None, PanopticLabels | None]
+
+
+class ViewerServer(ThreadingHTTPServer):
+    """A thread for each of at most MAX_CLIENTS clients at a time; the rest is told to come again.
+
+    Clients that leave early or say nothing for long are forgotten without a word.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start a thread for the client where there is a place for it."""
+        if self._places.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+            except BaseException:
+                self._places.release()
+                raise
+            return
+        with suppress(OSError):
+            request.settimeout(0.1)
+            request.sendall(_BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer one client, for REQUEST_S at most until its request is whole."""
+        request.settimeout(QUIET_S)
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, but for clients that left."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a closed or silent connection
+            _log.error("the viewer could not answer", exc_info=error)
 
 
 def make_viewer_server(
@@ -26,7 +80,7 @@ def make_viewer_server(
     title: str = "lidarpan",
     host: str = LOOPBACK,
     port: int = 0,
-) -> ThreadingHTTPServer:
+) -> ViewerServer:
     """Make a web server that shows scans; call its `serve_forever`, end with `server_close`.
 
     It answers with the page and with scans by number, never with a file by its name. Bound to
@@ -57,7 +111,22 @@ def make_viewer_server(
     is_open = host not in (LOOPBACK, "localhost", "::1")
 
     class Handler(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            late = Timer(REQUEST_S, self._hang_up)
+            late.daemon = True
+            late.start()
+            self._is_whole = late.cancel
+            try:
+                super().handle_one_request()
+            finally:
+                late.cancel()
+
+        def _hang_up(self) -> None:
+            with suppress(OSError):
+                self.connection.shutdown(socket.SHUT_RDWR)
+
         def do_GET(self) -> None:
+            self._is_whole()
             if not is_open and not _is_loopback_name(self.headers.get("Host", "")):
                 return self._answer(HTTPStatus.FORBIDDEN, "text/plain", b"wrong host name")
             path = urlsplit(self.path).path
@@ -88,11 +157,14 @@ def make_viewer_server(
             """Say nothing on the terminal."""
 
     try:
-        return ThreadingHTTPServer((host, port), Handler)
+        return ViewerServer((host, port), Handler)
     except OSError as error:
         raise InputError(f"cannot serve on {host}:{port}: {error.strerror}") from error
 
 
 def _is_loopback_name(host: str) -> bool:
     """Whether a Host header, with or without a port, names this machine itself."""
-    return urlsplit(f"//{host}").hostname in (LOOPBACK, "localhost", "::1")
+    try:
+        return urlsplit(f"//{host}").hostname in (LOOPBACK, "localhost", "::1")
+    except ValueError:
+        return False

@@ -111,6 +111,18 @@ def test_page_names_no_network_address(tmp_path):
     assert "{{" not in text
 
 
+@pytest.mark.parametrize("name", ["{{scans}}", "{{script}}", "</script>{{meta}}", "{{title}}"])
+def test_names_are_data_whatever_they_say(tmp_path, name):
+    scan, own, _ = street()
+    write_viewer(tmp_path / "view.html", [scan], [own], CLASSES, names=[name], title=name)
+    text = (tmp_path / "view.html").read_text()
+    found = re.search(r'<script type="application/json" id="meta">(.*?)</script>', text)
+    meta = json.loads(found[1])
+    assert meta["names"] == [name]
+    assert meta["title"] == name
+    assert text.count('id="scan0"') == 1
+
+
 def test_bad_input_is_explained(tmp_path):
     scan, own, truth = street()
     path = tmp_path / "view.html"

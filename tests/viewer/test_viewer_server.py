@@ -1,13 +1,17 @@
 """The viewer as a local web server: pages and scans, nothing else, for nobody else."""
 
 import http.client
+import socket
+import struct
 import threading
+import time
 
 import pytest
 from browser import Browser, find_chromium
 from test_viewer import CLASSES, street, unpack
 
 from lidarpan.structures import InputError
+from lidarpan.viewer import server as viewer_server
 from lidarpan.viewer.server import make_viewer_server
 
 
@@ -67,6 +71,53 @@ def test_nothing_else_is_served(server, path):
 def test_foreign_host_names_are_refused(server):
     assert get(server, "/scan/0", Host="evil.example")[0] == 403
     assert get(server, "/scan/0", Host="localhost:80")[0] == 200
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "]", "a b", "[evil]:80", "\x80"])
+def test_odd_host_names_are_refused_without_a_word(server, host, capfd):
+    with socket.create_connection(server.server_address, timeout=20) as client:
+        client.sendall(f"GET /scan/0 HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("latin-1"))
+        assert b" 403 " in client.recv(100)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_clients_that_leave_early_leave_no_trace(server, capfd, caplog):
+    for sent in (b"", b"GET", b"GET /scan/0 HTTP/1.0\r\n\r\n"):
+        client = socket.create_connection(server.server_address, timeout=20)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
+        client.sendall(sent)
+        client.close()
+    assert get(server, "/scan/1")[0] == 200
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_half_open_requests_are_left(server, monkeypatch):
+    monkeypatch.setattr(viewer_server, "REQUEST_S", 0.3)
+    with socket.create_connection(server.server_address, timeout=20) as client:
+        for _ in range(4):  # never silent, never whole
+            client.sendall(b"GET")
+            time.sleep(0.02)
+        assert client.recv(100) == b""
+
+
+def test_places_are_bounded_and_given_back(server, monkeypatch):
+    before = threading.active_count()
+    clients = [
+        socket.create_connection(server.server_address, timeout=20)
+        for _ in range(viewer_server.MAX_CLIENTS)
+    ]
+    with socket.create_connection(server.server_address, timeout=20) as late:
+        assert late.recv(100).startswith(b"HTTP/1.0 503 ")
+    assert threading.active_count() <= before + 2 * viewer_server.MAX_CLIENTS  # and their timers
+    for client in clients:
+        client.close()
+    for _ in range(200):
+        if server._places.acquire(blocking=False):
+            server._places.release()
+            break
+        time.sleep(0.02)
+    assert get(server, "/scan/1")[0] == 200
 
 
 def test_a_bad_scan_is_explained(server):
