@@ -234,7 +234,7 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
         return 0
     assert out is not None
     if step == "parity":
-        from lidarpan.bench.parity import measure_parity
+        from parity import measure_parity
 
         precisions = ("fp32",) if is_dry else ("fp32", "fp16", "bf16")
         rows = measure_parity(device, engines, precisions, num_points=5000 if is_dry else 30_000)
@@ -242,7 +242,8 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
         failed = [row for row in rows if not row["passed"]]
         print(*failed, sep="\n")
         return int(bool(failed))
-    from lidarpan.bench.overlap import measure_overlap
+    from overlap import measure_overlap
+
     from lidarpan.pipeline import PanopticPipeline
 
     pipeline = PanopticPipeline.from_weights("town", device)

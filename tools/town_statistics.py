@@ -7,15 +7,105 @@ Example:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
-from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.structures import FloatArray, PanopticLabels, Scan
 from lidarpan.synthetic.sensors.sensor import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
-from lidarpan.synthetic.statistics import comparison_table, describe
+
+RANGE_EDGES_M = (0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 80.0)
+"""Horizontal distances between which points are counted."""
+
+
+@dataclass(frozen=True)
+class ScanStatistics:
+    """What a set of labelled scans looks like; C classes of a class table, nan where none occurs.
+
+    Attributes:
+        num_points: mean points of a scan.
+        range_share: (7,) share of points between consecutive RANGE_EDGES_M.
+        class_share: (C,) share of points.
+        occurs: (C,) share of scans with at least the table's min_points points of the class.
+        height_m: (C, 3) 5th, 50th and 95th percentile of z in the sensor frame.
+        intensity: (C, 3) the same percentiles of intensity.
+        ground_share: share of points on flat ground classes.
+    """
+
+    num_points: float
+    range_share: NDArray[np.float64]
+    class_share: NDArray[np.float64]
+    occurs: NDArray[np.float64]
+    height_m: NDArray[np.float64]
+    intensity: NDArray[np.float64]
+    ground_share: float
+
+
+def describe(scans: Sequence[tuple[Scan, PanopticLabels]], classes: ClassTable) -> ScanStatistics:
+    """Statistics of labelled scans."""
+    points = np.concatenate([scan.points for scan, _ in scans])
+    intensity = np.concatenate([scan.intensity for scan, _ in scans])
+    semantic = np.concatenate([labels.semantic for _, labels in scans])
+    num_classes = classes.num_classes
+    counts = np.stack([np.bincount(labels.semantic, minlength=num_classes) for _, labels in scans])
+    distance = np.hypot(points[:, 0], points[:, 1])
+    share = counts.sum(axis=0) / len(points)
+    return ScanStatistics(
+        num_points=len(points) / len(scans),
+        range_share=np.histogram(distance, RANGE_EDGES_M)[0] / len(points),
+        class_share=share,
+        occurs=(counts >= classes.min_points).mean(axis=0),
+        height_m=_percentiles(points[:, 2], semantic, num_classes),
+        intensity=_percentiles(intensity, semantic, num_classes),
+        ground_share=float(share[list(classes.ground)].sum()),
+    )
+
+
+def _percentiles(
+    values: FloatArray, semantic: NDArray[np.uint8], num_classes: int
+) -> NDArray[np.float64]:
+    rows = np.full((num_classes, 3), np.nan)
+    for train_id in np.unique(semantic):
+        rows[train_id] = np.percentile(values[semantic == train_id], (5, 50, 95))
+    return rows
+
+
+def comparison_table(simulated: ScanStatistics, real: ScanStatistics, classes: ClassTable) -> str:
+    """Both sets side by side as a Markdown table: simulated / real."""
+    lines = [
+        "| | simulated | real |",
+        "|---|---|---|",
+        f"| points per scan | {simulated.num_points:.0f} | {real.num_points:.0f} |",
+        f"| share on flat ground | {simulated.ground_share:.2f} | {real.ground_share:.2f} |",
+    ]
+    for k, (low, high) in enumerate(pairwise(RANGE_EDGES_M)):
+        ours, theirs = simulated.range_share[k], real.range_share[k]
+        lines.append(f"| share at {low:.0f} to {high:.0f} m | {ours:.3f} | {theirs:.3f} |")
+    lines += [
+        "",
+        "| class | share | scans with it | z median (5..95 %) m | intensity median (5..95 %) |",
+        "|---|---|---|---|---|",
+    ]
+    for train_id, name in enumerate(classes.names):
+        ours, theirs = simulated.class_share[train_id], real.class_share[train_id]
+        lines.append(
+            f"| {name} | {ours:.4f} / {theirs:.4f} | {simulated.occurs[train_id]:.2f} | "
+            f"{_span(simulated.height_m[train_id])} / {_span(real.height_m[train_id])} | "
+            f"{_span(simulated.intensity[train_id])} / {_span(real.intensity[train_id])} |"
+        )
+    return "\n".join(lines)
+
+
+def _span(row: NDArray[np.float64]) -> str:
+    if np.isnan(row).any():
+        return "-"
+    return f"{row[1]:.2f} ({row[0]:.2f}..{row[2]:.2f})"
 
 
 def main() -> None:

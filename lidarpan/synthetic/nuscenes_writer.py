@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, quaternion, transform
 from lidarpan.datasets.nuscenes_labels import pack_truth, write_panoptic
 from lidarpan.structures import InputError, Scan
-from lidarpan.synthetic.labelled import BoxedScan
 from lidarpan.synthetic.nuscenes_schema import (
     GENERAL_CLASSES,
     Row,
@@ -20,6 +19,7 @@ from lidarpan.synthetic.nuscenes_schema import (
     token,
     unchanging_tables,
 )
+from lidarpan.synthetic.render import SimulatedScan
 from lidarpan.whole_file import whole_file
 
 MINI_SCENES = (
@@ -35,7 +35,7 @@ _EPOCH_US = 1_500_000_000_000_000
 
 def write_nuscenes(
     root: str | Path,
-    scenes: Iterable[tuple[str, Iterable[BoxedScan]]],
+    scenes: Iterable[tuple[str, Iterable[SimulatedScan]]],
     version: str = "v1.0-mini",
 ) -> Iterator[Path]:
     """Write scenes of labelled scans as key frames of LIDAR_TOP; the tables come last.
@@ -83,7 +83,7 @@ class _Tree:
             }
         )
 
-    def write_scene(self, name: str, scans: Iterable[BoxedScan]) -> Iterator[Path]:
+    def write_scene(self, name: str, scans: Iterable[SimulatedScan]) -> Iterator[Path]:
         ids: dict[int, int] = {}
         first = len(self.tables["sample"])
         start_us = _EPOCH_US + 100_000_000 * len(self.tables["scene"])
@@ -111,7 +111,7 @@ class _Tree:
         self.tables["log"].append(log)
 
     def _write_sample(
-        self, scene: str, start_us: int, labelled: BoxedScan, ids: dict[int, int]
+        self, scene: str, start_us: int, labelled: SimulatedScan, ids: dict[int, int]
     ) -> Path:
         stamp_us = start_us + round(labelled.time_s * 1e6)
         sample, data = token("sample", scene, stamp_us), token("data", scene, stamp_us)
@@ -167,7 +167,7 @@ class _Tree:
         self,
         scene: str,
         sample: str,
-        labelled: BoxedScan,
+        labelled: SimulatedScan,
         ids: dict[int, int],
         packed: NDArray[np.uint16],
     ) -> None:

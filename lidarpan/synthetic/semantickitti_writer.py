@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.semantickitti import SPLITS, write_label
 from lidarpan.structures import InputError
-from lidarpan.synthetic.labelled import LabelledScan
+from lidarpan.synthetic.render import SimulatedScan
 from lidarpan.whole_file import whole_file
 
 CAMERA_T_SENSOR = np.array(
@@ -43,7 +43,7 @@ def split_scans(num_scans: int) -> dict[str, int]:
 
 
 def write_semantickitti(
-    root: str | Path, sequences: Iterable[tuple[str, Iterable[LabelledScan]]]
+    root: str | Path, sequences: Iterable[tuple[str, Iterable[SimulatedScan]]]
 ) -> Iterator[Path]:
     """Write sequences of labelled scans, one file pair at a time.
 
@@ -91,7 +91,7 @@ def camera_poses(world_T_sensor: NDArray[np.float64]) -> list[str]:
     return [" ".join(f"{value:.9e}" for value in pose[:3].ravel()) for pose in camera]
 
 
-def _write_scan(file: Path, labelled: LabelledScan) -> None:
+def _write_scan(file: Path, labelled: SimulatedScan) -> None:
     classes = load_class_table("semantickitti")
     raw = labelled.raw("semantickitti")
     instance = np.where(classes.is_thing[classes.to_train(raw)], labelled.instance, 0)

@@ -8,19 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from overlap import measure_overlap
+from parity import compare_runs, measure_parity
 
 import lidarpan
 from lidarpan.bench import (
     BenchReport,
     format_comparison,
     format_report,
-    parity,
     read_report,
     write_report,
 )
 from lidarpan.bench.curves import measure_curves, resized
-from lidarpan.bench.overlap import measure_overlap
-from lidarpan.bench.parity import measure_parity
 from lidarpan.bench.plot import check_png, save_curves
 from lidarpan.bench.scans import street_scan, write_street
 from lidarpan.cli import main
@@ -194,13 +193,36 @@ def test_streets_have_the_points_one_asks_for(num_points):
     assert np.abs(one.points).max() < 101
 
 
-def test_parity_of_an_engine_with_itself_and_its_limit(monkeypatch):
-    rows = measure_parity("cpu", ["numba"], num_points=2000)
-    names = {row["tensor"] for row in rows}
-    assert names == {"semantic", "offset_m", "heatmap", "bev_offset_m", "gradients"}
-    assert all(row["passed"] and row["relative_error"] < 1e-6 for row in rows)
-    monkeypatch.setitem(parity.LIMITS, "fp32", -1.0)
-    assert not any(row["passed"] for row in measure_parity("cpu", ["numba"], num_points=2000))
+def test_parity_of_both_engines_of_ours():
+    rows = measure_parity("cpu", ["numba", "torch"], num_points=2000)
+    assert len(rows) == 2 * 7
+    assert all(row["passed"] for row in rows)
+    assert all(row["relative_error"] == 0 for row in rows if row["engine"] == "numba")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+@pytest.mark.parametrize(
+    ("error", "failing"),
+    [
+        (lambda g, _: g, set()),
+        (lambda g, _: g * 0, {"gradients", "scale", "worst"}),
+        (lambda g, _: -g, {"gradients", "scale", "worst"}),
+        (lambda g, _: g * 1.05, {"scale"}),
+        (lambda g, _: g * 0.95, {"scale"}),
+        (lambda g, _: g * float("nan"), {"gradients", "scale", "worst"}),
+        (lambda g, name: g * (name != "gradient of 3"), {"worst"}),
+    ],
+)
+def test_a_gradient_that_is_zero_turned_or_scaled_fails(precision, error, failing):
+    rng = torch.Generator().manual_seed(0)
+    sizes = {"semantic": 9, "offset_m": 9, "heatmap": 9, "bev_offset_m": 9}
+    sizes |= {f"gradient of {k}": 1000 if k else 100_000 for k in range(8)}
+    wanted = {n: torch.randn(s, generator=rng, dtype=torch.float64) for n, s in sizes.items()}
+    found = {n: error(t, n) if n.startswith("gradient") else t for n, t in wanted.items()}
+    failed = {row["tensor"].split()[0] for row in compare_runs(found, wanted, precision)
+              if not row["passed"]}  # fmt: skip
+    assert failed >= failing
+    assert bool(failed) == bool(failing)
 
 
 def test_overlap_is_measured_and_the_same():

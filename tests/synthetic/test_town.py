@@ -3,13 +3,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from town_statistics import comparison_table, describe
 
 from lidarpan.classes import load_class_table
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.kinds import KIND, KINDS
 from lidarpan.synthetic.sensors.sensor import SENSORS, make_sensor
 from lidarpan.synthetic.simulate import simulate_scan, simulate_sequence
-from lidarpan.synthetic.statistics import comparison_table, describe
 
 SEMANTICKITTI = load_class_table("semantickitti")
 NUSCENES = load_class_table("nuscenes")

@@ -169,21 +169,6 @@ def cylinder(
     return tube(path, radius, material, sides, caps)
 
 
-def capsule(
-    start: ArrayLike,
-    end: ArrayLike,
-    radius: float,
-    material: str,
-    sides: int = 6,
-    flatten: float = 1.0,
-) -> Mesh:
-    """A rounded bar between two points, which lie at its very ends."""
-    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    step = (b - a) * min(0.5 * radius / max(float(np.linalg.norm(b - a)), 1e-6), 0.3)
-    radii = np.array([0.55, 1.0, 1.0, 0.55]) * radius
-    return tube([a, a + step, b - step, b], radii, material, sides, flatten=flatten)
-
-
 def ellipsoid(
     center: ArrayLike,
     radii: tuple[float, float, float],
