@@ -45,6 +45,7 @@ def write_viewer(
     truth: Sequence[PanopticLabels] | None = None,
     names: Sequence[str] | None = None,
     title: str = "lidarpan",
+    min_score: float = 0.0,
 ) -> None:
     """Write one HTML file that shows scans in 3D, by class, instance, height, intensity and error.
 
@@ -56,6 +57,7 @@ def write_viewer(
         truth: true labels of each scan, shown beside or in turn with the others.
         names: of each scan, as the page shows them; numbers otherwise.
         title: of the page.
+        min_score: where the slider that hides unsure objects stands at first.
 
     Raises:
         InputError: no scan, sequences of different lengths, labels that do not fit their scan, or
@@ -77,7 +79,16 @@ def write_viewer(
         for i, scan in enumerate(scans)
     )
     has_truth = truth is not None
-    page = viewer_page(title, shown, classes if labels is not None else None, has_truth, packed)
+    has_scores = labels is not None and any(one.score is not None for one in labels)
+    page = viewer_page(
+        title,
+        shown,
+        classes if labels is not None else None,
+        has_truth,
+        packed,
+        has_scores=has_scores,
+        min_score=min_score,
+    )
     with whole_file(Path(path)) as beside:
         beside.write_text(page, encoding="utf-8")
 
@@ -88,6 +99,9 @@ def viewer_page(
     classes: ClassTable | None,
     has_truth: bool,
     packed: Iterable[bytes] | None,
+    *,
+    has_scores: bool = False,
+    min_score: float = 0.0,
 ) -> str:
     """The page as HTML text.
 
@@ -98,6 +112,8 @@ def viewer_page(
         has_truth: whether the scans come with true labels.
         packed: what `pack_scan` made of each scan, to be put into the page; None lets the page
             fetch "scan/<number>" from where it came itself.
+        has_scores: whether the labels say how sure they are of their objects.
+        min_score: where the slider that hides unsure objects stands at first.
     """
     source = "'none'" if packed is not None else "'self'"
     meta = {
@@ -105,6 +121,8 @@ def viewer_page(
         "names": list(names),
         "embedded": packed is not None,
         "hasTruth": has_truth,
+        "hasScores": has_scores,
+        "leastScore": min_score,
         "classes": _class_rows(classes) if classes else [],
         "errors": [{"name": kind, "color": ERROR_COLORS[kind]} for kind in ERROR_KINDS],
         "noInstance": STUFF_GREY,

@@ -77,6 +77,8 @@ def make_viewer_server(
     classes: ClassTable | None = None,
     *,
     has_truth: bool = False,
+    has_scores: bool = False,
+    min_score: float = 0.0,
     title: str = "lidarpan",
     host: str = LOOPBACK,
     port: int = 0,
@@ -92,6 +94,8 @@ def make_viewer_server(
         load: scan number to scan, labels and truth; must be safe to call from several threads.
         classes: of the labels; None shows height and intensity only.
         has_truth: whether `load` gives true labels.
+        has_scores: whether the labels that `load` gives have scores.
+        min_score: where the slider that hides unsure objects stands at first.
         title: of the page.
         host: address to bind to.
         port: 0 takes a free one; see the server's `server_address`.
@@ -101,7 +105,9 @@ def make_viewer_server(
     """
     if not names:
         raise InputError("a viewer needs at least one scan, got none")
-    page = viewer_page(title, names, classes, has_truth, None).encode()
+    page = viewer_page(
+        title, names, classes, has_truth, None, has_scores=has_scores, min_score=min_score
+    ).encode()
 
     @lru_cache(maxsize=KEPT_SCANS)
     def packed(index: int) -> bytes:

@@ -37,7 +37,7 @@ function pointCard(found) {
     ["intensity", (state.scan.intensity[found.point] / 255).toFixed(2)], ...comparisonRows(found),
   ];
   if (!labels) return card(null, "point", rows);
-  const kind = meta.classes[labels.semantic[found.point]];
+  const kind = meta.classes[classOf(labels, found.point)];
   return card(kind.color, kind.name, rows);
 }
 
@@ -51,7 +51,8 @@ function comparisonRows(found) {
 
 function fillPanel() {
   const labels = state.scan[setsShown()[0]];
-  const objects = labels ? `, ${labels.instances.length} objects` : "";
+  const sure = labels ? labels.instances.filter((one) => !isUnsure(one)).length : 0;
+  const objects = labels ? `, ${sure} objects` : "";
   byId("summary").textContent = `${state.scan.count.toLocaleString("en")} points${objects}`;
   for (const [group, value] of [["modes", state.mode], ["shows", state.show]]) {
     for (const button of byId(group).children) button.setAttribute("aria-pressed", button.value === value);
@@ -60,11 +61,12 @@ function fillPanel() {
   for (const button of byId("toggles").children) {
     if (button.value in on) button.setAttribute("aria-pressed", on[button.value]);
   }
-  const isScale = state.mode === "height" || state.mode === "intensity";
+  const isScale = ["height", "intensity", "confidence"].includes(state.mode);
   byId("ramp").hidden = !isScale;
   const [low, high] = state.mode === "height"
     ? [`${state.scan.bottom.toFixed(1)}`, `${state.scan.top.toFixed(1)} m`]
-    : ["0", (state.scan.brightest / 255).toFixed(2)];
+    : ["0", state.mode === "confidence" ? "1" : (state.scan.brightest / 255).toFixed(2)];
+  byId("least-score-value").textContent = state.leastScore.toFixed(2);
   byId("ramp-low").textContent = low;
   byId("ramp-high").textContent = high;
   fillClasses(labels);
@@ -74,9 +76,8 @@ function fillClasses(labels) {
   byId("classes-block").hidden = !labels;
   if (!labels) return;
   const isError = state.mode === "error" && setsShown()[0] === "labels";
-  const kinds = isError ? meta.errors : meta.classes, values = isError ? state.scan.error : labels.semantic;
-  const counts = new Uint32Array(kinds.length);
-  for (const value of values) counts[value]++;
+  const kinds = isError ? meta.errors : meta.classes, counts = new Uint32Array(kinds.length);
+  for (let i = 0; i < state.scan.count; i++) counts[isError ? state.scan.error[i] : classOf(labels, i)]++;
   byId("classes-head").textContent = isError ? "Errors (points)" : "Classes (points)";
   const order = [...kinds.keys()].filter((k) => counts[k] > 0);
   if (!isError) order.push(...order.splice(0, order[0] === 0 ? 1 : 0));

@@ -1,6 +1,14 @@
 // The colour of every point: four bytes each, the last one 0 for points that are hidden.
 const DIMMED = 0.3;
 
+// The object a point belongs to, null for none; one below the least score is none, and its points are void.
+const isUnsure = (one) => one.score !== null && one.score < state.leastScore;
+function objectOf(labels, i) {
+  const one = labels.instance[i] ? labels.instances[labels.instance[i] - 1] : null;
+  return one && !isUnsure(one) ? one : null;
+}
+const classOf = (labels, i) => (labels.instance[i] && !objectOf(labels, i) ? 0 : labels.semantic[i]);
+
 function colorPoints(scan, set, mode, meta, hidden, selected) {
   const colors = new Uint8Array(4 * scan.count);
   const labels = scan[set];
@@ -13,7 +21,7 @@ function colorPoints(scan, set, mode, meta, hidden, selected) {
       else weight = DIMMED;
     }
     for (let c = 0; c < 3; c++) colors[4 * i + c] = weight * rgb[c] + white * (255 - rgb[c]);
-    colors[4 * i + 3] = labels && hidden.has(labels.semantic[i]) ? 0 : 255;
+    colors[4 * i + 3] = labels && hidden.has(classOf(labels, i)) ? 0 : 255;
   }
   return colors;
 }
@@ -25,12 +33,12 @@ function colorPicker(scan, labels, mode, meta) {
     case "height": return (i) => step((scan.points[3 * i + 2] - scan.bottom) / span);
     case "intensity": return (i) => step(Math.sqrt(scan.intensity[i] / scan.brightest));
     case "error": return (i) => meta.errors[scan.error[i]].color;
-    case "semantic": return (i) => meta.classes[labels.semantic[i]].color;
-    case "instance":
-      return (i) => (labels.instance[i] ? labels.instances[labels.instance[i] - 1].hue : meta.noInstance);
+    case "semantic": return (i) => meta.classes[classOf(labels, i)].color;
+    case "instance": return (i) => objectOf(labels, i)?.hue ?? meta.noInstance;
+    case "confidence":
+      return (i) => { const score = objectOf(labels, i)?.score ?? null; return score === null ? meta.noInstance : step(score); };
     default:
-      return (i) => labels.instance[i]
-        ? labels.instances[labels.instance[i] - 1].shade : meta.classes[labels.semantic[i]].color;
+      return (i) => objectOf(labels, i)?.shade ?? meta.classes[classOf(labels, i)].color;
   }
 }
 
@@ -39,7 +47,7 @@ function outlineLines(scan, set, mode, hidden, selected) {
   const labels = scan[set], lines = [];
   if (!labels) return lines;
   labels.instances.forEach((instance, k) => {
-    if (hidden.has(instance.class) || Math.max(...instance.size) > 25 || instance.hull.length < 3) return;
+    if (hidden.has(instance.class) || isUnsure(instance) || Math.max(...instance.size) > 25 || instance.hull.length < 3) return;
     const isSelected = selected && selected.set === set && selected.index === k + 1;
     if (selected && !isSelected) return;
     const base = mode === "instance" ? instance.hue : instance.shade;

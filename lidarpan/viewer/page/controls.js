@@ -1,6 +1,11 @@
 // What the user does: buttons, keys, clicks; then the start of the page.
 function setMode(mode) { state.mode = mode; recolor(); }
 function setShow(show) { state.show = show; state.blinkTruth = false; recolor(); }
+function setLeastScore(score) {
+  state.leastScore = score;
+  if (state.selected && isUnsure(instanceOf(state.selected))) return select(null);
+  recolor();
+}
 function setTop(isFlat) {
   state.isFlat = isFlat;
   stage.look(isFlat);
@@ -77,6 +82,9 @@ function start() {
   for (const [key, text] of KEYS) byId("keys").append(element("dt", {}, key), element("dd", {}, text));
   const bar = byId("ramp-bar").getContext("2d");
   meta.ramp.forEach((rgb, x) => { bar.fillStyle = `rgb(${rgb.join(",")})`; bar.fillRect(x, 0, 1, 1); });
+  byId("scores-block").hidden = !meta.hasScores;
+  byId("least-score").value = state.leastScore;
+  byId("least-score").addEventListener("input", (event) => setLeastScore(Number(event.target.value)));
   byId("steps").hidden = meta.names.length < 2;
   byId("slider").max = meta.names.length - 1;
   byId("slider").addEventListener("input", (event) => goTo(Number(event.target.value)));

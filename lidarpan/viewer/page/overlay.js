@@ -15,7 +15,7 @@ function writeOverlay(canvas, views, scan, options) {
     }
     if (scan && options.hasLabels && scan[view.name]) {
       const instances = scan[view.name].instances
-        .filter((one) => !options.hidden.has(one.class))
+        .filter((one) => !options.hidden.has(one.class) && !isUnsure(one))
         .sort((a, b) => b.points - a.points);
       for (const one of instances) {
         const spot = stage.project(view, one.center[0], one.center[1], one.high);

@@ -3,7 +3,7 @@ const byId = (id) => document.getElementById(id);
 const meta = JSON.parse(byId("meta").textContent);
 const hasLabels = meta.classes.length > 0;
 const MODES = hasLabels
-  ? ["panoptic", "semantic", "instance", "height", "intensity", ...(meta.hasTruth ? ["error"] : [])]
+  ? ["panoptic", "semantic", "instance", "height", "intensity", ...(meta.hasTruth ? ["error"] : []), ...(meta.hasScores ? ["confidence"] : [])]
   : ["height", "intensity"];
 const SHOWS = ["prediction", "truth", "both", "blink"];
 const KEYS = [
@@ -16,6 +16,7 @@ const KEYS = [
 const state = {
   index: 0, mode: MODES[0], show: "prediction", blinkTruth: false, hidden: new Set(), selected: null,
   hasNames: true, hasOutlines: true, pointScale: 1, isPlaying: false, isFlat: false, scan: null,
+  leastScore: meta.leastScore,
 };
 const view = byId("view"), overlay = byId("overlay"), panes = [...byId("panes").children];
 let stage = null, isQueued = false;
@@ -112,7 +113,7 @@ function pick(shown, x, y) {
   const labels = state.scan[shown.name], points = state.scan.points, perPixel = stage.metersPerPixel(shown.height);
   let best = null, bestCost = Infinity;
   for (let i = 0; i < state.scan.count; i++) {
-    if (labels && state.hidden.has(labels.semantic[i])) continue;
+    if (labels && state.hidden.has(classOf(labels, i))) continue;
     const spot = stage.project(shown, points[3 * i], points[3 * i + 1], points[3 * i + 2]);
     if (!spot) continue;
     const away = Math.hypot(spot[0] - x, spot[1] - y);
@@ -134,6 +135,6 @@ function select(selected, point) {
 function click(shown, x, y) {
   const found = pick(shown, x, y);
   if (!found) return select(null);
-  const labels = state.scan[found.set], index = labels ? labels.instance[found.point] : 0;
+  const labels = state.scan[found.set], index = labels && objectOf(labels, found.point) ? labels.instance[found.point] : 0;
   return index ? select({ set: found.set, index }, found) : select(null, found);
 }
