@@ -1,0 +1,177 @@
+"""Objects of scans -> files: one list (JSON, CSV), KITTI's box files, nuScenes' results."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.errors import InputError
+from lidarpan.grouping.objects import PanopticObject
+from lidarpan.whole_file import whole_file
+
+BOX_FORMATS = ("kitti", "nuscenes")
+_COLUMNS = (
+    "scan", "id", "class", "score", "points", "distance_m", "x_m", "y_m", "z_m", "length_m",
+    "width_m", "height_m", "yaw_rad", "seen_length_m", "seen_width_m",
+)  # fmt: skip
+_CAMERA_T_SENSOR = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+_KITTI_TYPES = {"car": "Car", "person": "Pedestrian", "bicyclist": "Cyclist", "truck": "Truck"}
+"""KITTI's own words; other classes keep theirs."""
+
+
+@dataclass(frozen=True)
+class ScanObjects:
+    """The objects of one scan.
+
+    Attributes:
+        scan: its path, as text.
+        objects: in the frame x forward, y left, z up.
+        token: nuScenes' token of its sample, or None.
+        world_T_sensor: (4, 4) pose of the sensor, or None.
+        turned: (3, 3) rotation of the file's axes into those of the objects, or None where they
+            are the same.
+    """
+
+    scan: str
+    objects: Sequence[PanopticObject]
+    token: str | None = None
+    world_T_sensor: NDArray[np.float64] | None = None
+    turned: NDArray[np.float64] | None = None
+
+
+def check_objects_file(path: Path) -> None:
+    """Raise InputError where `write_objects` could not write to a file of this name."""
+    if path.suffix.lower() not in (".json", ".csv"):
+        raise InputError(f"{path}: wanted a name ending in .json or .csv for the objects")
+
+
+def write_objects(path: Path, scans: Iterable[ScanObjects]) -> None:
+    """Write one list of the objects of all scans: `.json`, nested by scan, or `.csv`, a row each.
+
+    Raises:
+        InputError: another suffix, or it cannot be written.
+    """
+    check_objects_file(path)
+    with whole_file(path) as beside:
+        if path.suffix.lower() == ".json":
+            rows = [_scan_row(scan) for scan in scans]
+            beside.write_text(json.dumps({"scans": rows}, indent=1) + "\n", encoding="utf-8")
+            return
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+            table.writeheader()
+            for scan in scans:
+                table.writerows(_csv_row(scan.scan, one) for one in scan.objects)
+
+
+def write_kitti(path: Path, objects: Sequence[PanopticObject]) -> None:
+    """Write the objects of a scan as KITTI writes results: a line each, in the camera's axes.
+
+    The camera is taken to stand where the sensor does and to look forward (x right, y down, z
+    forward); truncation, occlusion and the box in the image are unknown (-1, -1, 0 0 0 0).
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with whole_file(path) as beside:
+        beside.write_text("".join(_kitti_line(one) for one in objects), encoding="utf-8")
+
+
+def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable) -> int:
+    """Write nuScenes' detection results: boxes in the world's frame, by the samples' tokens.
+
+    A scan without a token is called by its path, one without a pose stays in the sensor's frame.
+
+    Returns:
+        How many scans had no token or no pose.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    names = load_class_table("nuscenes").names
+    results, unplaced = {}, 0
+    for scan in scans:
+        pose = np.eye(4) if scan.world_T_sensor is None else scan.world_T_sensor
+        unplaced += scan.token is None or scan.world_T_sensor is None
+        token = scan.token or scan.scan
+        results[token] = [
+            _nuscenes_row(token, one, pose, names[classes.to_nuscenes[one.class_id]])
+            for one in scan.objects
+            if classes.to_nuscenes[one.class_id]
+        ]
+    uses = {"use_camera": False, "use_lidar": True, "use_radar": False, "use_map": False}
+    content = {"meta": {**uses, "use_external": False}, "results": results}
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    return unplaced
+
+
+def _scan_row(scan: ScanObjects) -> dict[str, Any]:
+    row: dict[str, Any] = {"scan": scan.scan}
+    if scan.turned is not None:
+        row["objects_R_file"] = scan.turned.round(6).tolist()
+    row["objects"] = [_json_row(one) for one in scan.objects]
+    return row
+
+
+def _json_row(one: PanopticObject) -> dict[str, Any]:
+    fields = {k: _rounded(v) for k, v in asdict(one).items() if k not in ("class_name", "class_id")}
+    return {"id": fields.pop("id"), "class": one.class_name, **fields}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    return [round(v, 4) for v in value] if isinstance(value, tuple) else value
+
+
+def _csv_row(scan: str, one: PanopticObject) -> dict[str, Any]:
+    score = "" if one.score is None else round(one.score, 4)
+    numbers = (
+        one.distance_m, *one.center_m, *one.size_m, one.yaw_rad, *one.seen_m[:2],
+    )  # fmt: skip
+    values = (scan, one.id, one.class_name, score, one.num_points, *(round(v, 4) for v in numbers))
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+def _kitti_line(one: PanopticObject) -> str:
+    length, width, height = one.size_m
+    bottom = np.array(one.center_m) - [0, 0, height / 2]
+    x, y, z = _CAMERA_T_SENSOR @ bottom
+    turn = _wrapped(-one.yaw_rad - np.pi / 2)
+    seen_at = _wrapped(turn - np.arctan2(x, z))
+    kind = _KITTI_TYPES.get(one.class_name, one.class_name.replace(" ", "_").capitalize())
+    score = 1.0 if one.score is None else one.score
+    numbers = (height, width, length, x, y, z, turn, score)
+    return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
+
+
+def _nuscenes_row(
+    token: str, one: PanopticObject, world_T_sensor: NDArray[np.float64], name: str
+) -> dict[str, Any]:
+    length, width, height = one.size_m
+    center = world_T_sensor[:3, :3] @ one.center_m + world_T_sensor[:3, 3]
+    heading = world_T_sensor[:3, :3] @ [np.cos(one.yaw_rad), np.sin(one.yaw_rad), 0]
+    half = np.arctan2(heading[1], heading[0]) / 2
+    return {
+        "sample_token": token,
+        "translation": center.round(4).tolist(),
+        "size": [round(v, 4) for v in (width, length, height)],
+        "rotation": [round(float(v), 6) for v in (np.cos(half), 0, 0, np.sin(half))],
+        "velocity": [0.0, 0.0],
+        "detection_name": name,
+        "detection_score": 1.0 if one.score is None else round(one.score, 4),
+        "attribute_name": "",
+    }
+
+
+def _wrapped(angle: float) -> float:
+    return float((angle + np.pi) % (2 * np.pi) - np.pi)
