@@ -40,7 +40,7 @@ class Variant:
             if self.azimuth_stride > 1:
                 keep &= _nth_return(scan, beam) % self.azimuth_stride == 0
         bright = np.clip(scan.intensity * np.float32(self.gain), 0, 1)
-        return take(replace(scan, intensity=bright), keep), keep
+        return replace(scan, intensity=bright).take(keep), keep
 
 
 VARIANTS = (
@@ -64,17 +64,6 @@ def choose_variants(names: str) -> tuple[Variant, ...]:
     if unknown:
         raise InputError(f"no variant {unknown[0]!r}: wanted all or some of {','.join(known)}")
     return tuple(known[name] for name in wanted)
-
-
-def take(scan: Scan, keep: BoolArray) -> Scan:
-    """The chosen points of a scan."""
-    return Scan(
-        scan.points[keep],
-        scan.intensity[keep],
-        time=None if scan.time is None else scan.time[keep],
-        ring=None if scan.ring is None else scan.ring[keep],
-        world_T_sensor=scan.world_T_sensor,
-    )
 
 
 def beams(scan: Scan, num_beams: int) -> IntArray:

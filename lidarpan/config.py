@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from lidarpan.checked_yaml import Section, check_model, read_yaml
+from lidarpan.scans.ego import parse_ego_box
 from lidarpan.structures import InputError
 from lidarpan.voxels.grid import Grid
 
@@ -41,6 +42,12 @@ class SensorConfig(Section):
     """What the network expects of the sensor."""
 
     height_m: PositiveFloat = 1.73  # above the ground; scans of other heights are shifted to it
+    ego_box: str = "auto"  # void in the output: auto, off, or x0,y0,z0,x1,y1,z1 of the own vehicle
+
+    @model_validator(mode="after")
+    def _box_is_one(self) -> SensorConfig:
+        parse_ego_box(self.ego_box)
+        return self
 
 
 class NetworkConfig(Section):

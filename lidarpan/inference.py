@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lidarpan.datasets.predictions import is_complete, prediction_paths, write_p
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.ego import AUTO_SCANS, EgoBox, EgoChoice, find_ego_box, hide_ego
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, fit_ground
@@ -32,7 +34,8 @@ class Prediction:
         path: the file written.
         labels: what was predicted of the usable points; None where the file was there already.
         warnings: what looked wrong with the input.
-        num_dropped: points of the file that could not be used (NaN, infinite).
+        num_dropped: points of the file that were not used (NaN, infinite, on the own vehicle).
+        num_own: those of them on the vehicle that carries the sensor.
         elapsed_ms: time of each stage.
         error: why this scan could not be predicted, or None.
     """
@@ -42,6 +45,7 @@ class Prediction:
     labels: PanopticLabels | None = None
     warnings: tuple[str, ...] = ()
     num_dropped: int = 0
+    num_own: int = 0
     elapsed_ms: dict[str, float] | None = None
     error: str | None = None
 
@@ -88,7 +92,8 @@ def predict_files(
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
     paths = prediction_paths(out, scan_paths, file_format)
-    job = _Job(pipeline, file_format, sensor_height_m, overwrite)
+    ego = _OwnVehicles(pipeline.ego_box, scan_paths)
+    job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
     if is_overlapped is None:
         is_overlapped = pipeline.device.type != "cpu"
     pairs = zip(scan_paths, paths, strict=True)
@@ -99,6 +104,33 @@ def predict_files(
             yield job.write(job.run_network(job.read(pair)))
 
 
+class _OwnVehicles:
+    """The box of the own vehicle in the scans of each folder, looked for once over the folder."""
+
+    def __init__(self, choice: EgoChoice, scan_paths: Sequence[Path]) -> None:
+        self.choice = choice
+        self.scans_of: dict[Path, list[Path]] = {}
+        for path in scan_paths:
+            self.scans_of.setdefault(path.parent, []).append(path)
+        self.found: dict[Path, EgoBox | None] = {}
+
+    def box_of(self, path: Path, height_m: float) -> EgoChoice:
+        """The box for a scan; "auto", in the scan alone, where its folder has no others."""
+        if self.choice != "auto":
+            return self.choice
+        scans = self.scans_of[path.parent]
+        if len(scans) < 2:
+            return "auto"
+        if path.parent not in self.found:
+            some = np.linspace(0, len(scans) - 1, min(AUTO_SCANS, len(scans))).round().astype(int)
+            points = []
+            for i in some:
+                with suppress(InputError):  # it is said when it is that scan's turn
+                    points.append(load_scan(scans[i]).scan.points)
+            self.found[path.parent] = find_ego_box(points, height_m)
+        return self.found[path.parent]
+
+
 @dataclass
 class _Work:
     """A scan on its way."""
@@ -106,6 +138,7 @@ class _Work:
     scan_path: Path
     path: Path
     loaded: LoadedScan
+    num_own: int
     height_m: float
     prepared: PreparedScan
     clock: StageClock
@@ -120,6 +153,7 @@ class _Job:
     file_format: str
     sensor_height_m: float | None
     overwrite: bool
+    ego: _OwnVehicles
 
     def read(self, pair: tuple[Path, Path]) -> _Work | Prediction:
         scan_path, path = pair
@@ -130,10 +164,12 @@ class _Job:
             with clock("read"):
                 loaded = load_scan(scan_path, expected)
                 height = self.sensor_height_m or sensor_height(loaded.scan, expected)
-            prepared = self.pipeline.prepare(loaded.scan, sensor_height_m=height, clock=clock)
+                shown = hide_ego(loaded, self.ego.box_of(scan_path, height), height)
+                num_own = int(loaded.valid.sum() - shown.valid.sum())
+            prepared = self.pipeline.prepare(shown.scan, sensor_height_m=height, clock=clock)
         except InputError as error:
             return Prediction(scan_path, path, error=str(error))
-        return _Work(scan_path, path, loaded, height, prepared, clock)
+        return _Work(scan_path, path, shown, num_own, height, prepared, clock)
 
     def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
         if isinstance(work, Prediction):
@@ -168,5 +204,6 @@ class _Job:
             labels,
             tuple(warnings),
             int((~work.loaded.valid).sum()),
+            work.num_own,
             work.clock.elapsed_ms,
         )

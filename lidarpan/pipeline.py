@@ -19,7 +19,9 @@ from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import check_precision, choose_device, load_network
+from lidarpan.scans.ego import EgoChoice, hide_ego, parse_ego_box
 from lidarpan.scans.given import Given, as_loaded
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.structures import PanopticLabels, Scan
 
 
@@ -41,6 +43,7 @@ class PanopticPipeline:
         min_segment_points: int = 5,
         min_score: float = 0.0,
         score_map: Sequence[tuple[float, float]] = (),
+        ego_box: EgoChoice = "auto",
     ) -> None:
         """Put the parts together.
 
@@ -53,6 +56,8 @@ class PanopticPipeline:
             min_segment_points: smaller objects go back to stuff.
             min_score: objects of a lower score go back to stuff.
             score_map: what scores mean, see `merge_semantic_and_instance`.
+            ego_box: of the vehicle that carries the sensor, whose points are void: "auto" looks for
+                it in each scan, None leaves every point.
         """
         self.classes = load_class_table(classes) if isinstance(classes, str) else classes
         self.network = as_network(network, self.classes.num_classes)
@@ -62,6 +67,7 @@ class PanopticPipeline:
         self.min_segment_points = min_segment_points
         self.min_score = min_score
         self.score_map = tuple(score_map)
+        self.ego_box = ego_box
 
     @classmethod
     def from_config(
@@ -93,6 +99,7 @@ class PanopticPipeline:
             min_segment_points=config.fusion.min_segment_points,
             min_score=config.fusion.min_score,
             score_map=config.fusion.score_map,
+            ego_box=parse_ego_box(config.sensor.ego_box),
         )
 
     @classmethod
@@ -107,6 +114,7 @@ class PanopticPipeline:
         min_score: float | None = None,
         patches: bool | None = None,
         prior_power: float | None = None,
+        ego_box: str | None = None,
     ) -> PanopticPipeline:
         """Load shipped weights by name, or a .safetensors file that `lidarpan train` wrote.
 
@@ -120,6 +128,8 @@ class PanopticPipeline:
             patches: choose classes by the mean of patches of a surface; None as in the weights.
             prior_power: how far the shares of real streets correct those trained on, 0 not at all
                 and 1 wholly; None as in the weights.
+            ego_box: "auto", "off" or "x0,y0,z0,x1,y1,z1": where the own vehicle lies, whose points
+                are void; None as in the weights.
 
         Raises:
             InputError: there are no such weights, device or precision, or they do not fit.
@@ -128,7 +138,9 @@ class PanopticPipeline:
         check_precision(precision, target)
         network, config = load_network(weights, target)
         config = config.chosen(
-            fusion={"min_score": min_score, "patches": patches}, prior={"power": prior_power}
+            fusion={"min_score": min_score, "patches": patches},
+            prior={"power": prior_power},
+            sensor={"ego_box": ego_box},
         )
         return cls.from_config(config, network, choose_engine(target, sparse), precision, tta=tta)
 
@@ -150,9 +162,11 @@ class PanopticPipeline:
 
         Returns:
             Labels of all points of the scan, rows of the array or points of the file; what lies
-            outside the grid or is no return is void.
+            outside the grid, on the own vehicle, or is no return is void.
         """
         loaded = as_loaded(scan, self.sensor_height_m)
+        height = sensor_height_m or self.sensor_height_m or EXPECTED_HEIGHT_M
+        loaded = hide_ego(loaded, self.ego_box, height)
         prepared = self.prepare(loaded.scan, sensor_height_m=sensor_height_m, clock=clock)
         outputs = self.run_network(prepared, clock)
         return self.finish(prepared, outputs, clock).spread_over(loaded.valid)

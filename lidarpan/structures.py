@@ -121,6 +121,16 @@ class Scan:
         """N."""
         return len(self.points)
 
+    def take(self, keep: BoolArray) -> Scan:
+        """The points where `keep`, (N,) bool, is true."""
+        return replace(
+            self,
+            points=self.points[keep],
+            intensity=self.intensity[keep],
+            time=None if self.time is None else self.time[keep],
+            ring=None if self.ring is None else self.ring[keep],
+        )
+
     def raised(self, shift_m: float) -> Scan:
         """The scan with every point `shift_m` metres higher; itself for 0."""
         return (

@@ -129,3 +129,23 @@ def test_the_network_knows_the_file(tmp_path):
 
     labels = PanopticPipeline(from_file).predict(tmp_path / "scan.npy")
     assert labels.instance.max() == 2
+
+
+def test_points_on_the_own_vehicle_are_void():
+    scan = street()
+    roof = np.random.default_rng(2).uniform((-1, -0.7, -0.5), (1.2, 0.7, -0.1), (50, 3))
+    both = Scan(np.concatenate([scan.points, roof]))
+    seen = []
+
+    def network(scan):
+        seen.append(scan.num_points)
+        return by_height(scan)
+
+    labels = PanopticPipeline(network).predict(both)
+    hidden = both.num_points - seen[0]
+    assert hidden >= 50
+    assert (labels.semantic[-50:] == 0).all()
+    assert labels.num_points == both.num_points
+    labels = PanopticPipeline(network, ego_box=None).predict(both)
+    assert seen[1] == both.num_points
+    assert (labels.semantic[-50:] == CAR).all()

@@ -28,7 +28,9 @@ def test_every_scan_is_predicted_point_by_point(real_data, pipeline, tmp_path):
         assert result.error is None
         labels = read_prediction(result.path, pipeline.classes)
         assert labels.num_points == result.labels.num_points + result.num_dropped
-        assert (result.labels.semantic > 0).mean() > 0.9, result.scan_path  # the rest lies outside
+        assert (result.labels.semantic > 0).mean() > 0.85, (
+            result.scan_path
+        )  # some see beyond the grid
         assert len(np.unique(labels.semantic)) > 5
         is_thing = pipeline.classes.is_thing[labels.semantic]
         assert (is_thing == (labels.instance > 0)).all()

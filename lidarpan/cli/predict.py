@@ -106,6 +106,13 @@ def predict(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
+    ego_box: Annotated[
+        str | None,
+        typer.Option(
+            help="Void, on the own vehicle: auto, off or x0,y0,z0,x1,y1,z1 in metres. "
+            "[default: as the weights say, auto]"
+        ),
+    ] = None,
     tta: Annotated[
         bool,
         typer.Option(
@@ -124,7 +131,7 @@ def predict(
     console = Console(stderr=True, highlight=False)
     scans = find_scans(paths)
     pipeline = PanopticPipeline.from_weights(
-        weights, device.value, sparse, precision.value, tta=tta
+        weights, device.value, sparse, precision.value, tta=tta, ego_box=ego_box
     )
     make_folder(out)
     results: list[Prediction] = []
@@ -142,8 +149,9 @@ def predict(
         results.append(result)
         for warning in result.warnings:
             console.print(f"warning: {result.scan_path}: {warning}", soft_wrap=True, markup=False)
-        if result.num_dropped:
-            what = f"{result.num_dropped} unusable points are labelled void"
+        if result.num_dropped > result.num_own:
+            unusable = result.num_dropped - result.num_own
+            what = f"{unusable} unusable points are labelled void"
             console.print(f"note: {result.scan_path}: {what}", soft_wrap=True, markup=False)
         if result.error:
             console.print(f"error: {result.error}", soft_wrap=True, markup=False)
@@ -167,6 +175,10 @@ def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> No
         )
     skipped = f", {there} were there already" if there else ""
     typer.echo(f"{len(fresh)} scans predicted{skipped}: {out}")
+    own = sum(r.num_own for r in fresh)
+    if own:
+        share = own // len(fresh)
+        typer.echo(f"{share} points a scan lie on the own vehicle: void (--ego-box off keeps them)")
     if failed:
         raise InputError(f"{len(failed)} of {len(predictions)} scans could not be predicted")
 
