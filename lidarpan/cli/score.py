@@ -77,13 +77,10 @@ def evaluate(
     console = Console()
     console.print(format_table(evaluation))
     extra: dict[str, object] = {}
+    reasons = None
     if explain:
         from lidarpan.evaluation.explain import explain as find_reasons
-        from lidarpan.evaluation.explained import (
-            explanation_json,
-            format_explanation,
-            write_explanation,
-        )
+        from lidarpan.evaluation.explained import explanation_json, format_explanation
 
         reasons = find_reasons(evaluation)
         console.print(format_explanation(reasons))
@@ -118,11 +115,7 @@ def evaluate(
     if html:
         from lidarpan.evaluation.html_report import write_html_report
 
-        if explain:
-            page = html.with_name(f"{html.stem}_explained.html")
-            write_explanation(reasons, page)
-            typer.echo(f"explanation: {page}")
-        report, *pages = write_html_report(evaluation, html)
+        report, *pages = write_html_report(evaluation, html, explanation=reasons)
         typer.echo(f"report: {report}" + (f" and {len(pages)} pages beside it" if pages else ""))
 
 

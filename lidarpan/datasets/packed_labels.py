@@ -17,7 +17,7 @@ from lidarpan.datasets.nuscenes_labels import (
     read_panoptic,
 )
 from lidarpan.datasets.semantickitti import pack_labels, read_label
-from lidarpan.structures import FloatArray, InputError
+from lidarpan.structures import FloatArray, InputError, PanopticLabels
 
 _UNKNOWN = 255
 
@@ -42,6 +42,11 @@ class PackedLabels:
     def ids(self, protocol: str) -> NDArray[np.int64]:
         """What tells segments of a class apart: the whole label, or for "upper16" its instance."""
         return self.instance if protocol == "upper16" else self.packed
+
+    def labels(self, is_thing: NDArray[np.bool_]) -> PanopticLabels:
+        """Instances of things with their ids within the class; stuff has none."""
+        instance = np.where(is_thing[self.semantic], self.instance, 0).astype(np.int32)
+        return PanopticLabels(self.semantic, instance)
 
 
 def unpack_scored(file: Path, classes: ClassTable) -> PackedLabels:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import VOID, ClassTable
-from lidarpan.draw.errors import ERROR_KINDS, IGNORED, RIGHT, error_kinds
 from lidarpan.draw.surface import flat_groups
+from lidarpan.metrics.errors import IGNORED, POINT_KINDS, RIGHT, point_errors
 from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels, Scan
 
 Colors = NDArray[np.uint8]
@@ -184,12 +184,12 @@ def _percent(share: float) -> str:
 def _error_colors(
     labels: PanopticLabels, truth: PanopticLabels, classes: ClassTable
 ) -> PointColors:
-    kinds = error_kinds(labels, truth, classes)
-    table = np.array([ERROR_COLORS[kind] for kind in ERROR_KINDS], np.uint8)
-    share = np.bincount(kinds, minlength=len(ERROR_KINDS)) / max(1, len(kinds))
+    kinds = point_errors(labels, truth, classes)
+    table = np.array([ERROR_COLORS[kind] for kind in POINT_KINDS], np.uint8)
+    share = np.bincount(kinds, minlength=len(POINT_KINDS)) / max(1, len(kinds))
     entries = [
         (ERROR_COLORS[kind], f"{kind} {_percent(share[index])}")
-        for index, kind in enumerate(ERROR_KINDS)
+        for index, kind in enumerate(POINT_KINDS)
         if share[index] > 0
     ]
     on_top = (kinds != RIGHT) & (kinds != IGNORED)

@@ -151,7 +151,7 @@ def evaluate_folder(
     classes = load_class_table(dataset)
     rules = Protocol(protocol, classes.min_points if min_points is None else min_points)
     files = find_label_files(dataset, root, predictions, split)
-    total = _new_quality(classes, rules)
+    total = new_quality(classes, rules)
     scans, faults = [], []
     with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
         results = threads.map(lambda pair: _score_scan(pair, classes, rules), files)
@@ -166,7 +166,8 @@ def evaluate_folder(
     return Evaluation(dataset, split, rules, classes, total.compute(rules.mean), tuple(scans))
 
 
-def _new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
+def new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
+    """An accumulator of scores by the rules."""
     return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
 
 
@@ -178,7 +179,7 @@ def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Sco
         predicted, true = read_pair(files, classes)
     except InputError as error:
         return error
-    quality = _new_quality(classes, rules)
+    quality = new_quality(classes, rules)
     matches = quality.update(
         predicted.semantic, predicted.ids(rules.name), true.semantic, true.ids(rules.name)
     )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
 
 from lidarpan.classes import ClassTable
 from lidarpan.evaluation import Evaluation, ScanScore
 from lidarpan.evaluation.files import raise_faults, read_pair
+from lidarpan.evaluation.report import fixed, or_null
 from lidarpan.metrics import CalibrationError, CalibrationScores, match_segments
 from lidarpan.metrics.calibration import scored_instances
 from lidarpan.structures import InputError
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 
 def evaluate_calibration(
@@ -50,13 +50,13 @@ def evaluate_calibration(
 def calibration_json(scores: CalibrationScores, classes: ClassTable) -> dict[str, Any]:
     """The scores as plain values: fractions, null for a mean over nothing."""
     return {
-        "ece": _number(scores.ece),
-        "ece_iou": _number(scores.ece_iou),
+        "ece": or_null(scores.ece),
+        "ece_iou": or_null(scores.ece_iou),
         "instances": int(scores.class_count.sum()),
         "classes": {
             classes.names[c]: {
-                "ece": _number(scores.class_ece[c]),
-                "ece_iou": _number(scores.class_ece_iou[c]),
+                "ece": or_null(scores.class_ece[c]),
+                "ece_iou": or_null(scores.class_ece_iou[c]),
                 "instances": int(scores.class_count[c]),
             }
             for c in classes.things
@@ -66,9 +66,9 @@ def calibration_json(scores: CalibrationScores, classes: ClassTable) -> dict[str
                 "from": float(scores.bin_edge[b]),
                 "to": float(scores.bin_edge[b + 1]),
                 "instances": int(scores.bin_count[b]),
-                "confidence": _number(scores.bin_confidence[b]),
-                "precision": _number(scores.bin_precision[b]),
-                "iou": _number(scores.bin_iou[b]),
+                "confidence": or_null(scores.bin_confidence[b]),
+                "precision": or_null(scores.bin_precision[b]),
+                "iou": or_null(scores.bin_iou[b]),
             }
             for b in range(len(scores.bin_count))
         ],
@@ -77,9 +77,6 @@ def calibration_json(scores: CalibrationScores, classes: ClassTable) -> dict[str
 
 def format_calibration(scores: CalibrationScores, classes: ClassTable) -> Group:
     """The errors by class and the bins of confidence, for a rich console."""
-    from rich.console import Group
-    from rich.table import Table
-
     errors = Table(title="Calibration of instances", caption="fractions; ECE IoU: of matches")
     bins = Table(title="Reliability", caption="what was found beside what was said")
     for table, columns in (
@@ -89,15 +86,15 @@ def format_calibration(scores: CalibrationScores, classes: ClassTable) -> Group:
         for column in columns:
             table.add_column(column, justify="left" if column == columns[0] else "right")
     for c in classes.things:
-        values = (_text(scores.class_ece[c]), _text(scores.class_ece_iou[c]))
+        values = (fixed(scores.class_ece[c]), fixed(scores.class_ece_iou[c]))
         errors.add_row(classes.names[c], *values, f"{scores.class_count[c]:,}")
     errors.add_section()
     count = f"{scores.class_count.sum():,}"
-    errors.add_row("all", _text(scores.ece), _text(scores.ece_iou), count)
+    errors.add_row("all", fixed(scores.ece), fixed(scores.ece_iou), count)
     for b, count in enumerate(scores.bin_count):
         edges = f"{scores.bin_edge[b]:.2f} .. {scores.bin_edge[b + 1]:.2f}"
         means = (scores.bin_confidence[b], scores.bin_precision[b], scores.bin_iou[b])
-        bins.add_row(edges, *(_text(mean) for mean in means), f"{count:,}")
+        bins.add_row(edges, *(fixed(mean) for mean in means), f"{count:,}")
     return Group(errors, bins)
 
 
@@ -121,11 +118,3 @@ def _score(evaluation: Evaluation, scan: ScanScore, num_bins: int) -> Calibratio
     min_points = evaluation.protocol.min_points
     calibration.update(*scored_instances(matches, predicted.score, classes.is_thing, min_points))
     return calibration
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _text(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.4f}"

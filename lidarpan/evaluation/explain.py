@@ -12,11 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.packed_labels import PackedLabels
-from lidarpan.evaluation import Evaluation, ScanScore
+from lidarpan.evaluation import Evaluation, ScanScore, new_quality
 from lidarpan.evaluation.files import read_pair, read_xy
 from lidarpan.metrics import PanopticQuality, PanopticScores, SegmentMatches
 from lidarpan.metrics.boundary import BoundaryCounts, count_boundaries
-from lidarpan.metrics.errors import KINDS, SegmentErrors, classify_errors
+from lidarpan.metrics.errors import (
+    KINDS,
+    POINT_KINDS,
+    SegmentErrors,
+    classify_errors,
+    point_errors,
+)
 
 RINGS_M = (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, math.inf)
 """Borders of the range rings, metres from the sensor, seen from above."""
@@ -79,6 +85,7 @@ class Explanation:
         sizes: things by size.
         oracles: PQ and so on with one half of the labels true.
         boundary: border cells seen from above; without scan files all 0.
+        point_errors: (7,) int64 points of each of metrics.errors.POINT_KINDS.
         num_located: scans whose scan file was read.
     """
 
@@ -88,6 +95,7 @@ class Explanation:
     sizes: tuple[SizeScore, ...]
     oracles: dict[str, PanopticScores]
     boundary: BoundaryCounts
+    point_errors: NDArray[np.int64]
     num_located: int
 
 
@@ -100,6 +108,7 @@ class _Parts:
     oracles: tuple[PanopticQuality, ...]
     sizes: NDArray[np.float64]
     boundary: BoundaryCounts
+    point_errors: NDArray[np.int64]
     num_located: int
 
     def merge(self, other: _Parts) -> _Parts:
@@ -111,6 +120,7 @@ class _Parts:
             errors=self.errors + other.errors,
             sizes=self.sizes + other.sizes,
             boundary=self.boundary + other.boundary,
+            point_errors=self.point_errors + other.point_errors,
             num_located=self.num_located + other.num_located,
         )
 
@@ -123,9 +133,6 @@ def explain(evaluation: Evaluation, *, num_threads: int | None = None) -> Explan
     """
     rules, classes = evaluation.protocol, evaluation.classes
 
-    def new_quality() -> PanopticQuality:
-        return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
-
     with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
         parts = list(threads.map(lambda scan: _explain_scan(evaluation, scan), evaluation.scans))
     total = parts[0]
@@ -134,7 +141,7 @@ def explain(evaluation: Evaluation, *, num_threads: int | None = None) -> Explan
     mended = []
     for k, kind in enumerate(KINDS):
         fn, fp = total.errors.fn[k], total.errors.fp[k]
-        quality = new_quality()
+        quality = new_quality(classes, rules)
         quality.tp += evaluation.scores.tp + fn
         quality.iou_sum += evaluation.scores.iou_sum + fn
         quality.fn += evaluation.scores.fn - fn
@@ -154,6 +161,7 @@ def explain(evaluation: Evaluation, *, num_threads: int | None = None) -> Explan
         _size_scores(total.sizes),
         dict(zip(ORACLES, oracles, strict=True)),
         total.boundary,
+        total.point_errors,
         total.num_located,
     )
 
@@ -163,36 +171,29 @@ def _explain_scan(evaluation: Evaluation, scan: ScanScore) -> _Parts:
     predicted, true = read_pair(scan.files, classes)
     pred_ids, true_ids = predicted.ids(rules.name), true.ids(rules.name)
 
-    def quality() -> PanopticQuality:
-        return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
-
-    matches = quality().update(predicted.semantic, pred_ids, true.semantic, true_ids)
-    errors = classify_errors(
-        predicted.semantic,
-        pred_ids,
-        true.semantic,
-        true_ids,
-        num_classes=classes.num_classes,
-        min_points=rules.min_points,
-    )
-    true_semantics, true_instances = quality(), quality()
+    both = (predicted.semantic, pred_ids, true.semantic, true_ids)
+    matches = new_quality(classes, rules).update(*both)
+    errors = classify_errors(*both, num_classes=classes.num_classes, min_points=rules.min_points)
+    true_semantics, true_instances = new_quality(classes, rules), new_quality(classes, rules)
     is_thing = classes.is_thing
     grouping = np.where(is_thing[true.semantic], pred_ids, true_ids)
     true_semantics.update(true.semantic, grouping, true.semantic, true_ids)
     grouping = np.where(is_thing[predicted.semantic], true_ids, pred_ids)
     true_instances.update(predicted.semantic, grouping, true.semantic, true_ids)
     points = read_xy(scan.files, evaluation.dataset, scan.num_points)
-    rings = tuple(quality() for _ in RINGS_M[1:])
+    rings = tuple(new_quality(classes, rules) for _ in RINGS_M[1:])
     boundary = BoundaryCounts()
     if points is not None:
         ring = np.digitize(np.hypot(points[:, 0], points[:, 1]), RINGS_M[1:-1])
         for r, own in enumerate(rings):
             at = ring == r
-            own.update(predicted.semantic[at], pred_ids[at], true.semantic[at], true_ids[at])
+            own.update(*(part[at] for part in both))
         boundary = _boundary(points, predicted, true, pred_ids, true_ids)
     sizes = _sizes(matches, is_thing, rules.min_points)
     oracles = (true_semantics, true_instances)
-    return _Parts(errors, rings, oracles, sizes, boundary, int(points is not None))
+    kinds = point_errors(predicted.labels(is_thing), true.labels(is_thing), classes)
+    counts = np.bincount(kinds, minlength=len(POINT_KINDS)).astype(np.int64)
+    return _Parts(errors, rings, oracles, sizes, boundary, counts, int(points is not None))
 
 
 def _boundary(

@@ -1,49 +1,88 @@
-"""An evaluation -> an HTML report with error maps of the worst scans and pages to look at them."""
+"""An evaluation -> an HTML report: scores, why they are so, the worst scans to look at.
+
+The page needs no network, prints well and is read without colour vision.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 import math
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.draw import draw_panoptic
-from lidarpan.draw.errors import ERROR_KINDS, IGNORED, error_kinds
-from lidarpan.evaluation.files import read_pair, read_xy
-from lidarpan.evaluation.page import ClassScore, ReportData, WorstScan, report_page
-from lidarpan.evaluation.report import describe_worst
-from lidarpan.metrics import PanopticQuality
+from lidarpan.draw.colors import ERROR_COLORS
+from lidarpan.evaluation import Evaluation, ScanScore
+from lidarpan.evaluation.explain import Explanation, explain
+from lidarpan.evaluation.explained import sections
+from lidarpan.evaluation.files import read_pair
+from lidarpan.evaluation.report import describe_worst, worst_scans
+from lidarpan.metrics.errors import POINT_KINDS
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.viewer import write_viewer
 from lidarpan.whole_file import whole_file
 
-if TYPE_CHECKING:
-    from lidarpan.evaluation import Evaluation, ScanScore
-
-BANDS_M = (0.0, 10.0, 20.0, 30.0, 40.0, 60.0, math.inf)
 MAP_PX = 640
+MEANS = {
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+    "miou": "mIoU",
+    "pq_dagger": "PQ†",
+    "pq_things": "PQ things",
+    "pq_stuff": "PQ stuff",
+    "accuracy": "accuracy",
+}
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+)
+
+
+@dataclass(frozen=True)
+class WorstScan:
+    """A scan that scores low.
+
+    Attributes:
+        name: of the scan.
+        pq: over the classes present in it; miou likewise.
+        words: its largest error.
+        picture: a data address of its error map, "" where the scan file is absent.
+        link: relative address of its viewer page, or "".
+    """
+
+    name: str
+    pq: float
+    miou: float
+    words: str
+    picture: str = ""
+    link: str = ""
 
 
 def write_html_report(
-    evaluation: Evaluation, path: str | Path, *, num_worst: int = 6, num_threads: int | None = None
+    evaluation: Evaluation,
+    path: str | Path,
+    *,
+    explanation: Explanation | None = None,
+    num_worst: int = 6,
+    num_threads: int | None = None,
 ) -> list[Path]:
     """Write a report; returns the files written, the report first.
 
     The worst scans are drawn, and get a viewer page each in a folder beside the report, where their
-    scan files are beside the labels. PQ by distance and error kinds need them too.
+    scan files are beside the labels. Ranges and the share of wrong points need them too.
 
     Args:
         evaluation: from `evaluate_folder`.
         path: of the report, .html.
+        explanation: of that evaluation, where `explain` has made it already.
         num_worst: scans to show.
         num_threads: None takes all cores.
 
@@ -51,61 +90,65 @@ def write_html_report(
         InputError: the folder cannot be made or written to.
     """
     path = Path(path)
-    with ThreadPoolExecutor(num_threads) as threads:
-        looks = [
-            look for look in threads.map(lambda s: _look(evaluation, s), evaluation.scans) if look
-        ]
-    known = [scan for scan in evaluation.scans if not math.isnan(scan.present.pq)]
-    chosen = sorted(known, key=lambda scan: (scan.present.pq, scan.files.name))[:num_worst]
+    explanation = explanation or explain(evaluation, num_threads=num_threads)
     folder = path.with_name(f"{path.stem}_scans")
     pages: list[Path] = []
+    chosen = worst_scans(evaluation, num_worst)
     worst = [_worst_scan(evaluation, scan, folder, pages) for scan in chosen]
+    text = _PAGES.get_template("report.html").render(_contents(explanation), worst=worst)
     with whole_file(path) as beside:
-        beside.write_text(report_page(_report_data(evaluation, looks, worst)), encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
     return [path, *pages]
 
 
-_Look = tuple[list[PanopticQuality], NDArray[np.int64]]
-
-
-def _look(evaluation: Evaluation, scan: ScanScore) -> _Look | None:
-    """Quality in each band of distance, and points of each error kind; None without positions."""
-    xy = read_xy(scan.files, evaluation.dataset, scan.num_points)
-    if xy is None:
-        return None
-    classes, rules = evaluation.classes, evaluation.protocol
-    predicted, true = read_pair(scan.files, classes)
-    distance = np.hypot(xy[:, 0], xy[:, 1])
-    bands = []
-    for near, far in pairwise(BANDS_M):
-        own = (distance >= near) & (distance < far)
-        quality = PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
-        parts = [(p.semantic[own], p.ids(rules.name)[own]) for p in (predicted, true)]
-        quality.update(*parts[0], *parts[1])
-        bands.append(quality)
-    is_thing = classes.is_thing
-    kinds = error_kinds(_labels(predicted, is_thing), _labels(true, is_thing), classes)
-    return bands, np.bincount(kinds, minlength=len(ERROR_KINDS)).astype(np.int64)
-
-
-def _labels(packed: PackedLabels, is_thing: NDArray[np.bool_]) -> PanopticLabels:
-    """Instances of things keep their ids within the class; stuff has none."""
-    instance = np.where(is_thing[packed.semantic], packed.instance, 0).astype(np.int32)
-    return PanopticLabels(packed.semantic, instance)
+def _contents(explanation: Explanation) -> dict[str, Any]:
+    evaluation = explanation.evaluation
+    scores, classes, rules = evaluation.scores, evaluation.classes, evaluation.protocol
+    seen = scores.confusion.copy()
+    seen[:, 0] = 0
+    used = np.flatnonzero(seen.any(axis=0) | seen.any(axis=1))
+    points = dict(zip(POINT_KINDS, explanation.point_errors.tolist(), strict=True))
+    total = sum(points.values()) - points.pop("ignored")
+    return {
+        "title": f"{evaluation.dataset} {evaluation.split}",
+        "summary": f"{len(evaluation.scans)} scans. Protocol {rules.name}: segments match above "
+        f"IoU 0.5; unmatched ones count from {rules.min_points} points on; means over "
+        f"{rules.mean} classes. All scores are fractions; each bar runs from 0 to 1.",
+        "means": {title: float(getattr(scores, name)) for name, title in MEANS.items()},
+        "classes": [
+            {
+                "name": classes.names[c],
+                "kind": "thing" if c in classes.things else "stuff",
+                "pq": float(scores.class_pq[c]) if c in used else math.nan,
+                "iou": float(scores.class_iou[c]) if c in used else math.nan,
+                "counts": [int(count[c]) for count in (scores.tp, scores.fp, scores.fn)],
+            }
+            for c in (*classes.things, *classes.stuff)
+        ],
+        "error_shares": {kind: count / total for kind, count in points.items() if count},
+        "colors": ERROR_COLORS,
+        "sections": sections(explanation),
+        "confusion": [
+            {"name": classes.names[k], "points": seen[used, k].tolist(), "total": seen[:, k].sum()}
+            for k in used
+        ],
+        "note": f"Ranges and wrong points are counted on {explanation.num_located} of "
+        f"{len(evaluation.scans)} scans, whose scan files were found. An object across the border "
+        "of two ranges counts in both. Points with void truth count nowhere.",
+    }
 
 
 def _worst_scan(
     evaluation: Evaluation, scan: ScanScore, folder: Path, pages: list[Path]
 ) -> WorstScan:
     name = scan.files.name
-    words = describe_worst(evaluation, scan)
-    plain = WorstScan(name, scan.present.pq, scan.present.miou, words)
+    shown = (name, scan.present.pq, scan.present.miou, describe_worst(evaluation, scan))
     try:
         loaded = load_scan(scan.files.scan)
     except InputError:
-        return plain
+        return WorstScan(*shown)
     if loaded.num_file_points != scan.num_points:
-        return plain
+        return WorstScan(*shown)
     classes, is_thing = evaluation.classes, evaluation.classes.is_thing
     own, true = (
         PanopticLabels(part.semantic[loaded.valid], _unique(part, is_thing)[loaded.valid])
@@ -122,8 +165,7 @@ def _worst_scan(
     page = folder / f"{name.replace('/', '_')}.html"
     write_viewer(page, [loaded.scan], [own], classes, truth=[true], names=[name], title=name)
     pages.append(page)
-    link = f"{folder.name}/{page.name}"
-    return WorstScan(name, scan.present.pq, scan.present.miou, words, picture, link)
+    return WorstScan(*shown, picture, f"{folder.name}/{page.name}")
 
 
 def _unique(packed: PackedLabels, is_thing: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -133,73 +175,3 @@ def _unique(packed: PackedLabels, is_thing: NDArray[np.bool_]) -> NDArray[np.int
     if len(np.unique(pairs[:, 0])) < len(pairs):
         own = np.where(own > 0, own * 32 + packed.semantic, 0)
     return own.astype(np.int32)
-
-
-def _report_data(
-    evaluation: Evaluation, looks: Sequence[_Look], worst: Sequence[WorstScan]
-) -> ReportData:
-    scores, classes, rules = evaluation.scores, evaluation.classes, evaluation.protocol
-    seen = scores.confusion.copy()
-    seen[:, 0] = 0
-    names = ("pq", "sq", "rq", "miou", "pq_dagger", "pq_things", "pq_stuff", "accuracy")
-    titles = ("PQ", "SQ", "RQ", "mIoU", "PQ†", "PQ things", "PQ stuff", "accuracy")
-    rows = [
-        ClassScore(
-            classes.names[c],
-            c in classes.things,
-            float(scores.class_pq[c]),
-            float(scores.class_iou[c]),
-            int(scores.tp[c]),
-            int(scores.fp[c]),
-            int(scores.fn[c]),
-            bool(seen[c].any() or seen[:, c].any()),
-        )
-        for c in (*classes.things, *classes.stuff)
-    ]
-    note = (
-        f"Distance bands and error kinds are counted on {len(looks)} of {len(evaluation.scans)} "
-        "scans, whose scan files were found. An object across the border of two bands counts in "
-        "both. Points with void truth count nowhere."
-    )
-    return ReportData(
-        title=f"{evaluation.dataset} {evaluation.split}",
-        summary=f"{len(evaluation.scans)} scans. Protocol {rules.name}: segments match above IoU "
-        f"0.5; unmatched ones count from {rules.min_points} points on; means over "
-        f"{rules.mean} classes. All scores are fractions in [0, 1].",
-        means={
-            title: float(getattr(scores, name)) for title, name in zip(titles, names, strict=True)
-        },
-        classes=rows,
-        class_names=classes.names,
-        confusion=seen,
-        by_range=_by_range(evaluation, looks),
-        error_shares=_error_shares(looks),
-        worst=worst,
-        notes=[note],
-    )
-
-
-def _by_range(evaluation: Evaluation, looks: Sequence[_Look]) -> list[tuple[str, float, int]]:
-    rows = []
-    for k, (near, far) in enumerate(pairwise(BANDS_M)):
-        total = PanopticQuality(
-            evaluation.classes.num_classes,
-            evaluation.classes.things,
-            min_points=evaluation.protocol.min_points,
-        )
-        for bands, _ in looks:
-            total.merge(bands[k])
-        points = int(total.confusion[:, 1:].sum())
-        words = f"{near:g} m and beyond" if math.isinf(far) else f"{near:g} to {far:g} m"
-        if points:
-            rows.append((words, float(total.compute("present").pq), points))
-    return rows
-
-
-def _error_shares(looks: Sequence[_Look]) -> dict[str, float]:
-    counts = np.sum([kinds for _, kinds in looks], axis=0) if looks else np.zeros(7)
-    counts[IGNORED] = 0
-    total = counts.sum()
-    if not total:
-        return {}
-    return {k: float(n / total) for k, n in zip(ERROR_KINDS, counts, strict=True) if n}

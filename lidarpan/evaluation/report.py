@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.console import Group
+from rich.table import Table
 
 from lidarpan.evaluation.files import read_pair, read_xy
 from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-
     from lidarpan.evaluation import Evaluation, ScanScore
 
 _MEANS = ("pq", "sq", "rq", "pq_dagger", "miou")
@@ -43,7 +42,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
             "mean": evaluation.protocol.mean,
         },
     }
-    result |= {name: _number(getattr(scores, name)) for name in (*_MEANS, *_PARTS, "accuracy")}
+    result |= {name: or_null(getattr(scores, name)) for name in (*_MEANS, *_PARTS, "accuracy")}
     result["classes"] = {
         classes.names[c]: {
             "pq": float(scores.class_pq[c]),
@@ -129,14 +128,10 @@ def describe_worst(evaluation: Evaluation, scan: ScanScore) -> str:
 
 def format_table(evaluation: Evaluation, num_worst: int = 5) -> Group:
     """The scores by class, their means, and the worst scans, for a rich console."""
-    from rich.console import Group
-
     return Group(_score_table(evaluation), _worst_table(evaluation, num_worst))
 
 
 def _score_table(evaluation: Evaluation) -> Table:
-    from rich.table import Table
-
     scores, rules = evaluation.scores, evaluation.protocol
     table = Table(
         title=f"{evaluation.dataset} {evaluation.split}, {len(evaluation.scans)} scans",
@@ -161,14 +156,17 @@ def _score_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _worst_table(evaluation: Evaluation, num_worst: int) -> Table:
-    from rich.table import Table
+def worst_scans(evaluation: Evaluation, count: int) -> list[ScanScore]:
+    """The scans with the lowest PQ over the classes present in each, lowest first."""
+    known = [scan for scan in evaluation.scans if not math.isnan(scan.present.pq)]
+    return sorted(known, key=lambda scan: (scan.present.pq, scan.files.name))[:count]
 
+
+def _worst_table(evaluation: Evaluation, num_worst: int) -> Table:
     table = Table(title="Worst scans, over the classes present in each")
     for column in ("scan", "PQ", "mIoU", "worst error"):
         table.add_column(column, justify="right" if column in ("PQ", "mIoU") else "left")
-    known = [scan for scan in evaluation.scans if not math.isnan(scan.present.pq)]
-    for scan in sorted(known, key=lambda scan: (scan.present.pq, scan.files.name))[:num_worst]:
+    for scan in worst_scans(evaluation, num_worst):
         scores = (f"{scan.present.pq:.4f}", f"{scan.present.miou:.4f}")
         table.add_row(scan.files.name, *scores, describe_worst(evaluation, scan))
     return table
@@ -187,5 +185,11 @@ def _range_of_worst(evaluation: Evaluation, scan: ScanScore) -> float | None:
     return float(np.hypot(*points[inside].mean(axis=0, dtype=np.float64)))
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+def or_null(value: float) -> float | None:
+    """A number for JSON, which has neither nan nor infinity."""
+    return float(value) if math.isfinite(value) else None
+
+
+def fixed(value: float) -> str:
+    """A fraction with four digits; "-" where there is none."""
+    return "-" if math.isnan(value) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""Two labelings of one scan -> what kind of error each segment without a match is."""
+"""Two labelings of one scan -> what kind of error each segment without a match, or point, is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lidarpan.classes import VOID, ClassTable
 from lidarpan.metrics.matching import MATCH_IOU, CountArray, LabelArray, overlap_ids
-from lidarpan.structures import BoolArray
+from lidarpan.structures import BoolArray, InputError, PanopticLabels, SemanticArray
 
 KINDS = {
     "missed": "a true segment that no prediction of its class lies in or around",
@@ -19,6 +21,10 @@ KINDS = {
     "bad boundary": "a true segment and a prediction of its class, one mostly inside the other",
 }
 """Kinds of error; the first that fits of wrong class, split, merged, bad boundary is taken."""
+
+POINT_KINDS = ("ignored", "right", "missed", "invented", "wrong class", "merged", "split")
+"""What a point may be: the same kinds, but that of a border has no points of its own."""
+IGNORED, RIGHT, MISSED, INVENTED, WRONG_CLASS, MERGED, SPLIT = range(len(POINT_KINDS))
 
 
 @dataclass(frozen=True)
@@ -124,3 +130,59 @@ def _by_kind(
         row = list(KINDS).index(kind)
         counts[row] = np.bincount(side.classes[touched], minlength=num_classes)
     return counts
+
+
+def point_errors(
+    labels: PanopticLabels, truth: PanopticLabels, classes: ClassTable
+) -> SemanticArray:
+    """Compare a prediction with the truth, point by point.
+
+    In order: void in the truth is ignored; an object's point predicted as stuff or void is missed;
+    stuff predicted as an object is invented; another class is a wrong class. What is left of the
+    things has the right class: a point is merged when its predicted segment consists mainly of
+    another true object, split when its true object lies mainly in another predicted segment.
+
+    Args:
+        labels: N points.
+        truth: N points.
+        classes: both label sets use its train ids.
+
+    Returns:
+        (N,) uint8 index into POINT_KINDS.
+
+    Raises:
+        InputError: the two have different numbers of points.
+    """
+    if labels.num_points != truth.num_points:
+        raise InputError(
+            f"prediction and truth must label the same scan, got {labels.num_points} and "
+            f"{truth.num_points} points"
+        )
+    is_thing = classes.is_thing
+    true_thing, own_thing = is_thing[truth.semantic], is_thing[labels.semantic]
+    kinds = np.full(truth.num_points, RIGHT, np.uint8)
+    kinds[truth.semantic != labels.semantic] = WRONG_CLASS
+    kinds[~true_thing & own_thing] = INVENTED
+    kinds[true_thing & ~own_thing] = MISSED
+    kinds[truth.semantic == VOID] = IGNORED
+
+    both = np.flatnonzero(true_thing & (truth.semantic == labels.semantic))
+    if both.size:
+        offset = truth.semantic[both].astype(np.int64) << 32
+        true_id, own_id = offset + truth.instance[both], offset + labels.instance[both]
+        main_truth, _ = _main_partner(own_id, true_id)
+        main_own, _ = _main_partner(true_id, own_id)
+        kinds[both[main_own != own_id]] = SPLIT
+        kinds[both[main_truth != true_id]] = MERGED
+    return kinds
+
+
+def _main_partner(
+    own: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each point, the `other` segment that shares most points with its `own` segment."""
+    owns, own_index = np.unique(own, return_inverse=True)
+    others, other_index = np.unique(other, return_inverse=True)
+    shared = np.zeros((len(owns), len(others)), np.int64)
+    np.add.at(shared, (own_index, other_index), 1)
+    return others[shared.argmax(axis=1)][own_index], others[other_index]

@@ -24,8 +24,8 @@ from lidarpan.draw.colors import (
     instance_shades,
     ramp_colors,
 )
-from lidarpan.draw.errors import ERROR_KINDS, error_kinds
 from lidarpan.draw.outlines import convex_hull
+from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.whole_file import whole_file
 
@@ -124,7 +124,7 @@ def viewer_page(
         "hasScores": has_scores,
         "leastScore": min_score,
         "classes": _class_rows(classes) if classes else [],
-        "errors": [{"name": kind, "color": ERROR_COLORS[kind]} for kind in ERROR_KINDS],
+        "errors": [{"name": kind, "color": ERROR_COLORS[kind]} for kind in POINT_KINDS],
         "noInstance": STUFF_GREY,
         "ramp": ramp_colors(np.linspace(0, 1, 256, dtype=np.float32)).tolist(),
     }
@@ -180,7 +180,7 @@ def pack_scan(
         wide.append(index)
         narrow.append(part.semantic)
     if labels is not None and truth is not None and classes is not None:
-        narrow.append(error_kinds(labels, truth, classes))
+        narrow.append(point_errors(labels, truth, classes))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     parts = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import ERROR_COLORS, class_colors, color_points
-from lidarpan.draw.errors import ERROR_KINDS, error_kinds
+from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import instance_rows
 from lidarpan.whole_file import whole_file
@@ -84,7 +84,7 @@ def _log_meanings(rerun: ModuleType, stream: Any, classes: ClassTable) -> None:
     names = [name.replace("_", " ") for name in classes.names]
     for place, rows in (
         ("world", zip(names, table.tolist(), strict=True)),
-        ("world/sensor/errors", [(kind, ERROR_COLORS[kind]) for kind in ERROR_KINDS]),
+        ("world/sensor/errors", [(kind, ERROR_COLORS[kind]) for kind in POINT_KINDS]),
     ):
         meanings = [_meaning(rerun, i, name, color) for i, (name, color) in enumerate(rows)]
         stream.log(place, rerun.AnnotationContext(meanings), static=True)
@@ -126,7 +126,7 @@ def _log_frame(
         stream.log(place, rerun.AnyValues(instance_id=own.instance, **more))
         _log_objects(rerun, stream, f"{place}/objects", scan, own, classes)
     if truth is not None:
-        kinds = error_kinds(labels, truth, classes).astype(np.uint16)
+        kinds = point_errors(labels, truth, classes).astype(np.uint16)
         wrong = rerun.Points3D(scan.points, class_ids=kinds, radii=radius)
         stream.log("world/sensor/errors", wrong)
 

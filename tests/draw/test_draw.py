@@ -12,12 +12,12 @@ from lidarpan.draw.colors import (
     PointColors,
     instance_shades,
 )
-from lidarpan.draw.errors import ERROR_KINDS, error_kinds
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.draw.panels import BevView
 from lidarpan.draw.raster_kernel import shade_pixels, splat_points, stroke_circles, stroke_outlines
 from lidarpan.draw.surface_kernel import close_columns, join_rings, polar_to_square
 from lidarpan.draw.text import LabelPlacer, _merged_entries, nice_step
+from lidarpan.metrics.errors import KINDS, POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 CLASSES = load_class_table("semantickitti")
@@ -130,22 +130,22 @@ def test_error_kinds_name_each_mistake():
     }
     own = labels_of([o[0] for o, _ in cases.values()], [o[1] for o, _ in cases.values()])
     true = labels_of([t[0] for _, t in cases.values()], [t[1] for _, t in cases.values()])
-    assert [ERROR_KINDS[k] for k in error_kinds(own, true, CLASSES)] == list(cases)
+    assert [POINT_KINDS[k] for k in point_errors(own, true, CLASSES)] == list(cases)
 
 
 def test_merged_and_split_objects():
     true = labels_of([CAR] * 12, [1] * 5 + [2] * 3 + [3] * 4)
     own = labels_of([CAR] * 12, [7] * 8 + [8] * 3 + [9])
-    names = [ERROR_KINDS[k] for k in error_kinds(own, true, CLASSES)]
+    names = [POINT_KINDS[k] for k in point_errors(own, true, CLASSES)]
     assert names == ["right"] * 5 + ["merged"] * 3 + ["right"] * 3 + ["split"]
 
 
 def test_renaming_instances_changes_no_error(street):
     _, labels = street
     renamed = labels_of(labels.semantic, np.array([0, 50, 4, 11])[labels.instance])
-    kinds = error_kinds(renamed, labels, CLASSES)
-    assert (kinds == ERROR_KINDS.index("right")).all()
-    assert set(ERROR_COLORS) == set(ERROR_KINDS)
+    kinds = point_errors(renamed, labels, CLASSES)
+    assert (kinds == POINT_KINDS.index("right")).all()
+    assert set(ERROR_COLORS) == set(POINT_KINDS) == {"ignored", "right", *KINDS} - {"bad boundary"}
 
 
 def test_range_view_faces_forward():

@@ -11,11 +11,8 @@ from lidarpan.classes import load_class_table
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.evaluation import evaluate_folder, write_json
 from lidarpan.evaluation.explain import ORACLES, explain
-from lidarpan.evaluation.explained import (
-    explanation_json,
-    format_explanation,
-    write_explanation,
-)
+from lidarpan.evaluation.explained import explanation_json, format_explanation
+from lidarpan.evaluation.html_report import write_html_report
 from lidarpan.metrics.errors import KINDS
 
 CAR = load_class_table("semantickitti").id_of("car")
@@ -129,14 +126,15 @@ def test_json_takes_the_explanation(explanation, tmp_path):
 def test_page_needs_no_other_file_and_says_what_the_tables_say(explanation, tmp_path):
     from rich.console import Console
 
-    write_explanation(explanation, tmp_path / "why.html")
+    write_html_report(explanation.evaluation, tmp_path / "why.html", explanation=explanation)
     page = (tmp_path / "why.html").read_text()
-    assert not re.search(r"(src|href)\s*=|url\(|@import|http", page)
+    assert not re.search(r"src=[^'\"]*['\"](?!data:)|url\(|@import|https?:", page)
     stream = io.StringIO()
     Console(file=stream, width=140).print(format_explanation(explanation))
     merged = next(row for row in explanation.mended if row.kind == "merged")
+    assert f"{merged.pq:.4f}" in stream.getvalue()
+    assert f"<span>{merged.pq:.3f}</span>" in page
     for text in (page, stream.getvalue()):
-        assert f"{merged.pq:.4f}" in text
         assert all(kind in text for kind in KINDS)
         assert "Border F-score of segments in 0.2 m cells: -" in text
     narrow = io.StringIO()

@@ -53,8 +53,9 @@ def test_report_shows_the_scores(evaluation, tmp_path):
     ]
     text = files[0].read_text()
     assert row_of(text, "car") == ["thing", "0.857", "0.750", "3", "0", "1"]
-    assert row_of(text, "person")[1:3] == ["&ndash;", "&ndash;"]
+    assert row_of(text, "person")[1:3] == ["\u2013", "\u2013"]
     assert f"<b>{evaluation.scores.pq:.3f}</b><span>PQ</span>" in text
+    assert text.count("<h2>Classes</h2>") == text.count("<h2>Oracles</h2>") == 1
     assert row_of(text, "0 to 10 m")[0] == "1.000"
     assert float(row_of(text, "20 to 30 m")[0]) < 1
     assert "missed <b>4.55%</b>" in text
@@ -69,7 +70,7 @@ def test_report_without_scan_files(evaluation, tmp_path):
         scan.files.scan.unlink()
     (report,) = write_html_report(evaluation, tmp_path / "report.html")
     text = report.read_text()
-    assert "PQ by distance" not in text
+    assert "<h2>Range</h2>" not in text
     assert "data:image/png" not in text
     assert "car 2 missed, 100 points" in text
     assert "0 of 2 scans" in text

@@ -11,7 +11,7 @@ import pytest
 from browser import Browser, find_chromium
 
 from lidarpan.classes import load_class_table
-from lidarpan.draw.errors import ERROR_KINDS, error_kinds
+from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import pack_scan, write_viewer
 
@@ -73,7 +73,7 @@ def test_packed_scan_holds_everything():
     assert np.abs(narrow[0] / 255 - scan.intensity).max() < 0.003
     assert (narrow[1] == own.semantic).all()
     assert (narrow[2] == truth.semantic).all()
-    assert (narrow[3] == error_kinds(own, truth, CLASSES)).all()
+    assert (narrow[3] == point_errors(own, truth, CLASSES)).all()
 
 
 def test_instance_rows_tell_the_truth():
@@ -270,7 +270,7 @@ def test_keys_choose_colours(page):
     assert (213, 94, 0) in pixels(page)
     listed = page.run("[...document.querySelectorAll('#classes li')].map(l => l.innerText)")
     assert any("missed" in text and "600" in text for text in listed)
-    assert {text.split("\n")[0].strip() for text in listed} <= set(ERROR_KINDS)
+    assert {text.split("\n")[0].strip() for text in listed} <= set(POINT_KINDS)
 
 
 def test_hidden_classes_vanish_and_are_not_picked(page):
