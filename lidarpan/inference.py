@@ -1,24 +1,33 @@
-"""Folders of scan files -> folders of predictions; interrupted work is taken up where it ended."""
+"""Scan files and recordings -> predictions; interrupted work is taken up where it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lidarpan.clock import StageClock
-from lidarpan.datasets.predictions import is_complete, prediction_paths, write_prediction
+from lidarpan.datasets.annotated import MCAP, AnnotatedMcap
+from lidarpan.datasets.predictions import (
+    is_complete,
+    prediction_path,
+    prediction_paths,
+    write_prediction,
+)
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
-from lidarpan.scans.ego import AUTO_SCANS, EgoBox, EgoChoice, find_ego_box, hide_ego
+from lidarpan.scans.ego import AUTO_SCANS, EgoChoice, find_ego_box, hide_ego
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, fit_ground
+from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.whole_file import whole_file
 
 ROAD_HALF_WIDTH_M = 4.0
 HEIGHT_TOLERANCE_M = 0.3
@@ -27,7 +36,7 @@ HEIGHT_TOLERANCE_M = 0.3
 
 @dataclass(frozen=True)
 class Prediction:
-    """What became of one scan file.
+    """What became of one scan file, or of one frame of a recording.
 
     Attributes:
         scan_path: the input.
@@ -38,6 +47,8 @@ class Prediction:
         num_own: those of them on the vehicle that carries the sensor.
         elapsed_ms: time of each stage.
         error: why this scan could not be predicted, or None.
+        stamp_ns: when the scan was taken, nanoseconds, or None.
+        world_T_sensor: (4, 4) pose of the sensor, or None.
     """
 
     scan_path: Path
@@ -48,6 +59,8 @@ class Prediction:
     num_own: int = 0
     elapsed_ms: dict[str, float] | None = None
     error: str | None = None
+    stamp_ns: int | None = None
+    world_T_sensor: NDArray[np.float64] | None = None
 
 
 def sensor_height(scan: Scan, expected_m: float) -> float:
@@ -80,7 +93,7 @@ def predict_files(
 
     Args:
         pipeline: the loaded weights.
-        scan_paths: files that `datasets.files.load_scan` reads.
+        scan_paths: files that `scans.files.load_scan` reads.
         out: folder for the predictions.
         file_format: semantickitti, nuscenes, npz or ply.
         sensor_height_m: of the scans' sensor; None measures it in each scan.
@@ -92,50 +105,177 @@ def predict_files(
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
     paths = prediction_paths(out, scan_paths, file_format)
-    ego = _OwnVehicles(pipeline.ego_box, scan_paths)
+    source = FileSource(out, scan_paths)
+    ego = _OwnVehicles(pipeline.ego_box, source)
     job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
+    pairs = zip(source.frames(), paths, strict=True)
+    yield from _run(job, pairs, is_overlapped)
+
+
+def predict_sources(
+    pipeline: PanopticPipeline,
+    sources: Sequence[ScanSource],
+    out: Path,
+    file_format: str,
+    *,
+    sensor_height_m: float | None = None,
+    overwrite: bool = False,
+    is_overlapped: bool | None = None,
+) -> Iterator[Prediction]:
+    """Predict scan files as `predict_files` does, and the frames of recordings as they are read.
+
+    Nothing is unpacked to disk. Labels of a recording are named by the frame's number, 000000 on,
+    in `out`, or in a folder of the recording's name below it where there is more than one source.
+    Behind the last frame `times.txt` is written, the stamp of each frame in seconds, and where
+    every frame has a pose `poses.txt`, in which line k is world_T_sensor of frame k (12 numbers).
+
+    Args:
+        pipeline: the loaded weights.
+        sources: from `scans.sources.open_sources`.
+        out: folder for the predictions.
+        file_format: semantickitti, nuscenes, npz or ply; or mcap, for each source one `NAME.mcap`
+            with the points, their classes and instances, and boxes.
+        sensor_height_m: as in `predict_files`.
+        overwrite: as in `predict_files`; an MCAP file is always written anew.
+        is_overlapped: as in `predict_files`.
+
+    Yields:
+        One Prediction per frame. Where a recording breaks off, its last one has its `error` set.
+    """
+    for source, folder in zip(sources, output_folders(out, sources), strict=True):
+        ego = _OwnVehicles(pipeline.ego_box, source)
+        job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
+        if isinstance(source, FileSource) and file_format != MCAP:
+            paths = prediction_paths(folder, source.files, file_format)
+            yield from _run(job, zip(source.frames(), paths, strict=True), is_overlapped)
+        else:
+            yield from _predict_recording(job, source, folder, is_overlapped)
+
+
+def output_folders(out: Path, sources: Sequence[ScanSource]) -> list[Path]:
+    """Where the outputs of each source go: `out`, or a folder of its own for each recording.
+
+    Recordings of one name get their suffix, or a number.
+    """
+    if len(sources) == 1:
+        return [out]
+    taken: set[str] = set()
+    folders = []
+    for source in sources:
+        if not source.is_recording:
+            folders.append(out)
+            continue
+        stem = source.path.stem
+        names = chain((stem, source.path.name), (f"{stem}-{k}" for k in count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        folders.append(out / name)
+    return folders
+
+
+def _predict_recording(
+    job: _Job, source: ScanSource, out: Path, is_overlapped: bool | None
+) -> Iterator[Prediction]:
+    results: list[Prediction] = []
+    with ExitStack() as stack:
+        if job.file_format == MCAP:
+            file = AnnotatedMcap(out / f"{source.path.stem}.mcap", job.pipeline.classes)
+            job = replace(job, annotated=stack.enter_context(file))
+        for result in _run(job, _frames_of(source, out, job.file_format), is_overlapped):
+            results.append(replace(result, labels=None))  # not all labels at once
+            yield result
+    write_times_and_poses(out, [r for r in results if r.scan_path != source.path])
+
+
+def _frames_of(
+    source: ScanSource, out: Path, file_format: str
+) -> Iterator[tuple[Frame, Path] | Prediction]:
+    """Each frame and where its labels go; where the source breaks off, why."""
+    try:
+        for frame in source.frames():
+            yield frame, _recording_path(out, frame, source, file_format)
+    except InputError as error:
+        yield Prediction(source.path, out, error=str(error))
+
+
+def _recording_path(out: Path, frame: Frame, source: ScanSource, file_format: str) -> Path:
+    if file_format == MCAP:
+        return out / f"{source.path.stem}.mcap"
+    return prediction_path(out, frame.path, file_format)
+
+
+def _run(
+    job: _Job, items: Iterable[tuple[Frame, Path] | Prediction], is_overlapped: bool | None
+) -> Iterator[Prediction]:
     if is_overlapped is None:
-        is_overlapped = pipeline.device.type != "cpu"
-    pairs = zip(scan_paths, paths, strict=True)
+        is_overlapped = job.pipeline.device.type != "cpu"
     if is_overlapped:
-        yield from overlap(pairs, job.read, job.run_network, job.write)
+        yield from overlap(items, job.read, job.run_network, job.write)
     else:
-        for pair in pairs:
-            yield job.write(job.run_network(job.read(pair)))
+        for item in items:
+            yield job.write(job.run_network(job.read(item)))
+
+
+def write_times_and_poses(out: Path, predictions: Sequence[Prediction]) -> None:
+    """Write `times.txt` and `poses.txt` where every frame has a stamp, or a pose.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    stamps = [prediction.stamp_ns for prediction in predictions]
+    poses = [prediction.world_T_sensor for prediction in predictions]
+    known = [stamp for stamp in stamps if stamp is not None]
+    if known and len(known) == len(stamps):
+        lines = [f"{stamp // 10**9}.{stamp % 10**9:09d}\n" for stamp in known]
+        with whole_file(out / "times.txt") as beside:
+            beside.write_text("".join(lines), encoding="ascii")
+    placed = [pose for pose in poses if pose is not None]
+    if placed and len(placed) == len(poses):
+        rows = [" ".join(f"{value:.12g}" for value in pose[:3].reshape(-1)) for pose in placed]
+        with whole_file(out / "poses.txt") as beside:
+            beside.write_text("\n".join(rows) + "\n", encoding="ascii")
 
 
 class _OwnVehicles:
-    """The box of the own vehicle in the scans of each folder, looked for once over the folder."""
+    """The box of the own vehicle in each folder or recording, looked for once over its scans."""
 
-    def __init__(self, choice: EgoChoice, scan_paths: Sequence[Path]) -> None:
+    def __init__(self, choice: EgoChoice, source: ScanSource) -> None:
         self.choice = choice
-        self.scans_of: dict[Path, list[Path]] = {}
-        for path in scan_paths:
-            self.scans_of.setdefault(path.parent, []).append(path)
-        self.found: dict[Path, EgoBox | None] = {}
+        self.source = source
+        self.found: dict[Path, EgoChoice] = {}
 
     def box_of(self, path: Path, height_m: float) -> EgoChoice:
-        """The box for a scan; "auto", in the scan alone, where its folder has no others."""
+        """The box for a scan; "auto", in the scan alone, where there are no others beside it."""
         if self.choice != "auto":
             return self.choice
-        scans = self.scans_of[path.parent]
-        if len(scans) < 2:
-            return "auto"
         if path.parent not in self.found:
-            some = np.linspace(0, len(scans) - 1, min(AUTO_SCANS, len(scans))).round().astype(int)
-            points = []
-            for i in some:
-                with suppress(InputError):  # it is said when it is that scan's turn
-                    points.append(load_scan(scans[i]).scan.points)
-            self.found[path.parent] = find_ego_box(points, height_m)
+            points = [scan.points for scan in self._some(path.parent)]
+            self.found[path.parent] = find_ego_box(points, height_m) if points else "auto"
         return self.found[path.parent]
+
+    def _some(self, folder: Path) -> list[Scan]:
+        """Scans spread evenly over a folder or recording; none where it has one, or cannot say."""
+        source = self.source
+        if isinstance(source, FileSource):
+            source = FileSource(folder, [file for file in source.files if file.parent == folder])
+        total = source.num_frames or 0
+        if total < 2:
+            return []
+        wanted = set(np.linspace(0, total - 1, min(AUTO_SCANS, total)).round().astype(int))
+        scans = []
+        with suppress(InputError):  # it is said when it is that scan's turn
+            for number, frame in enumerate(source.frames()):
+                if number in wanted:
+                    with suppress(InputError):
+                        scans.append(frame.load().scan)
+        return scans
 
 
 @dataclass
 class _Work:
     """A scan on its way."""
 
-    scan_path: Path
+    frame: Frame
     path: Path
     loaded: LoadedScan
     num_own: int
@@ -154,22 +294,26 @@ class _Job:
     sensor_height_m: float | None
     overwrite: bool
     ego: _OwnVehicles
+    annotated: AnnotatedMcap | None = None
 
-    def read(self, pair: tuple[Path, Path]) -> _Work | Prediction:
-        scan_path, path = pair
-        if not self.overwrite and is_complete(path, scan_path, self.file_format):
-            return Prediction(scan_path, path)
+    def read(self, item: tuple[Frame, Path] | Prediction) -> _Work | Prediction:
+        if isinstance(item, Prediction):
+            return item
+        frame, path = item
+        is_kept = self.annotated is None and not self.overwrite
+        if is_kept and is_complete(path, frame.path, self.file_format):
+            return _prediction(frame, path)
         clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
             with clock("read"):
-                loaded = load_scan(scan_path, expected)
+                loaded = frame.load(expected)
                 height = self.sensor_height_m or sensor_height(loaded.scan, expected)
-                shown = hide_ego(loaded, self.ego.box_of(scan_path, height), height)
+                shown = hide_ego(loaded, self.ego.box_of(frame.path, height), height)
                 num_own = int(loaded.valid.sum() - shown.valid.sum())
             prepared = self.pipeline.prepare(shown.scan, sensor_height_m=height, clock=clock)
         except InputError as error:
-            return Prediction(scan_path, path, error=str(error))
-        return _Work(scan_path, path, shown, num_own, height, prepared, clock)
+            return replace(_prediction(frame, path), error=str(error))
+        return _Work(frame, path, shown, num_own, height, prepared, clock)
 
     def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
         if isinstance(work, Prediction):
@@ -177,7 +321,7 @@ class _Job:
         try:
             work.outputs = self.pipeline.run_network(work.prepared, work.clock)
         except InputError as error:
-            return Prediction(work.scan_path, work.path, error=str(error))
+            return replace(_prediction(work.frame, work.path), error=str(error))
         return work
 
     def write(self, work: _Work | Prediction) -> Prediction:
@@ -186,11 +330,9 @@ class _Job:
         try:
             labels = self.pipeline.finish(work.prepared, work.outputs, work.clock)
             with work.clock("write"):
-                write_prediction(
-                    work.path, labels, work.loaded, self.pipeline.classes, self.file_format
-                )
+                self._put(work, labels)
         except InputError as error:
-            return Prediction(work.scan_path, work.path, error=str(error))
+            return replace(_prediction(work.frame, work.path), error=str(error))
         warnings = list(work.loaded.warnings)
         expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         if self.sensor_height_m is None and work.height_m != expected:
@@ -198,12 +340,23 @@ class _Job:
                 f"predicted as if the sensor were {expected:.2f} m above the ground, "
                 f"not {work.height_m:.2f} m (--sensor-height overrides)"
             )
-        return Prediction(
-            work.scan_path,
-            work.path,
-            labels,
-            tuple(warnings),
-            int((~work.loaded.valid).sum()),
-            work.num_own,
-            work.clock.elapsed_ms,
+        return replace(
+            _prediction(work.frame, work.path),
+            labels=labels,
+            warnings=tuple(warnings),
+            num_dropped=int((~work.loaded.valid).sum()),
+            num_own=work.num_own,
+            elapsed_ms=work.clock.elapsed_ms,
         )
+
+    def _put(self, work: _Work, labels: PanopticLabels) -> None:
+        if self.annotated is not None:
+            self.annotated.add(work.frame, work.loaded.scan, labels)
+            return
+        write_prediction(work.path, labels, work.loaded, self.pipeline.classes, self.file_format)
+
+
+def _prediction(frame: Frame, path: Path) -> Prediction:
+    """What is known of a frame before it is predicted."""
+    pose = frame.world_T_sensor
+    return Prediction(frame.path, path, stamp_ns=frame.stamp_ns, world_T_sensor=pose)

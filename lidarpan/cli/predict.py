@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import time
 from enum import Enum
 from pathlib import Path
@@ -38,6 +40,7 @@ class FileFormat(str, Enum):
     nuscenes = "nuscenes"
     npz = "npz"
     ply = "ply"
+    mcap = "mcap"
 
 
 class Dataset(str, Enum):
@@ -53,7 +56,8 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: lidarpan predict 000000.bin --out labels/ · lidarpan predict "
         "data/sequences/08/velodyne --out predictions/ · lidarpan predict 'drive/*.pcd' --out "
-        "labels/ --format ply"
+        "labels/ --format ply · lidarpan predict drive.mcap --topic /points --out labels/ · "
+        "lidarpan predict drive.bag --format mcap --out annotated/"
     )(predict)
     app.command(
         epilog="Example: lidarpan group data/sequences/08/velodyne --semantic network_output/ "
@@ -119,25 +123,36 @@ def predict(
             "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
         ),
     ] = False,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="Topic of a bag or MCAP file; several are merged by their extrinsics."),
+    ] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="Of sensors that share a topic, the one in this frame.")
+    ] = None,
 ) -> None:
-    """Panoptic labels of scan files: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz."""
+    """Panoptic labels of scans and recordings.
+
+    Scans: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet. Recordings: ROS
+    bags (.bag, folders, .db3), .mcap, packets of Velodyne and Ouster (.pcap), .osf, .e57.
+    """
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.inference import predict_files
+    from lidarpan.inference import predict_sources
     from lidarpan.pipeline import PanopticPipeline
-    from lidarpan.scans.files import find_scans
+    from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
-    scans = find_scans(paths)
+    sources = open_sources(paths, topic or (), frame)
     pipeline = PanopticPipeline.from_weights(
         weights, device.value, sparse, precision.value, tta=tta, ego_box=ego_box
     )
     make_folder(out)
     results: list[Prediction] = []
-    stream = predict_files(
+    stream = predict_sources(
         pipeline,
-        scans,
+        sources,
         out,
         file_format.value,
         sensor_height_m=sensor_height,
@@ -145,17 +160,50 @@ def predict(
         is_overlapped=overlap,
     )
     begin = time.perf_counter()
-    for result in track(stream, "Predicting", total=len(scans), console=console, transient=True):
-        results.append(result)
-        for warning in result.warnings:
-            console.print(f"warning: {result.scan_path}: {warning}", soft_wrap=True, markup=False)
-        if result.num_dropped > result.num_own:
-            unusable = result.num_dropped - result.num_own
-            what = f"{unusable} unusable points are labelled void"
-            console.print(f"note: {result.scan_path}: {what}", soft_wrap=True, markup=False)
-        if result.error:
-            console.print(f"error: {result.error}", soft_wrap=True, markup=False)
+    total = count_frames(sources)
+    notes = Notes()
+    for result in track(stream, "Predicting", total=total, console=console, transient=True):
+        results.append(dataclasses.replace(result, labels=None))
+        for note in notes.of(result):
+            console.print(note, soft_wrap=True, markup=False)
+    for note in notes.rest():
+        console.print(note, soft_wrap=True, markup=False)
     _summarize(results, out, time.perf_counter() - begin)
+
+
+class Notes:
+    """What to say about each scan; of a recording's frames each kind of note once."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[Path, str]] = set()
+        self._again: dict[Path, int] = {}
+
+    def of(self, result: Prediction) -> list[str]:
+        """Lines to print for a scan."""
+        what = [("warning", f"{result.scan_path}: {warning}") for warning in result.warnings]
+        unusable = result.num_dropped - result.num_own
+        if unusable:
+            dropped = f"{unusable} unusable points are labelled void"
+            what.append(("note", f"{result.scan_path}: {dropped}"))
+        if not result.scan_path.is_file():
+            what = [(kind, text) for kind, text in what if self._is_new(text, result.scan_path)]
+        if result.error:
+            what.append(("error", result.error))
+        return [f"{kind}: {text}" for kind, text in what]
+
+    def _is_new(self, text: str, path: Path) -> bool:
+        kind = re.sub(r"\d+(\.\d+)?", "#", text.replace(str(path), ""))
+        is_new = (path.parent, kind) not in self._said
+        self._said.add((path.parent, kind))
+        if not is_new:
+            self._again[path.parent] = self._again.get(path.parent, 0) + 1
+        return is_new
+
+    def rest(self) -> list[str]:
+        """How many notes of each recording were not printed."""
+        return [
+            f"note: {path}: {n} more of these in later frames" for path, n in self._again.items()
+        ]
 
 
 def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> None:

@@ -131,8 +131,9 @@ def is_complete(path: Path, scan_path: Path, file_format: str) -> bool:
                 num_points = len(read_ply(path)["x"])
     except InputError:
         return False
-    size = scan_path.stat().st_size
-    return scan_path.suffix.lower() != ".bin" or size in (16 * num_points, 20 * num_points)
+    if scan_path.suffix.lower() != ".bin":
+        return True
+    return scan_path.stat().st_size in (16 * num_points, 20 * num_points)
 
 
 def write_prediction(

@@ -63,6 +63,13 @@ def open_sources(
     return sources + [open_recording(path, topics, frame_id) for path in recordings]
 
 
+def count_frames(sources: Sequence[ScanSource]) -> int | None:
+    """Frames of all sources together, or None where one does not know."""
+    counts = [source.num_frames for source in sources]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def _recordings_of(path: str | Path) -> list[Path]:
     """The recordings that an argument names, or that lie in the folder it names."""
     named = Path(path)
