@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.beams import bands_of_elevation, find_beams
 from lidarpan.structures import BoolArray, InputError, IntArray, Scan
 
 
@@ -67,43 +68,9 @@ def choose_variants(names: str) -> tuple[Variant, ...]:
 
 
 def beams(scan: Scan, num_beams: int) -> IntArray:
-    """(N,) int32 beam of each point.
-
-    From the ring where the file has it, else from the order of the points where it runs beam by
-    beam, else `num_beams` bands of elevation that hold equally many points.
-    """
-    if scan.ring is not None:
-        return np.unique(scan.ring, return_inverse=True)[1].astype(np.int32)
-    rows = _rows(scan.points.astype(np.float64))
-    if rows is not None:
-        return rows
-    return _by_elevation(scan.points.astype(np.float64), num_beams)
-
-
-def _rows(points: NDArray[np.float64]) -> IntArray | None:
-    """Beams of points that are stored beam by beam, each swept in one direction; else None."""
-    azimuth = np.arctan2(points[:, 1], points[:, 0])
-    elevation = np.degrees(np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1])))
-    best: tuple[float, IntArray] | None = None
-    for sign in (1.0, -1.0):
-        for start in np.linspace(-np.pi, np.pi, 16, endpoint=False):
-            turned = (sign * azimuth - start) % (2 * np.pi)
-            low, high = np.percentile(turned, (1, 99))
-            back = np.diff(turned) < -0.5 * (high - low)
-            forth = np.diff(turned) > 0.5 * (high - low)
-            if not 7 <= back.sum() <= 260 or forth.sum() > 0.1 * back.sum():
-                continue
-            step = float(np.median(np.abs(np.diff(elevation)[back])))
-            if best is None or step > best[0]:
-                best = step, np.concatenate([[0], np.cumsum(back)]).astype(np.int32)
-    return best[1] if best and best[0] > 0.1 else None
-
-
-def _by_elevation(points: NDArray[np.float64], num_beams: int) -> IntArray:
-    """As many bands of elevation as the sensor has beams, with equally many points in each."""
-    elevation = np.arctan2(points[:, 2], np.hypot(points[:, 0], points[:, 1]))
-    edges = np.quantile(elevation, np.linspace(0, 1, num_beams + 1)[1:-1])
-    return np.searchsorted(edges, elevation).astype(np.int32)
+    """(N,) int32 beam of each point, or its band of elevation where nothing tells the beams."""
+    found = find_beams(scan)
+    return bands_of_elevation(scan, num_beams) if found is None else found
 
 
 def _nth_return(scan: Scan, beam: IntArray) -> NDArray[np.int64]:

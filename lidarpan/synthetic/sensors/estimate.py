@@ -1,0 +1,86 @@
+"""Scans of an unknown sensor -> a Sensor that gives scans like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.beams import bands_of_elevation, elevations, find_beams
+from lidarpan.structures import InputError, IntArray, Scan
+from lidarpan.synthetic.sensors.sensor import Sensor
+
+_FAR_M = 8.0  # beams of one sensor start some centimetres apart: near points blur their angles
+_FEWEST_POINTS = 500
+_SECTOR_GAP_RAD = np.radians(30)
+_COMMON_BEAMS = (16, 32, 40, 64, 128)
+
+
+def estimate_sensor(scans: Sequence[Scan], height_m: float) -> Sensor:
+    """Beam table, azimuth step, ranges and field of view of the sensor of some scans.
+
+    Beams are taken from the rings, else from the order of the points; where neither tells, their
+    number is that of a common sensor and each has as many points as the others.
+
+    Args:
+        scans: of one sensor, x forward, y left, z up.
+        height_m: of the sensor above the ground.
+
+    Raises:
+        InputError: too few points to see a beam.
+    """
+    whole = max(scans, key=lambda scan: scan.num_points)
+    points = whole.points.astype(np.float64)
+    reach = np.linalg.norm(points, axis=1)
+    if len(points) < _FEWEST_POINTS or not (reach > _FAR_M).any():
+        raise InputError(
+            f"wanted a scan of {_FEWEST_POINTS} points or more, some beyond {_FAR_M:g} m, to tell "
+            f"the sensor by, got {len(points)} points"
+        )
+    step_rad = _azimuth_step(points, find_beams(whole))
+    beam = find_beams(whole)
+    if beam is None:
+        per_step = len(points) * step_rad / (2 * np.pi)
+        beam = bands_of_elevation(whole, min(_COMMON_BEAMS, key=lambda n: abs(n - per_step)))
+    angle = elevations(points)
+    far = reach > _FAR_M
+    table = [
+        float(np.median(angle[chosen & far] if (chosen & far).any() else angle[chosen]))
+        for chosen in (beam == b for b in range(int(beam.max()) + 1))
+        if chosen.any()
+    ]
+    return Sensor(
+        name="estimated",
+        elevations_rad=np.sort(np.array(table)),
+        azimuth_steps=max(16, round(2 * np.pi / step_rad)),
+        min_range_m=float(np.percentile(reach, 0.2)),
+        max_range_m=float(np.clip(np.percentile(reach, 99.95), 20, 250)),
+        range_noise_m=0.02,
+        height_m=height_m,
+        blind=_unseen(np.arctan2(points[:, 1], points[:, 0])),
+    )
+
+
+def _azimuth_step(points: NDArray[np.float64], beam: IntArray | None) -> float:
+    """The usual step between neighbouring returns of a beam, radians; 0.2 degrees where unknown."""
+    if beam is None:
+        return float(np.radians(0.2))
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    order = np.lexsort((azimuth, beam))
+    same = np.diff(beam[order]) == 0
+    steps = np.diff(azimuth[order])[same]
+    steps = steps[steps > np.radians(0.02)]
+    return float(np.median(steps)) if len(steps) else float(np.radians(0.2))
+
+
+def _unseen(azimuth: NDArray[np.float64]) -> tuple[tuple[float, float, float], ...]:
+    """The sector without any point, where it is wide, as `Sensor.blind` wants it."""
+    there = np.sort(azimuth)
+    gaps = np.diff(np.append(there, there[0] + 2 * np.pi))
+    widest = int(gaps.argmax())
+    if gaps[widest] < _SECTOR_GAP_RAD:
+        return ()
+    begin, end = np.degrees(there[widest]), np.degrees(there[widest] + gaps[widest])
+    turns = ((float(begin + shift), float(end + shift), 91.0) for shift in (-360, 0))
+    return tuple(part for part in turns if part[1] > -180 and part[0] < 180)
