@@ -7,7 +7,12 @@ from pathlib import Path
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.label_files import read_prediction
-from lidarpan.datasets.predictions import find_prediction, prediction_paths, write_prediction
+from lidarpan.datasets.predictions import (
+    find_prediction,
+    prediction_paths,
+    refuse_inputs_as_outputs,
+    write_prediction,
+)
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.scans.files import load_scan
@@ -33,7 +38,9 @@ def group_files(
         InputError: a scan has no labels, or another number of them than points.
     """
     table = load_class_table(classes)
-    for scan_path, path in zip(scan_paths, prediction_paths(out, scan_paths, classes), strict=True):
+    paths = prediction_paths(out, scan_paths, classes)
+    refuse_inputs_as_outputs(paths, scan_paths)
+    for scan_path, path in zip(scan_paths, paths, strict=True):
         loaded = load_scan(scan_path)
         label_path = find_prediction(semantic, scan_path)
         labels = read_prediction(label_path, table)

@@ -17,6 +17,7 @@ from lidarpan.datasets.predictions import (
     is_complete,
     prediction_path,
     prediction_paths,
+    refuse_inputs_as_outputs,
     write_prediction,
 )
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
@@ -46,6 +47,7 @@ class Prediction:
         num_dropped: points of the file that were not used (NaN, infinite, on the own vehicle).
         num_own: those of them on the vehicle that carries the sensor.
         elapsed_ms: time of each stage.
+        outside: share of the usable points beyond the network's range, which are void.
         error: why this scan could not be predicted, or None.
         stamp_ns: when the scan was taken, nanoseconds, or None.
         world_T_sensor: (4, 4) pose of the sensor, or None.
@@ -58,6 +60,7 @@ class Prediction:
     num_dropped: int = 0
     num_own: int = 0
     elapsed_ms: dict[str, float] | None = None
+    outside: float = 0.0
     error: str | None = None
     stamp_ns: int | None = None
     world_T_sensor: NDArray[np.float64] | None = None
@@ -85,6 +88,7 @@ def predict_files(
     sensor_height_m: float | None = None,
     overwrite: bool = False,
     is_overlapped: bool | None = None,
+    columns: str | None = None,
 ) -> Iterator[Prediction]:
     """Predict each scan and write its labels; scans whose prediction is whole are passed over.
 
@@ -100,12 +104,14 @@ def predict_files(
         overwrite: predict again what is there already.
         is_overlapped: None overlaps where the network has a device of its own. It takes numba's
             OpenMP or TBB threads, which several callers may use at once.
+        columns: of headerless files, as in `check_letters`; None finds them out.
 
     Yields:
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
     paths = prediction_paths(out, scan_paths, file_format)
-    source = FileSource(out, scan_paths)
+    refuse_inputs_as_outputs(paths, scan_paths)
+    source = FileSource(out, scan_paths, columns)
     ego = _OwnVehicles(pipeline.ego_box, source)
     job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
     pairs = zip(source.frames(), paths, strict=True)
@@ -147,6 +153,7 @@ def predict_sources(
         job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
         if isinstance(source, FileSource) and file_format != MCAP:
             paths = prediction_paths(folder, source.files, file_format)
+            refuse_inputs_as_outputs(paths, source.files)
             yield from _run(job, zip(source.frames(), paths, strict=True), is_overlapped)
         else:
             yield from _predict_recording(job, source, folder, is_overlapped)
@@ -257,7 +264,8 @@ class _OwnVehicles:
         """Scans spread evenly over a folder or recording; none where it has one, or cannot say."""
         source = self.source
         if isinstance(source, FileSource):
-            source = FileSource(folder, [file for file in source.files if file.parent == folder])
+            chosen = [file for file in source.files if file.parent == folder]
+            source = FileSource(folder, chosen, source.columns)
         total = source.num_frames or 0
         if total < 2:
             return []
@@ -347,6 +355,7 @@ class _Job:
             num_dropped=int((~work.loaded.valid).sum()),
             num_own=work.num_own,
             elapsed_ms=work.clock.elapsed_ms,
+            outside=_outside(work.prepared),
         )
 
     def _put(self, work: _Work, labels: PanopticLabels) -> None:
@@ -360,3 +369,10 @@ def _prediction(frame: Frame, path: Path) -> Prediction:
     """What is known of a frame before it is predicted."""
     pose = frame.world_T_sensor
     return Prediction(frame.path, path, stamp_ns=frame.stamp_ns, world_T_sensor=pose)
+
+
+def _outside(prepared: object) -> float:
+    """Share of the points that are in no voxel, where the network says so."""
+    if not isinstance(prepared, PreparedScan) or not len(prepared.points):
+        return 0.0
+    return float(np.mean(prepared.voxels.point_to_voxel < 0))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lidarpan.cli.words import printable
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,6 +110,10 @@ def predict(
             help="Read the next scan and group the last while the network runs. [default: on CUDA]",
         ),
     ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Of headerless .bin files: a letter of x y z i r t _ per number."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
     ego_box: Annotated[
         str | None,
@@ -141,10 +146,12 @@ def predict(
 
     from lidarpan.inference import predict_sources
     from lidarpan.pipeline import PanopticPipeline
+    from lidarpan.scans.headerless import check_letters
     from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
-    sources = open_sources(paths, topic or (), frame)
+    letters = None if columns is None else check_letters(columns)
+    sources = open_sources(paths, topic or (), frame, letters)
     pipeline = PanopticPipeline.from_weights(
         weights, device.value, sparse, precision.value, tta=tta, ego_box=ego_box
     )
@@ -172,7 +179,7 @@ def predict(
 
 
 class Notes:
-    """What to say about each scan; of a recording's frames each kind of note once."""
+    """What to say about the scans; of each folder or recording each kind of note once."""
 
     def __init__(self) -> None:
         self._said: set[tuple[Path, str]] = set()
@@ -185,11 +192,10 @@ class Notes:
         if unusable:
             dropped = f"{unusable} unusable points are labelled void"
             what.append(("note", f"{result.scan_path}: {dropped}"))
-        if not result.scan_path.is_file():
-            what = [(kind, text) for kind, text in what if self._is_new(text, result.scan_path)]
+        what = [(kind, text) for kind, text in what if self._is_new(text, result.scan_path)]
         if result.error:
             what.append(("error", result.error))
-        return [f"{kind}: {text}" for kind, text in what]
+        return [printable(f"{kind}: {text}") for kind, text in what]
 
     def _is_new(self, text: str, path: Path) -> bool:
         kind = re.sub(r"\d+(\.\d+)?", "#", text.replace(str(path), ""))
@@ -200,9 +206,10 @@ class Notes:
         return is_new
 
     def rest(self) -> list[str]:
-        """How many notes of each recording were not printed."""
+        """How many notes of each folder or recording were not printed."""
         return [
-            f"note: {path}: {n} more of these in later frames" for path, n in self._again.items()
+            printable(f"note: {path}: {n} more of these in later scans")
+            for path, n in self._again.items()
         ]
 
 
@@ -221,6 +228,9 @@ def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> No
             + ", ".join(f"{stage} {ms:.0f}" for stage, ms in stages.items())
             + f"; {len(fresh) / elapsed_s:.2g} scans per second in all"
         )
+    outside = sum(r.outside for r in fresh) / max(len(fresh), 1)
+    if outside > 0.0005:
+        typer.echo(f"{outside:.1%} of the points lie outside the network's range and are void")
     skipped = f", {there} were there already" if there else ""
     typer.echo(f"{len(fresh)} scans predicted{skipped}: {out}")
     own = sum(r.num_own for r in fresh)
@@ -253,10 +263,6 @@ def group(
 
 def make_folder(folder: Path) -> None:
     """Create an output folder; InputError where that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".lidarpan-probe"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write there: {error.strerror}") from error
+    from lidarpan.whole_file import check_folder
+
+    check_folder(folder)

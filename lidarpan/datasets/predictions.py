@@ -15,6 +15,7 @@ from lidarpan.datasets.nuscenes_labels import pack_panoptic, read_panoptic, writ
 from lidarpan.datasets.nuscenes_tokens import find_token
 from lidarpan.datasets.semantickitti import read_label, write_predictions
 from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import count_points
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.scans.ply import read_ply, write_ply
 from lidarpan.structures import InputError, PanopticLabels
@@ -114,26 +115,37 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
 def is_complete(path: Path, scan_path: Path, file_format: str) -> bool:
     """Whether a whole prediction of this scan is there, so that it need not be made again.
 
-    It must read without error and, where the scan's size says how many points it has, be as long.
+    It must be no older than the scan or its recording, read without error, and have a label for
+    each point of the scan's file.
     """
     _check_format(file_format)
-    if not path.is_file():
+    is_frame = not scan_path.exists() and scan_path.parent.exists()  # of a recording
+    source = scan_path.parent if is_frame else scan_path
+    if not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
         return False
     try:
         match file_format:
             case "semantickitti":
-                num_points = len(read_label(path))
+                num_labels = len(read_label(path))
             case "nuscenes":
-                num_points = len(read_panoptic(path))
+                num_labels = len(read_panoptic(path))
             case "npz":
-                num_points = len(ours(read_arrays(path), path)["instance"])
+                num_labels = len(ours(read_arrays(path), path)["instance"])
             case _:
-                num_points = len(read_ply(path)["x"])
-    except InputError:
+                num_labels = len(read_ply(path)["x"])
+        return is_frame or num_labels == count_points(scan_path)
+    except (InputError, KeyError):
         return False
-    if scan_path.suffix.lower() != ".bin":
-        return True
-    return scan_path.stat().st_size in (16 * num_points, 20 * num_points)
+
+
+def refuse_inputs_as_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Raise an InputError where writing the outputs would replace an input."""
+    ours = {path.absolute().resolve() for path in inputs}
+    for path in outputs:
+        if path.absolute().resolve() in ours:
+            raise InputError(
+                f"{path}: the labels would replace the scan of this name: choose another --out"
+            )
 
 
 def write_prediction(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import load_scan
+from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Frames:
     labels: Path | None = None
     truth: Path | None = None
 
+    @cached_property
+    def reader(self) -> ScanReader:
+        """Reads the scans."""
+        return ScanReader(self.scan_paths)
+
     def __len__(self) -> int:
         return len(self.scan_paths)
 
@@ -44,7 +50,7 @@ class Frames:
         Raises:
             InputError: a file cannot be read, or has another number of labels than points.
         """
-        loaded = load_scan(self.scan_paths[i])
+        loaded = self.reader.load(self.scan_paths[i])
         return loaded.scan, self._of(self.labels, i, loaded), self._of(self.truth, i, loaded)
 
     def _of(self, place: Path | None, i: int, loaded: LoadedScan) -> PanopticLabels | None:

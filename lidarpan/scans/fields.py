@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.frame import coarse_step_m, find_seat, from_viewpoint
+from lidarpan.scans.intensity import IntensityScale, choose_scale, find_intensity, scaled, thinned
 from lidarpan.structures import BoolArray, FloatArray, InputError, IntArray, Scan
 
 Fields = dict[str, NDArray[np.generic]]
 """Field name as written in the file -> (M,) values, all of one length."""
 
-_INTENSITY = ("intensity", "i", "reflectivity", "reflectance", "remission")
 _RING = ("ring", "channel", "laser_id", "beam")
 _TIME = ("time", "t", "timestamp", "time_offset", "gps_time")
 _MAX_SWEEP_S = 10.0
-_MAP_COORDINATE_M = 1e4
 _ABSURD_M = 1e8
+_COARSE_M = 0.02
 
 
 @dataclass(frozen=True)
@@ -41,43 +42,90 @@ class LoadedScan:
         return len(self.valid)
 
 
-def scan_of_fields(fields: Fields, origin: str, expected_height_m: float) -> LoadedScan:
+@dataclass(frozen=True)
+class FileFields:
+    """What a scan file holds.
+
+    Attributes:
+        fields: its named columns.
+        warnings: what had to be guessed, one sentence each.
+        world_T_sensor: (4, 4) pose that the file states of its sensor, or None.
+        scale: what its format says of the intensity's range, or None.
+    """
+
+    fields: Fields
+    warnings: tuple[str, ...] = ()
+    world_T_sensor: NDArray[np.float64] | None = None
+    scale: IntensityScale | None = None
+
+
+def scan_of_fields(
+    fields: Fields | FileFields,
+    origin: str,
+    expected_height_m: float,
+    scale: IntensityScale | None = None,
+) -> LoadedScan:
     """Turn named columns into a scan: find x y z, drop unusable points, scale the intensity.
 
     Args:
         fields: (M,) columns; x, y, z are wanted, intensity, ring and time taken where present.
         origin: what to call the file in errors.
         expected_height_m: height at which to place the sensor over coordinates of a map.
+        scale: what to divide the intensity by; None finds it out from this scan alone.
 
     Raises:
-        InputError: a coordinate is missing, or no point is usable.
+        InputError: a coordinate is missing or no number, or no point is usable.
     """
-    columns = {name.lower().removeprefix("scalar_"): column for name, column in fields.items()}
+    file = fields if isinstance(fields, FileFields) else FileFields(fields)
+    columns = _plain_names(file.fields)
+    xyz = _coordinates(columns, file.fields, origin)
+    valid, warnings = _usable(xyz, origin)
+    kept = xyz if valid.all() else xyz[valid]
+    kept, moved = _to_sensor(kept, file.world_T_sensor, expected_height_m)
+    intensity, said = _intensity(file, columns, valid, scale)
+    scan = Scan(
+        np.ascontiguousarray(kept, np.float32),
+        intensity,
+        time=_seconds(_first(columns, _TIME), valid),
+        ring=_ring(_first(columns, _RING), valid),
+    )
+    return LoadedScan(scan, valid, (*file.warnings, *warnings, *moved, *said))
+
+
+def intensity_values(file: FileFields) -> tuple[str, NDArray[np.generic]] | None:
+    """The column that holds the intensity and some of its values; None where there is none."""
+    name = find_intensity(file.fields)
+    return None if name is None else (name, thinned(file.fields[name]))
+
+
+def _plain_names(fields: Fields) -> Fields:
+    return {name.lower().removeprefix("scalar_"): column for name, column in fields.items()}
+
+
+def _coordinates(columns: Fields, fields: Fields, origin: str) -> NDArray[Any]:
+    """(M, 3) float32 or float64, as the file has them."""
     missing = [axis for axis in "xyz" if axis not in columns]
     if missing:
         raise InputError(
             f"{origin}: wanted fields x, y, z, got {', '.join(fields) or 'none'}: "
             "rename or add the coordinates"
         )
-    if not len(columns["x"]):
+    axes = [columns[axis] for axis in "xyz"]
+    for name, axis in zip("xyz", axes, strict=True):
+        if axis.dtype.kind not in "fiu" or axis.shape != axes[0].shape or axis.ndim != 1:
+            raise InputError(
+                f"{origin}: {name}: wanted a number for each point, got {axis.shape} {axis.dtype}"
+            )
+    if not len(axes[0]):
         raise InputError(f"{origin}: wanted points, got an empty scan: leave it out")
-    xyz: NDArray[Any] = np.stack([columns[axis] for axis in "xyz"], axis=1)
-    if xyz.dtype != np.float32:
-        xyz = xyz.astype(np.float64)
-    valid, warnings = _usable(xyz, origin)
-    kept = xyz if valid.all() else xyz[valid]
-    kept, moved = _from_map(kept, expected_height_m)
-    scan = Scan(
-        np.ascontiguousarray(kept, np.float32),
-        _intensity(_first(columns, _INTENSITY), valid),
-        time=_seconds(_first(columns, _TIME), valid),
-        ring=_ring(_first(columns, _RING), valid),
-    )
-    return LoadedScan(scan, valid, (*warnings, *moved))
+    is_single = all(axis.dtype.kind == "f" and axis.dtype.itemsize <= 4 for axis in axes)
+    xyz: NDArray[Any] = np.stack(axes, axis=1)
+    return xyz.astype(np.float32 if is_single else np.float64, copy=False)
 
 
 def _first(columns: Fields, names: tuple[str, ...]) -> NDArray[np.generic] | None:
-    return next((columns[name] for name in names if name in columns), None)
+    column = next((columns[name] for name in names if name in columns), None)
+    return column if column is not None and column.dtype.kind in "fiu" else None
 
 
 def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
@@ -105,30 +153,45 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     return valid, warnings
 
 
-def _from_map(xyz: NDArray[Any], expected_height_m: float) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Move coordinates of a map, too large for float32 metres, around their middle."""
-    some = xyz[:: max(1, len(xyz) // 10_000)]
-    middle = np.median(some, axis=0)
-    spread = np.percentile(np.abs(some[:, :2] - middle[:2]), 90)
-    if np.abs(middle).max() < max(_MAP_COORDINATE_M, 10 * spread):
-        return xyz, ()
-    shift = middle.round()
-    shift[2] = np.percentile(some[:, 2], 5) + expected_height_m
-    x, y, z = shift
-    said = f"coordinates of a map: moved by ({-x:.0f}, {-y:.0f}, {-z:.1f}) m to their middle"
-    return xyz - shift, (said,)
+def _to_sensor(
+    xyz: NDArray[Any], world_T_sensor: NDArray[np.float64] | None, expected_height_m: float
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Points counted from elsewhere moved to the sensor, and what was done."""
+    said = []
+    step_m = coarse_step_m(xyz)
+    if step_m > _COARSE_M:
+        said.append(
+            f"float32 coordinates this large come in steps of {step_m:.2g} m: the shape of what "
+            "stands there is lost; write float64, or subtract the map's offset first"
+        )
+    if world_T_sensor is not None:
+        moved = from_viewpoint(xyz, world_T_sensor)
+        if moved is not None:
+            return moved, (
+                *said,
+                "coordinates of a world: turned and moved by the file's VIEWPOINT",
+            )
+    seat = find_seat(xyz, expected_height_m)
+    if seat is None:
+        return xyz, tuple(said)
+    return xyz.astype(np.float64) - seat.shift_m, (*said, seat.said)
 
 
-def _intensity(column: NDArray[np.generic] | None, valid: BoolArray) -> FloatArray:
-    """Scale 0..1, 0..255 or 0..65535 to [0, 1]; zeros where there is none."""
-    if column is None:
-        return np.zeros(int(valid.sum()), np.float32)
-    values = column[valid].astype(np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    high = float(values.max())
-    scale = next((s for s in (1.0, 255.0, 65535.0) if high <= s * 1.001), high)
-    scaled: FloatArray = np.clip(values / np.float32(scale), 0.0, 1.0).astype(np.float32)
-    return scaled
+def _intensity(
+    file: FileFields, columns: Fields, valid: BoolArray, scale: IntensityScale | None
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """The intensity in [0, 1], zeros where there is none, and what there is to say about it."""
+    name = find_intensity(file.fields)
+    if name is None:
+        there = ", ".join(list(file.fields)[:12])
+        return np.zeros(int(valid.sum()), np.float32), (f"no intensity; the file has: {there}",)
+    values = file.fields[name][valid]
+    scale = scale or file.scale or choose_scale([thinned(values)])
+    intensity, num_clipped = scaled(values, scale)
+    said = [f"{name!r}: {scale.said}"] if scale.said else []
+    if num_clipped:
+        said.append(f"{num_clipped} of {len(values)} intensities clipped to 0..{scale.divisor:g}")
+    return intensity, tuple(said)
 
 
 def _ring(column: NDArray[np.generic] | None, valid: BoolArray) -> IntArray | None:
@@ -144,11 +207,19 @@ def _seconds(column: NDArray[np.generic] | None, valid: BoolArray) -> FloatArray
     """Relative seconds; integers count nanoseconds; None when it spans more than a sweep."""
     if column is None:
         return None
-    seconds = column[valid].astype(np.float64)
     if column.dtype.kind in "iu":
-        seconds = seconds * 1e-9
+        first = int(column.min())  # exact where float64 is not: nanoseconds since 1970
+        seconds = (column - column.dtype.type(first))[valid].astype(np.float64) * 1e-9
+        seconds += first * 1e-9 if first * 1e-9 < _MAX_SWEEP_S else 0.0
+    else:
+        seconds = column[valid].astype(np.float64)
     if not np.isfinite(seconds).all() or np.ptp(seconds) > _MAX_SWEEP_S:
         return None
     if np.abs(seconds).max() > _MAX_SWEEP_S:
         seconds = seconds - seconds.min()
     return seconds.astype(np.float32)
+
+
+def with_warnings(loaded: LoadedScan, more: list[str]) -> LoadedScan:
+    """A loaded scan with more to say."""
+    return replace(loaded, warnings=(*loaded.warnings, *more))

@@ -10,12 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.columns import read_columns
-from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
+from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.find import SUFFIXES, find_scans
+from lidarpan.scans.headerless import MAX_COLUMNS, find_layout, name_columns, read_numbers
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.scans.intensity import (
+    BYTES,
+    IntensityScale,
+    choose_scale,
+    contradicts,
+    thinned,
+)
 from lidarpan.scans.las import read_las
-from lidarpan.scans.numpy_files import read_array, read_arrays
-from lidarpan.scans.pcd import read_pcd
+from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
+from lidarpan.scans.pcd import read_pcd, read_viewpoint
 from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError, Scan
 
@@ -44,20 +52,40 @@ def read_scan(path: str | Path) -> Scan:
     return load_scan(path).scan
 
 
-def load_scan(path: str | Path, expected_height_m: float = EXPECTED_HEIGHT_M) -> LoadedScan:
+def load_scan(
+    path: str | Path,
+    expected_height_m: float = EXPECTED_HEIGHT_M,
+    columns: str | None = None,
+    scale: IntensityScale | None = None,
+) -> LoadedScan:
     """Read a scan file and remember which of its points were usable.
 
-    The format follows from the suffix. Intensity from 0..255 or 0..65535 is scaled to [0, 1];
-    `.pcd.bin` files are turned from nuScenes' axes (x right, y forward) to x forward, y left.
+    The format follows from the suffix. Intensity is scaled to [0, 1]; `.pcd.bin` files are turned
+    from nuScenes' axes (x right, y forward) to x forward, y left. `ScanReader` decides for all
+    scans of a folder what this function decides for one.
 
     Args:
         path: the file.
         expected_height_m: sensor height above ground that the warnings compare with, metres.
+        columns: of a headerless file, as in `check_letters`; None finds them out.
+        scale: what to divide the intensity by; None finds it out.
 
     Raises:
         InputError: no such file, an unknown or damaged format, or no usable point.
     """
     path = Path(path)
+    loaded = scan_of_fields(read_file(path, columns), str(path), expected_height_m, scale)
+    said = inspect_scan(loaded.scan, expected_height_m)
+    return LoadedScan(replace(loaded.scan, path=path), loaded.valid, (*loaded.warnings, *said))
+
+
+def read_fields(path: Path) -> Fields:
+    """Read the named columns of a scan file, in the axes of a Scan; InputError as `load_scan`."""
+    return read_file(path).fields
+
+
+def read_file(path: Path, columns: str | None = None) -> FileFields:
+    """Read what a scan file holds, in the axes of a Scan; arguments and errors as `load_scan`."""
     if path.is_dir():
         raise InputError(f"{path}: wanted a scan file, got a folder")
     if not path.is_file():
@@ -67,33 +95,39 @@ def load_scan(path: str | Path, expected_height_m: float = EXPECTED_HEIGHT_M) ->
             f"{path}: wanted a scan, got an empty file: fetch it again or leave it out"
         )
     try:
-        loaded = scan_of_fields(read_fields(path), str(path), expected_height_m)
+        return _read_file(path, columns)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    said = inspect_scan(loaded.scan, expected_height_m)
-    return LoadedScan(replace(loaded.scan, path=path), loaded.valid, (*loaded.warnings, *said))
 
 
-def read_fields(path: Path) -> Fields:
-    """Read the named columns of a scan file, in the axes of a Scan. Raises InputError."""
+def count_points(path: Path) -> int:
+    """How many points a scan file has, usable or not; InputError as `load_scan`."""
+    fields = read_file(path).fields
+    return len(next(iter(fields.values()))) if fields else 0
+
+
+def _read_file(path: Path, columns: str | None) -> FileFields:
     with path.open("rb") as file:
         head = file.read(8)
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise InputError(f"{path}: wanted a scan ({SUFFIXES}), got {what}")
+    if path.suffix.lower() == ".bin":
+        is_nuscenes = path.name.lower().endswith(".pcd.bin") and columns is None
+        return _nuscenes_bin(path) if is_nuscenes else _headerless(path, columns)
+    if path.suffix.lower() == ".pcd":
+        return FileFields(read_pcd(path), world_T_sensor=read_viewpoint(path))
+    return FileFields(_fields_of(path))
+
+
+def _fields_of(path: Path) -> Fields:
     match path.suffix.lower():
-        case ".bin" if path.name.lower().endswith(".pcd.bin"):
-            return _nuscenes_bin(path)
-        case ".bin":
-            return _kitti_bin(path)
-        case ".pcd":
-            return read_pcd(path)
         case ".ply":
             return read_ply(path)
         case ".npy":
             return array_fields(read_array(path), path)
         case ".npz":
-            return _archive_fields(read_arrays(path), path)
+            return _archive_fields(path)
         case ".las" | ".laz":
             return read_las(path)
         case ".feather" | ".parquet":
@@ -114,56 +148,56 @@ def _floats(path: Path, width: int, meaning: str) -> NDArray[np.float32]:
     return np.fromfile(path, np.float32).reshape(-1, width)
 
 
-def _nuscenes_bin(path: Path) -> Fields:
+def _nuscenes_bin(path: Path) -> FileFields:
     rows = _floats(path, 5, "x y z intensity ring")
     x, y, z, intensity, ring = rows.T
-    return {"x": y, "y": -x, "z": z, "intensity": _bytes_to_unit(intensity), "ring": ring}
+    own = choose_scale([thinned(intensity)])
+    scale = own if contradicts(BYTES, own) and own.divisor == 1 else BYTES
+    fields: Fields = {"x": y, "y": -x, "z": z, "intensity": intensity, "ring": ring}
+    return FileFields(fields, scale=scale)
 
 
-def _bytes_to_unit(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale by 255: nuScenes intensity is 0..255 whatever the scan's maximum."""
-    scaled: NDArray[np.float32] = intensity / np.float32(255.0)
-    return scaled
-
-
-def _kitti_bin(path: Path) -> Fields:
-    """Four floats per point, or five where only five make sense of the bytes."""
+def _headerless(path: Path, columns: str | None) -> FileFields:
+    """Rows of float32, as many to a point as the caller says or as make sense of them."""
     size = path.stat().st_size
-    if size % 20 == 0 and (size % 16 or not _plausible(_floats(path, 4, ""))):
-        five = _floats(path, 5, "")
-        if _plausible(five):
-            x, y, z, intensity, ring = five.T
-            return {"x": x, "y": y, "z": z, "intensity": intensity, "ring": ring}
-    rows = _floats(path, 4, "x y z intensity")
-    x, y, z, intensity = rows.T
-    return {"x": x, "y": y, "z": z, "intensity": intensity}
+    if columns is not None:
+        rows = _floats(path, len(columns), " ".join(columns))
+        return FileFields(name_columns(rows, columns)[0])
+    if size % 4:
+        _floats(path, 4, "x y z intensity")
+    flat, said = read_numbers(path)
+    layout = find_layout(flat, str(path))
+    fields, letters = name_columns(layout.rows(flat))
+    warnings = [said] if said else []
+    if letters not in ("xyzi", "xyzir") or layout.is_planar:
+        order = ", all x first, then all y and so on" if layout.is_planar else ""
+        warnings.append(f"taken for {layout.num_columns} columns {letters}{order} (see --columns)")
+    return FileFields(fields, tuple(warnings))
 
 
-def _plausible(rows: NDArray[np.float32]) -> bool:
-    """Whether column 3 may be an intensity: hardly ever negative."""
-    return float(np.mean(rows[:1000, 3] < 0)) < 0.01
-
-
-def _archive_fields(archive: dict[str, NDArray[Any]], path: Path) -> Fields:
-    keys = list(archive)
-    key = next((key for key in _POINTS_KEYS if key in keys), None)
-    if key is None and not {"x", "y", "z"} <= set(keys):
+def _archive_fields(path: Path) -> Fields:
+    headers = array_headers(path)
+    key = next((key for key in _POINTS_KEYS if key in headers), None)
+    if key is None and not {"x", "y", "z"} <= set(headers):
         wanted = ", ".join(_POINTS_KEYS)
-        raise InputError(f"{path}: wanted one of the keys {wanted}, got {', '.join(keys)}")
-    fields = {} if key is None else array_fields(archive[key], path)
-    num_points = len(fields["x"] if fields else archive["x"])
-    others = {k: v.reshape(-1) for k, v in archive.items() if k != key and v.size == num_points}
-    return fields | others
+        raise InputError(f"{path}: wanted one of the keys {wanted}, got {', '.join(headers)}")
+    num_points = headers["x"].size if key is None else (*headers[key].shape, 0)[0]
+    one_each = {name for name, header in headers.items() if header.size == num_points}
+    arrays = read_arrays(path, lambda name: name == key or name in one_each)
+    fields = {} if key is None else array_fields(arrays[key], path)
+    return fields | {name: a.reshape(-1) for name, a in arrays.items() if name != key}
 
 
-def array_fields(array: NDArray[Any], path: Path | str) -> Fields:
-    """A structured array, or rows of x y z and perhaps intensity."""
+def array_fields(array: NDArray[Any], origin: str | Path) -> Fields:
+    """A structured array, or rows of x y z and perhaps intensity; InputError for anything else."""
     if array.dtype.names:
         return {name: array[name].reshape(-1) for name in array.dtype.names}
-    if array.dtype.kind not in "fiu" or array.ndim != 2 or array.shape[1] < 3:
-        hint = ": transpose it" if array.ndim == 2 and array.shape[0] in (3, 4, 5) else ""
+    is_flat = array.ndim == 2 and array.shape[0] <= MAX_COLUMNS < array.shape[1]
+    is_rows = array.ndim == 2 and 3 <= array.shape[1] <= MAX_COLUMNS
+    if array.dtype.kind not in "fiu" or not is_rows:
+        hint = ": transpose it" if is_flat or (array.ndim == 2 and len(array) in (3, 4, 5)) else ""
         raise InputError(
-            f"{path}: wanted an (N, 3 or more) array of x y z [intensity], "
+            f"{origin}: wanted an (N, 3 or more) array of x y z [intensity], "
             f"got {array.shape} {array.dtype}{hint}"
         )
-    return dict(zip(("x", "y", "z", "intensity"), array.T, strict=False))
+    return name_columns(array)[0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lidarpan.structures import InputError
@@ -14,13 +16,29 @@ SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parqu
 """The scan formats, for messages."""
 
 _NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$")
+_MAX_FOLDERS = 100_000
+_DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
 _LABEL_FOLDERS = {"labels", "predictions", "lidarseg", "panoptic"}
 
 
-def natural_key(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts scan 9 before scan 10."""
-    parts = re.split(r"(\d+)", path.as_posix())
-    return tuple((int(part), part) if part.isdigit() else (-1, part) for part in parts)
+def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts scan 9 before scan 10, and the time 1.25 before 1.3."""
+    stem = path.stem
+    name = path.as_posix()
+    decimal = _DECIMAL.search(stem)
+    if decimal and path.suffix:
+        name = name[: len(name) - len(path.name)] + stem[: decimal.start(1)]
+        whole, fraction = decimal[1].split(".")
+        last = ((int(whole), 0, ""), (0, 0, fraction), (-1, 0, path.suffix))
+        return (*_parts(name), *last)
+    return _parts(name)
+
+
+def _parts(name: str) -> tuple[tuple[int, int, str], ...]:
+    parts = re.split(r"(\d+)", name)
+    return tuple(
+        (int(part), len(part), "") if part.isdecimal() else (-1, 0, part) for part in parts
+    )
 
 
 def find_scans(paths: Sequence[str | Path]) -> list[Path]:
@@ -46,7 +64,7 @@ def _find(path: str | Path) -> list[Path]:
     if named.is_dir():
         scans = _in_folder(named)
         if not scans:
-            seen = sorted({file.suffix for file in named.rglob("*") if file.is_file()})[:8]
+            seen = sorted({file.suffix for file in files_below(named)})[:8]
             raise InputError(
                 f"{named}: wanted scans ({SUFFIXES}), got "
                 f"{'files ' + ', '.join(seen) if seen else 'an empty folder'}"
@@ -60,7 +78,7 @@ def _find(path: str | Path) -> list[Path]:
         return [named]
     if glob.has_magic(str(path)):
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
-        scans = _scans(m for match in matches for m in ([match] if match.is_file() else []))
+        scans = [m for m in _scans(m for m in matches if m.is_file()) if not is_own_output(m)]
         folders = sorted((m for m in matches if m.is_dir()), key=natural_key)
         scans += [scan for folder in folders for scan in _in_folder(folder)]
         if scans:
@@ -72,12 +90,55 @@ def _find(path: str | Path) -> list[Path]:
 def _in_folder(folder: Path) -> list[Path]:
     if (folder / "samples" / "LIDAR_TOP").is_dir():
         folder = folder / "samples" / "LIDAR_TOP"
-    below = ((file, file.relative_to(folder)) for file in folder.rglob("*"))
-    return _scans(
-        file
-        for file, inside in below
-        if not _LABEL_FOLDERS & set(inside.parts[:-1]) and file.is_file()
-    )
+    below = ((file, file.relative_to(folder)) for file in files_below(folder))
+    found = _scans(file for file, inside in below if not _LABEL_FOLDERS & set(inside.parts[:-1]))
+    return [file for file in found if not is_own_output(file)]
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files in a folder and below, links followed, but not back to a folder above.
+
+    Raises:
+        InputError: a folder below cannot be read, and what is in it would be left out unsaid.
+    """
+    waiting: list[tuple[Path, tuple[tuple[int, int], ...]]] = [(folder, ())]
+    num_folders = 0
+    while waiting:
+        place, above = waiting.pop()
+        num_folders += 1
+        try:
+            status = place.stat()
+            own = (status.st_dev, status.st_ino)
+            if own in above:
+                continue
+            with os.scandir(place) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(
+                f"{place}: cannot be read: {error.strerror}: allow it, or name the others"
+            ) from None
+        if num_folders > _MAX_FOLDERS:
+            raise InputError(f"{folder}: more than {_MAX_FOLDERS} folders: do links go round?")
+        waiting += [(Path(e.path), (*above, own)) for e in reversed(inside) if e.is_dir()]
+        yield from (Path(entry.path) for entry in inside if entry.is_file())
+
+
+def is_own_output(file: Path) -> bool:
+    """Whether a `.npz` or `.ply` holds labels that this package wrote, not a scan."""
+    try:
+        match file.suffix.lower():
+            case ".npz":
+                with zipfile.ZipFile(file) as archive:
+                    names = set(archive.namelist())
+                return {"semantic.npy", "instance.npy", "class_names.npy"} <= names
+            case ".ply":
+                with file.open("rb") as stream:
+                    head = stream.read(4096).split(b"end_header")[0]
+                return b"\ncomment dataset " in head and b" semantic\n" in head
+            case _:
+                return False
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def _scans(files: Iterable[Path]) -> list[Path]:

@@ -1,39 +1,154 @@
-"""NumPy's own files, without pickles and with one kind of error."""
+"""NumPy's own files, without pickles, with one kind of error, and no larger than they say."""
 
 from __future__ import annotations
 
+import io
+import math
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from lidarpan.structures import InputError
+
+_SMALL_BYTES = 64 << 20
+_MAX_RATIO = 50
+"""Points and labels deflate to a tenth or so; constant columns in between raise that."""
+
+
+@dataclass(frozen=True)
+class ArrayHeader:
+    """What a file says of one of its arrays before its values.
+
+    Attributes:
+        shape: numbers along each axis.
+        dtype: of the values.
+        is_fortran: whether the first axis runs fastest.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many values there are."""
+        return math.prod(self.shape)
+
+
+def check_expansion(packed: int, unpacked: int, path: Path) -> None:
+    """Refuse compressed data that is small on disk and would fill the memory; raises InputError."""
+    if unpacked > max(_SMALL_BYTES, _MAX_RATIO * packed):
+        raise InputError(
+            f"{path}: {packed} bytes that unpack to {unpacked}: wanted no more than "
+            f"{_MAX_RATIO} times as many; unpack it yourself if it is what you want"
+        )
 
 
 def read_array(path: Path) -> NDArray[Any]:
     """The array of an `.npy` file; raises InputError for a damaged file or one with pickles."""
     try:
-        array: NDArray[Any] = np.load(path, allow_pickle=False)
+        with path.open("rb") as stream:
+            if stream.read(4).startswith(b"PK"):
+                raise InputError(f"{path}: wanted an .npy file, got an archive: name it .npz")
+            stream.seek(0)
+            return _read(stream, path.stat().st_size)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # damaged headers raise all kinds
         raise InputError(f"{path}: wanted .npy without pickles, {one_line(error)}") from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path}: wanted an .npy file, got an archive: name it .npz")
-    return array
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file; raises InputError for a damaged file or one with pickles."""
+def array_headers(path: Path) -> dict[str, ArrayHeader]:
+    """Name -> header of the arrays in an `.npz` file; raises InputError for a damaged file."""
+    headers: dict[str, ArrayHeader] = {}
+
+    def note(name: str, stream: IO[bytes], size: int) -> None:
+        headers[name] = _header(stream)
+
+    _each_member(path, lambda name: True, note)
+    return headers
+
+
+def read_arrays(
+    path: Path, is_wanted: Callable[[str], bool] = lambda name: True
+) -> dict[str, NDArray[Any]]:
+    """Arrays of an `.npz` file by name; raises InputError for a damaged file or one with pickles.
+
+    Args:
+        path: the file; an `.npy` file under this name is its array "arr_0".
+        is_wanted: says of each name whether to read it.
+    """
+    if path.is_file():
+        with path.open("rb") as stream:
+            if stream.read(6) == b"\x93NUMPY":
+                return {"arr_0": read_array(path)}
+    arrays: dict[str, NDArray[Any]] = {}
+
+    def read(name: str, stream: IO[bytes], size: int) -> None:
+        arrays[name] = _read(stream, size)
+
+    _each_member(path, is_wanted, read)
+    return arrays
+
+
+def _each_member(
+    path: Path, is_wanted: Callable[[str], bool], use: Callable[[str, IO[bytes], int], None]
+) -> None:
+    """Open every wanted array of an archive in turn."""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            return {"arr_0": archive}
-        with archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # damaged headers raise all kinds
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+            chosen = [(info.filename[:-4], info) for info in members]
+            chosen = [(name, info) for name, info in chosen if is_wanted(name)]
+            packed = sum(info.compress_size for _, info in chosen)
+            size = path.stat().st_size
+            check_expansion(min(packed, size), sum(info.file_size for _, info in chosen), path)
+            for name, info in chosen:
+                with archive.open(info) as stream:
+                    use(name, stream, info.file_size)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # damaged archives raise all kinds
         raise InputError(f"{path}: wanted .npz without pickles, {one_line(error)}") from None
 
 
-def one_line(error: Exception) -> str:
+def _header(stream: IO[bytes]) -> ArrayHeader:
+    version = npy.read_magic(stream)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, is_fortran, dtype = read(stream)
+    if any(length < 0 for length in shape):
+        raise ValueError(f"a shape of {shape}")
+    return ArrayHeader(shape, dtype, is_fortran)
+
+
+def _read(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a stream of `size` bytes, of which its header may not want more."""
+    start = io.BytesIO(stream.read(min(size, 1 << 16)))
+    header = _header(start)
+    offset, num_bytes = start.tell(), header.size * header.dtype.itemsize
+    if header.dtype.hasobject:
+        raise ValueError("objects, which only pickles hold")
+    if offset + num_bytes > size:
+        raise ValueError(f"{size} bytes of {offset + num_bytes}: cut off")
+    content = start.getvalue()[offset:]
+    content += stream.read(max(0, num_bytes - len(content)))
+    if len(content) < num_bytes:
+        raise ValueError(f"{len(content)} bytes of {num_bytes}: cut off")
+    order = "F" if header.is_fortran else "C"
+    values: NDArray[Any] = np.frombuffer(content, header.dtype, header.size)
+    return values.reshape(header.shape, order=order)
+
+
+def one_line(error: BaseException) -> str:
     """What a reader of another library says, on one line and not too long."""
     return " ".join(f"got {type(error).__name__}: {error}".split())[:120]

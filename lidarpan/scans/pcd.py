@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
+from lidarpan.scans.numpy_files import check_expansion
 from lidarpan.structures import InputError
 
 _MAX_HEADER = 1 << 16
@@ -17,28 +18,73 @@ def read_pcd(path: Path) -> Fields:
     """Read every field of a `.pcd` file, version 0.7 or earlier.
 
     Raises:
-        InputError: the header is incomplete, or the data is shorter than it says.
+        InputError: the header is incomplete, or the data is shorter or longer than it says.
     """
     content = path.read_bytes()
     header, start = _header(content, path)
     try:
-        num_points = int(header["POINTS"][0])
+        num_points = _num_points(header)
         dtype = _record(header)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: wanted a .pcd header with FIELDS SIZE TYPE POINTS DATA, got {error}"
         ) from None
-    match header["DATA"]:
+    match [word.lower() for word in header["DATA"]]:
         case ["ascii"]:
             return _ascii(content[start:], dtype, num_points, path)
         case ["binary"]:
             return _binary(memoryview(content)[start:], dtype, num_points, path)
         case ["binary_compressed"]:
             return _compressed(content[start:], dtype, num_points, path)
-        case other:
+        case _:
             raise InputError(
-                f"{path}: wanted DATA ascii, binary or binary_compressed, got {' '.join(other)!r}"
+                f"{path}: wanted DATA ascii, binary or binary_compressed, "
+                f"got {' '.join(header['DATA'])!r}"
             )
+
+
+def read_viewpoint(path: Path) -> NDArray[np.float64] | None:
+    """The (4, 4) pose that VIEWPOINT (x y z, quaternion w x y z) gives, None for the identity."""
+    with path.open("rb") as stream:
+        header, _ = _header(stream.read(_MAX_HEADER), path)
+    words = header.get("VIEWPOINT", [])
+    try:
+        x, y, z, qw, qx, qy, qz = (float(word) for word in words)
+    except ValueError:
+        return None
+    pose = np.eye(4)
+    pose[:3, 3] = x, y, z
+    length = np.linalg.norm([qw, qx, qy, qz])
+    if not np.isfinite(pose).all() or not np.isfinite(length) or length == 0:
+        return None
+    pose[:3, :3] = rotation(np.array([qw, qx, qy, qz]) / length)
+    return None if np.allclose(pose, np.eye(4)) else pose
+
+
+def rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, 3) rotation of a unit quaternion w x y z."""
+    w, x, y, z = quaternion
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _num_points(header: dict[str, list[str]]) -> int:
+    """POINTS, or WIDTH x HEIGHT of files without; ValueError where they differ or are below 0."""
+    points = int(header["POINTS"][0]) if "POINTS" in header else None
+    size = None
+    if "WIDTH" in header:
+        size = int(header["WIDTH"][0]) * int(header.get("HEIGHT", ["1"])[0])
+    count = size if points is None else points
+    if count is None:
+        raise KeyError("POINTS")
+    if count < 0 or (size is not None and size != count):
+        raise ValueError(f"POINTS {points}, WIDTH x HEIGHT {size}")
+    return count
 
 
 def _header(content: bytes, path: Path) -> tuple[dict[str, list[str]], int]:
@@ -60,6 +106,8 @@ def _record(header: dict[str, list[str]]) -> np.dtype[np.void]:
     fields, sizes, types = header["FIELDS"], header["SIZE"], header["TYPE"]
     counts = header.get("COUNT", ["1"] * len(fields))
     kinds = {"F": "f", "I": "i", "U": "u"}
+    if any(int(count) < 1 for count in counts):
+        raise ValueError(f"COUNT {' '.join(counts)}")
     columns: list[tuple[str, str, tuple[int, ...]]] = []
     rows = zip(fields, sizes, types, counts, strict=True)
     for i, (name, size, kind, count) in enumerate(rows):
@@ -79,13 +127,22 @@ def _short(path: Path, wanted: object, got: object) -> InputError:
 
 
 def _ascii(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
-    words = body.decode("latin-1").split()
     widths = {name: int(np.prod(dtype[name].shape)) for name in dtype.names or ()}
     width = sum(widths.values())
-    if len(words) < num_points * width:
-        raise _short(path, f"{num_points} points of {width} values", f"{len(words)} values")
+    lines = [line for line in body.decode("latin-1").splitlines() if line and not line.isspace()]
+    if len(lines) < num_points:
+        raise _short(path, f"{num_points} lines below DATA", f"{len(lines)}")
+    if len(lines) > num_points:
+        raise InputError(f"{path}: wanted {num_points} lines below DATA, got {len(lines)}")
+    rows = [line.split() for line in lines]
+    wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: wanted {width} values a line, got {len(rows[wrong])} for point {wrong}: "
+            f"{lines[wrong][:60]!r}"
+        )
     try:
-        table = np.array(words[: num_points * width], np.float64).reshape(num_points, width)
+        table = np.array(rows, np.float64).reshape(num_points, width)
     except ValueError as error:
         raise InputError(f"{path}: wanted numbers below DATA ascii, got {error}") from None
     records = np.zeros(num_points, dtype)
@@ -115,6 +172,7 @@ def _compressed(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Pa
             f"{packed} bytes that unpack to {num_points * dtype.itemsize}",
             f"{len(body) - 8} bytes for {unpacked}",
         )
+    check_expansion(packed, unpacked, path)
     data = decompress_lzf(body[8 : 8 + packed], unpacked)
     if len(data) != unpacked:
         raise _short(path, f"{unpacked} bytes", f"{len(data)} after decompression")

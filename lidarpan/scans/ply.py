@@ -15,6 +15,7 @@ _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1",
     "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
+    "int64": "i8", "long": "i8", "longlong": "i8", "uint64": "u8", "ulong": "u8", "ulonglong": "u8",
     "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }  # fmt: skip
 
@@ -73,6 +74,12 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Element], int]:
                 raise InputError(f"{path}: wanted each property once, got {name!r} twice")
             case ["property", kind, name] if elements and kind in _TYPES:
                 elements[-1][2].append((name, _TYPES[kind]))
+            case ["property", *_] if not elements or _past_vertices(elements):
+                continue
+            case ["property", *_]:
+                raise InputError(
+                    f"{path}: wanted properties of type {', '.join(_TYPES)}, got {line.strip()!r}"
+                )
     if not order:
         raise InputError(f"{path}: wanted format ascii or binary in the .ply header, got neither")
     return order, elements, start
@@ -92,14 +99,20 @@ def _ascii(
     lines = body.decode("latin-1").splitlines()[skipped : skipped + count]
     names = dtype.names or ()
     width = len(names)
-    words = [word for line in lines for word in line.split()[:width]]
-    if len(words) < count * width:
+    rows = [line.split() for line in lines]
+    if len(rows) < count:
         raise InputError(
-            f"{path}: wanted {count} vertices of {width} values, got {len(words)} values: "
+            f"{path}: wanted {count} vertices of {width} values, got {len(rows)} lines: "
             "the file is cut off"
         )
+    wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: wanted {width} values a line, got {len(rows[wrong])} for vertex {wrong}: "
+            f"{lines[wrong][:60]!r}"
+        )
     try:
-        table = np.array(words, np.float64).reshape(count, width)
+        table = np.array(rows, np.float64).reshape(count, width)
     except ValueError as error:
         raise InputError(f"{path}: wanted numbers below end_header, got {error}") from None
     records = np.zeros(count, dtype)
@@ -116,7 +129,7 @@ def write_ply(path: Path, columns: Fields, comments: list[str]) -> None:
         columns: property name -> (M,) values of a type that `.ply` knows.
         comments: lines for the header.
     """
-    names = {numpy: ply for ply, numpy in reversed(_TYPES.items())}  # the plain C names
+    names = {numpy: ply for ply, numpy in reversed(_TYPES.items())}  # the first of each
     dtype = np.dtype([(name, column.dtype.newbyteorder("<")) for name, column in columns.items()])
     records = np.empty(len(next(iter(columns.values()))), dtype)
     for name, column in columns.items():

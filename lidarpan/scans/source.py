@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
-from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError
 
 Pose = NDArray[np.float64]
@@ -93,10 +93,12 @@ class FileSource:
     Attributes:
         path: what they have in common, for messages.
         files: the scans in order.
+        columns: of headerless files, as in `check_letters`; None finds them out.
     """
 
     path: Path
     files: Sequence[Path]
+    columns: str | None = None
     is_recording: bool = False
 
     @property
@@ -106,8 +108,9 @@ class FileSource:
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The files from number `start` on; a damaged one says so when it is loaded."""
+        reader = ScanReader(self.files, self.columns)
         for file in self.files[start:]:
-            yield Frame(file, lambda height_m, file=file: load_scan(file, height_m))  # type: ignore[misc]
+            yield Frame(file, lambda height_m, file=file: reader.load(file, height_m))  # type: ignore[misc]
 
 
 def frame_path(recording: Path, number: int) -> Path:

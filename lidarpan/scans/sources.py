@@ -34,7 +34,10 @@ def is_recording(path: str | Path) -> bool:
 
 
 def open_sources(
-    paths: Sequence[str | Path], topics: Sequence[str] = (), frame_id: str | None = None
+    paths: Sequence[str | Path],
+    topics: Sequence[str] = (),
+    frame_id: str | None = None,
+    columns: str | None = None,
 ) -> list[ScanSource]:
     """Open what the caller names: all scan files as one source, and each recording.
 
@@ -44,6 +47,7 @@ def open_sources(
         paths: files, folders and glob patterns.
         topics: of recordings of messages; none takes the only one with points, several are merged.
         frame_id: take only the messages of this frame.
+        columns: of headerless files, as in `check_letters`; None finds them out.
 
     Raises:
         InputError: a path names nothing, or a recording cannot be opened.
@@ -59,7 +63,7 @@ def open_sources(
     if files or not recordings:
         scans = [scan for scan in find_scans(files) if not is_waymo(scan)]
         common = commonpath([scan.absolute().parent for scan in scans])
-        sources.append(FileSource(Path(common), scans))
+        sources.append(FileSource(Path(common), scans, columns))
     return sources + [open_recording(path, topics, frame_id) for path in recordings]
 
 

@@ -1,0 +1,156 @@
+"""Points in a world's or a map's frame -> points around their sensor.
+
+Where one return of a sensor lies far behind the one before it, both lie on nearly one ray: the
+lines through all such pairs meet where the sensor stands. Where they meet far from the origin, the points
+are counted from somewhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.inspection import fit_ground
+
+_NEAR_M = 15.0
+_JUMP_M = (2.0, 60.0)
+_PASSING_M = 1.0
+_MEETING = 0.15
+_MIN_LINES = 100
+_MIN_POINTS = 200
+_MIN_AWAY_M = 2.0
+_FAR_M = 200.0
+_MAX_TILT_RAD = np.radians(6.0)
+
+Points = NDArray[Any]
+"""(N, 3) float32 or float64, metres."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where the sensor stands among points that are counted from elsewhere.
+
+    Attributes:
+        shift_m: (3,) to subtract from the points.
+        said: what was found, a sentence.
+    """
+
+    shift_m: NDArray[np.float64]
+    said: str
+
+
+def find_seat(points: Points, expected_height_m: float) -> Seat | None:
+    """Find the sensor in points of a world's frame; None where it stands at the origin.
+
+    Args:
+        points: finite points.
+        expected_height_m: how high above the ground to place it.
+    """
+    if len(points) < _MIN_POINTS:
+        return None
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    lines = _rays(points)
+    if len(lines) >= _MIN_LINES:
+        here = _share_through(lines, np.zeros(2))
+        if here > _MEETING:
+            return None
+        place = _meeting_point(lines)
+        there = _share_through(lines, place)
+        if np.hypot(*place) > _MIN_AWAY_M and there > max(_MEETING, 3 * here):
+            return _seat(some, place, expected_height_m, "where its rays meet")
+    return _far_middle(some, expected_height_m)
+
+
+def from_viewpoint(points: Points, world_T_sensor: NDArray[np.float64]) -> Points | None:
+    """Points of the world's frame in the sensor's; None where they are in the sensor's already.
+
+    Args:
+        points: (N, 3), of which NaN and infinite ones are not judged.
+        world_T_sensor: (4, 4) pose that a file states of its sensor.
+    """
+    place, turn = world_T_sensor[:3, 3], world_T_sensor[:3, :3]
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    some = some[np.isfinite(some).all(axis=1)]
+    moved = (some - place) @ turn
+    if np.linalg.norm(place[:2]) > _MIN_AWAY_M:
+        is_world = _share_near(some, place[:2]) > 2 * _share_near(some, np.zeros(2))
+    else:
+        is_world = _tilt(some) > _MAX_TILT_RAD > _tilt(moved)
+    return (points.astype(np.float64) - place) @ turn if is_world else None
+
+
+def coarse_step_m(points: Points) -> float:
+    """The largest gap between two float32 numbers at the points' coordinates, 0 for float64."""
+    if points.dtype != np.float32 or not len(points):
+        return 0.0
+    return float(np.spacing(np.abs(points[:, :2]).max()))
+
+
+def _share_near(points: Points, place: NDArray[np.float64]) -> float:
+    return float(np.mean(np.hypot(*(points[:, :2] - place).T) < _NEAR_M))
+
+
+def _rays(points: Points) -> NDArray[np.float64]:
+    """Lines (a, b, c) with a x + b y = c, (a, b) of length 1, through neighbours far apart."""
+    step = max(1, len(points) // 50_000)
+    first = points[:-1:step, :2].astype(np.float64)
+    along = points[1::step, :2].astype(np.float64)[: len(first)] - first
+    length = np.hypot(along[:, 0], along[:, 1])
+    far = np.flatnonzero((length > _JUMP_M[0]) & (length < _JUMP_M[1]))
+    far = far[:: (len(far) // 4_000) | 1]
+    normal = np.stack([-along[far, 1], along[far, 0]], axis=1) / length[far, None]
+    return np.column_stack([normal, (normal * first[far]).sum(axis=1)])
+
+
+def _share_through(lines: NDArray[np.float64], place: NDArray[np.float64]) -> float:
+    """How many of the lines pass within a metre of a place, as a share."""
+    return float(np.mean(np.abs(lines[:, :2] @ place - lines[:, 2]) < _PASSING_M))
+
+
+def _meeting_point(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where most lines meet: the crossing of two that most others pass, then least squares."""
+    half = len(lines) // 2
+    crossings = []
+    for shift in range(1, 9):  # each line with some others, the same ones each time
+        one, other = lines, np.roll(lines, shift * half // 9 + 1, axis=0)
+        pair = np.stack([one[:, :2], other[:, :2]], axis=1)
+        steep = np.abs(np.linalg.det(pair)) > 0.3
+        right = np.stack([one[steep, 2], other[steep, 2]], axis=1)[..., None]
+        crossings.append(np.linalg.solve(pair[steep], right)[..., 0])
+    found = np.concatenate(crossings)
+    cell = np.floor(found / _PASSING_M).astype(np.int64)
+    cells, count = np.unique(cell, axis=0, return_counts=True)
+    tried = (cells[np.argsort(-count, kind="stable")[:20]] + 0.5) * _PASSING_M
+    place = max(tried, key=lambda at: _share_through(lines, at)) if len(tried) else np.zeros(2)
+    for reach in (2.0, 1.0, 0.5, 0.5):
+        near = np.abs(lines[:, :2] @ place - lines[:, 2]) < reach
+        place = np.linalg.lstsq(lines[near, :2], lines[near, 2], rcond=None)[0]
+    result: NDArray[np.float64] = place
+    return result
+
+
+def _seat(points: Points, place: NDArray[np.float64], height_m: float, what: str) -> Seat:
+    near = points[np.hypot(*(points[:, :2] - place).T) < _NEAR_M]
+    ground = float(np.percentile((near if len(near) else points)[:, 2], 5))
+    is_level = abs(ground + height_m) < 1.0
+    shift = np.array([*place, 0.0 if is_level else ground + height_m])
+    x, y, z = -shift
+    said = f"coordinates of a map or a world: moved by ({x:.0f}, {y:.0f}, {z:.1f}) m to {what}"
+    return Seat(shift, said)
+
+
+def _far_middle(points: Points, height_m: float) -> Seat | None:
+    """The middle of points that are all far from the origin."""
+    middle = np.median(points, axis=0)
+    spread = float(np.percentile(np.abs(points[:, :2] - middle[:2]), 90))
+    if np.abs(middle).max() < max(_FAR_M, 5 * spread):
+        return None
+    return _seat(points, middle[:2].round(), height_m, "their middle")
+
+
+def _tilt(points: Points) -> float:
+    ground = fit_ground(points.astype(np.float32))
+    return float(np.pi if ground is None else np.arctan(np.hypot(ground[0], ground[1])))

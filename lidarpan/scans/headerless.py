@@ -1,0 +1,288 @@
+"""Headerless float files -> how many numbers a point has, and what they are.
+
+The count of columns is the one with which the numbers are told in the fewest bits: under the right
+count each column has a distribution of its own and resembles the point before, under a wrong one
+all columns are mixtures. The bits are those of the Krichevsky-Trofimov estimator (IEEE Transactions
+on Information Theory 27(2), 1981) for each number's sixteenth given its column and the sixteenth of
+the number before it in that column, so that more columns than needed cost more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.fields import Fields
+from lidarpan.structures import InputError
+
+MAX_COLUMNS = 12
+"""More numbers to a point than this are something else."""
+
+_WIDTHS = tuple(range(3, MAX_COLUMNS + 1))
+_PLANAR = (3, 4, 5, 6)
+_USUAL = 4
+_LEVELS = 16
+_NUM_PLACES, _NUMBERS_PER_PLACE = 4, 12_000
+_MIN_POINTS = 100
+_MARGIN = 0.03
+_ALIKE, _UNLIKE = 0.2, 0.45
+_LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
+
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the numbers of a file make points.
+
+    Attributes:
+        num_columns: numbers per point.
+        is_planar: whether all x come first, then all y and so on.
+    """
+
+    num_columns: int
+    is_planar: bool = False
+
+    def rows(self, flat: Numbers) -> Numbers:
+        """(N, num_columns) points of the (N * num_columns,) numbers."""
+        if self.is_planar:
+            return flat.reshape(self.num_columns, -1).T
+        return flat.reshape(-1, self.num_columns)
+
+    def __str__(self) -> str:
+        return f"{self.num_columns} columns" + (" one after the other" if self.is_planar else "")
+
+
+def read_numbers(path: Path) -> tuple[Numbers, str]:
+    """All numbers of a headerless file, and "" or what to say of them.
+
+    They are float32, or float64 where only that makes sense of the bytes.
+
+    Raises:
+        InputError: neither does.
+    """
+    flat = np.fromfile(path, np.float32)
+    if _is_plausible(flat):
+        return flat, ""
+    wide = np.fromfile(path, np.float64) if path.stat().st_size % 8 == 0 else np.zeros(0)
+    if not len(wide) or not _is_plausible(wide):
+        raise InputError(
+            f"{path}: wanted float32 numbers of points, got bytes that are no such numbers: "
+            "this is not a scan, or not in this format"
+        )
+    return wide, "taken for float64 numbers"
+
+
+def _is_plausible(flat: Numbers) -> bool:
+    """Whether nearly all of some numbers are as large as a scan's, or are marked as missing."""
+    some = np.abs(flat[:: (len(flat) // 20_000) | 1])
+    usual = (some == 0) | ((some > 1e-12) & (some < 1e10)) | ~np.isfinite(some)
+    return bool(np.mean(usual) > 0.95)
+
+
+def find_layout(flat: Numbers, origin: str) -> Layout:
+    """The layout of a headerless file.
+
+    Args:
+        flat: all numbers of the file.
+        origin: what to call the file in errors.
+
+    Raises:
+        InputError: no count of columns fits, or several fit equally well.
+    """
+    widths = [width for width in _WIDTHS if len(flat) % width == 0]
+    if len(flat) < _MIN_POINTS * _USUAL and _USUAL in widths:
+        return Layout(_USUAL)
+    if not widths:
+        raise InputError(
+            f"{origin}: wanted 3 to 12 float32 per point, got {len(flat)} numbers, which are "
+            f"{len(flat) // 4} points of 4 and {len(flat) % 4} numbers more: "
+            "cut off, or of another format"
+        )
+    starts, levels = _levels(flat)
+    bits = {width: _bits(levels, starts, width) for width in widths}
+    best = min(bits.values())
+    rivals = [width for width, b in bits.items() if b <= best * (1 + _MARGIN)]
+    rivals = [w for w in rivals if not _is_multiple(w, rivals)]
+    rivals = [_repeating(levels, starts, w, widths) for w in rivals]
+    if len(set(rivals)) > 1 and _USUAL not in rivals and not _is_planar(levels, rivals[0]):
+        raise _undecided(origin, [Layout(width) for width in rivals])
+    width = _USUAL if _USUAL in rivals else rivals[0]
+    return _find_planar(flat, origin) if _is_planar(levels, width) else Layout(width)
+
+
+def _is_planar(levels: NDArray[np.int64], width: int) -> bool:
+    """Whether, place by place, all columns are alike, as where each was written on its own."""
+    alike = 0
+    for place in levels:
+        rows = place[: len(place) // width * width].reshape(-1, width)[:, :3]
+        share = np.stack([np.bincount(c, minlength=_LEVELS) for c in rows.T]) / max(len(rows), 1)
+        alike += int(np.abs(share - share[0]).sum(axis=1).max() < 0.3)
+    return 2 * alike > len(levels)
+
+
+def _find_planar(flat: Numbers, origin: str) -> Layout:
+    """How many columns follow each other: where the direction of the points turns steadily."""
+    turns = {}
+    for width in (width for width in _PLANAR if len(flat) % width == 0):
+        x, y, z = flat.reshape(width, -1)[:3].astype(np.float64)
+        is_return = (x != 0) & (y != 0)
+        azimuth = np.arctan2(y[is_return], x[is_return])
+        step = float(np.nanmedian(np.abs(np.sin(np.diff(azimuth) / 2)))) if len(azimuth) > 1 else 1
+        turns[width] = step + float(np.mean((x == 0) != (z == 0)))
+    order = sorted(turns, key=lambda width: turns[width])
+    if not order or (len(order) > 1 and turns[order[0]] > 0.5 * turns[order[1]]):
+        raise _undecided(origin, [Layout(width, is_planar=True) for width in order or _PLANAR])
+    return Layout(order[0], is_planar=True)
+
+
+def _is_multiple(width: int, others: list[int]) -> bool:
+    return any(other < width and width % other == 0 for other in others)
+
+
+def _undecided(origin: str, layouts: list[Layout]) -> InputError:
+    wide = max(layout.num_columns for layout in layouts)
+    return InputError(
+        f"{origin}: {' and '.join(map(str, layouts))} fit equally well: name the columns, such as "
+        f"--columns {'xyzi'.ljust(wide, '_')}"
+    )
+
+
+def name_columns(rows: Numbers, letters: str | None = None) -> tuple[Fields, str]:
+    """Say what the columns beyond x y z are: intensity, ring, time, or of no use.
+
+    Args:
+        rows: (N, C) points.
+        letters: one of x y z i r t _ for each column, from the caller; None finds them out.
+
+    Returns:
+        (N,) columns by name, and the letters.
+
+    Raises:
+        InputError: other letters, or another number of them than columns.
+    """
+    letters = letters or "xyz" + _guess(rows[:, 3:])
+    return {
+        _LETTERS[letter]: rows[:, k] for k, letter in enumerate(letters) if letter in _LETTERS
+    }, letters
+
+
+def check_letters(letters: str) -> str:
+    """`--columns`, checked: InputError where it does not say x, y and z once each."""
+    wrong = sorted(set(letters) - {*_LETTERS, "_"})
+    doubled = [letter for letter in _LETTERS if letters.count(letter) > 1]
+    if wrong or doubled or not {"x", "y", "z"} <= set(letters):
+        raise InputError(
+            f"--columns: wanted a letter for each number of a point (x y z, i intensity, r ring, "
+            f"t time, _ to pass over), such as xyzi__, got {letters!r}"
+        )
+    return letters
+
+
+def _levels(flat: Numbers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The sixteenths of numbers at some places of a file: (P,) starts and (P, L) levels."""
+    count = min(_NUMBERS_PER_PLACE, len(flat) // _NUM_PLACES)
+    starts = np.linspace(0, len(flat) - count, _NUM_PLACES).astype(np.int64)
+    values = np.stack([flat[start : start + count] for start in starts])
+    values = np.nan_to_num(values, nan=1e30, posinf=1e30, neginf=-1e30)
+    shares = np.linspace(0, 1, _LEVELS + 1)[1:-1]
+    edges = np.unique(np.quantile(values[:, ::7], shares).astype(values.dtype))
+    return starts, np.searchsorted(edges, values, side="right")
+
+
+def _column(levels: NDArray[np.int64], starts: NDArray[np.int64], width: int) -> Any:
+    count = levels.shape[1]
+    cycle = np.resize(np.arange(width), count + width)
+    return np.stack([cycle[start % width : start % width + count] for start in starts])
+
+
+def _bits(levels: NDArray[np.int64], starts: NDArray[np.int64], width: int) -> float:
+    """Mean bits per number; see the module."""
+    column = _column(levels, starts, width)
+    context = (column * _LEVELS)[:, width:] + levels[:, :-width]
+    counts = np.bincount((context * _LEVELS + levels[:, width:]).ravel())
+    table = np.append(counts, np.zeros(-len(counts) % _LEVELS, np.int64)).reshape(-1, _LEVELS)
+    total = table.sum(axis=1)
+    num_coded = int(total.sum())
+    one, all_levels = _log_factorials(0.5), _log_factorials(_LEVELS / 2)
+    return float((all_levels[total].sum() - one[table].sum()) / max(num_coded, 1))
+
+
+@lru_cache(maxsize=2)
+def _log_factorials(start: float) -> NDArray[np.float64]:
+    """log2 of start * (start + 1) * ... of n factors at position n, for all n there can be."""
+    factors = np.arange(_NUM_PLACES * _NUMBERS_PER_PLACE) + start
+    return np.concatenate([[0.0], np.cumsum(np.log2(factors))])
+
+
+def _repeating(
+    levels: NDArray[np.int64], starts: NDArray[np.int64], width: int, widths: list[int]
+) -> int:
+    """The width with which x and y come again.
+
+    Points of 8 numbers may be pairs of 4, and 3 half of 6 where what follows x and y is nothing
+    like them.
+    """
+    for small in (w for w in widths if w < width and width % w == 0):
+        if _unlike(levels, starts, width, small) < _ALIKE:
+            return small
+    for large in (w for w in widths if w > width and w % width == 0):
+        if _unlike(levels, starts, large, width) > _UNLIKE:
+            return large
+    return width
+
+
+def _unlike(levels: NDArray[np.int64], starts: NDArray[np.int64], large: int, small: int) -> float:
+    """How x and y differ from the same columns `small` further on: total variation, 0 to 1."""
+    column = _column(levels, starts, large)
+    counts = np.bincount((column * _LEVELS + levels).ravel(), minlength=large * _LEVELS)
+    parts = counts.reshape(large // small, small, _LEVELS)[:, :2] / max(levels.size / large, 1)
+    apart = np.abs(parts - parts[0]).sum(axis=2)[1:] / 2
+    return float(np.median(apart))
+
+
+def _guess(others: Numbers) -> str:
+    """Letters of the columns behind x y z."""
+    letters = ["_"] * others.shape[1]
+    some = np.nan_to_num(others[:: (len(others) // 20_000) | 1].astype(np.float64))
+    if len(some) < _MIN_POINTS:
+        return "ir".ljust(len(letters), "_")[: len(letters)]
+    is_constant = (some == some[:1]).all(axis=0)
+    if _is_colour(some) or _is_normal(some):
+        is_constant[:3] = True
+    for k in np.flatnonzero(~is_constant):
+        column = some[:, k]
+        if (np.diff(column) >= 0).mean() > 0.99 and "t" not in letters:
+            letters[k] = "t"
+        elif (column < 0).mean() > 0.01:
+            continue
+        elif "i" not in letters:
+            letters[k] = "i"
+        elif "r" not in letters and column.max() < 1024 and (column == np.round(column)).all():
+            letters[k] = "r"
+    if len(letters) and "i" not in letters and is_constant[0] and not _is_colour(some):
+        letters[0] = "i"  # all of one brightness
+    return "".join(letters)
+
+
+def _is_colour(some: NDArray[np.float64]) -> bool:
+    """Whether the first three columns are red, green and blue: alike, and all up to 1 or 255."""
+    if some.shape[1] < 3:
+        return False
+    rgb = some[:, :3]
+    if rgb.min() < 0 or rgb.max() > 255 or not (rgb.std(axis=0) > 0).all():
+        return False
+    return bool(np.corrcoef(rgb.T).min() > 0.7)
+
+
+def _is_normal(some: NDArray[np.float64]) -> bool:
+    """Whether the first three columns are vectors of length 1."""
+    if some.shape[1] < 3:
+        return False
+    length = np.linalg.norm(some[:, :3], axis=1)
+    return bool(np.mean(np.abs(length - 1) < 0.01) > 0.9) and bool(some[:, :3].min() < 0)
