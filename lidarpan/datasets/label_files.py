@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
 from lidarpan.datasets.semantickitti import read_label, unpack_labels
+from lidarpan.datasets.whole_numbers import whole_numbers
 from lidarpan.scans.numpy_files import read_array, read_arrays
 from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError, PanopticLabels
@@ -101,12 +102,10 @@ def _checked(
     score: NDArray[np.generic] | None,
     classes: ClassTable,
 ) -> PanopticLabels:
-    ids = semantic.astype(np.int64)
-    if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < classes.num_classes:
-        raise InputError(f"wanted train ids 0..{classes.num_classes - 1}, got up to {ids.max()}")
+    ids = whole_numbers(semantic, 0, classes.num_classes - 1, "train ids")
     return PanopticLabels(
         ids.astype(np.uint8),
-        instance.astype(np.int32),
+        whole_numbers(instance, 0, np.iinfo(np.int32).max, "instance ids").astype(np.int32),
         None if score is None else score.astype(np.float32),
     )
 

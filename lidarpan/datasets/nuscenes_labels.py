@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.dataset import number_by_first_point
+from lidarpan.datasets.whole_numbers import whole_numbers
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError, IntArray, PanopticLabels
 from lidarpan.whole_file import whole_file
@@ -20,6 +21,8 @@ from lidarpan.whole_file import whole_file
 FACTOR = 1000
 NUM_CHALLENGE = 17
 MAX_INSTANCE = FACTOR - 1
+MAX_PACKED = 31 * FACTOR + MAX_INSTANCE
+"""The largest label there is: instance 999 of the last general class."""
 
 
 def read_panoptic(file: Path) -> NDArray[np.uint16]:
@@ -38,9 +41,9 @@ def panoptic_of(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.uint1
     if "data" not in arrays:
         raise InputError(f"{file}: wanted an array 'data', got {', '.join(arrays) or 'none'}")
     data = arrays["data"]
-    if data.ndim != 1 or data.dtype.kind not in "ui":
+    if data.dtype.kind not in "ui":
         raise InputError(f"{file}: wanted (N,) uint16, got {data.shape} {data.dtype}")
-    return data.astype(np.uint16)
+    return whole_numbers(data, 0, MAX_PACKED, f"{file}: data").astype(np.uint16)
 
 
 def write_panoptic(file: Path, packed: NDArray[np.uint16]) -> None:

@@ -18,6 +18,7 @@ from lidarpan.datasets.packed_labels import (
 )
 from lidarpan.datasets.predictions import scan_stem
 from lidarpan.datasets.semantickitti import SPLITS, sequences_folder
+from lidarpan.scans.find import natural_key
 from lidarpan.structures import InputError
 
 _SHOWN_FAULTS = 100
@@ -147,7 +148,7 @@ def _semantickitti_files(root: Path, predictions: Path, split: str) -> list[Labe
             true_folder / sequence / "velodyne" / f"{truth.stem}.bin",
         )
         for sequence in SPLITS[split]
-        for truth in sorted((true_folder / sequence / "labels").glob("*.label"))
+        for truth in sorted((true_folder / sequence / "labels").glob("*.label"), key=natural_key)
     ]
     if not files:
         there = sorted(folder.parent.name for folder in true_folder.glob("*/labels"))

@@ -1,8 +1,8 @@
 """Points in a world's or a map's frame -> points around their sensor.
 
 Where one return of a sensor lies far behind the one before it, both lie on nearly one ray: the
-lines through all such pairs meet where the sensor stands. Where they meet far from the origin, the points
-are counted from somewhere else.
+lines through all such pairs meet where the sensor stands. Where they meet far from the origin, the
+points are counted from somewhere else.
 """
 
 from __future__ import annotations
