@@ -203,7 +203,7 @@ def _ring(column: NDArray[np.generic] | None, valid: BoolArray) -> IntArray | No
     return values.astype(np.int32)
 
 
-def _seconds(column: NDArray[np.generic] | None, valid: BoolArray) -> FloatArray | None:
+def _seconds(column: NDArray[Any] | None, valid: BoolArray) -> FloatArray | None:
     """Relative seconds; integers count nanoseconds; None when it spans more than a sweep."""
     if column is None:
         return None
@@ -217,7 +217,8 @@ def _seconds(column: NDArray[np.generic] | None, valid: BoolArray) -> FloatArray
         return None
     if np.abs(seconds).max() > _MAX_SWEEP_S:
         seconds = seconds - seconds.min()
-    return seconds.astype(np.float32)
+    relative: FloatArray = seconds.astype(np.float32)
+    return relative
 
 
 def with_warnings(loaded: LoadedScan, more: list[str]) -> LoadedScan:

@@ -129,7 +129,8 @@ def _varies(column: NDArray[np.generic]) -> bool:
 
 def _finite(values: NDArray[np.generic]) -> NDArray[np.float64]:
     numbers = values.astype(np.float64)
-    return numbers[np.isfinite(numbers)]
+    finite: NDArray[np.float64] = numbers[np.isfinite(numbers)]
+    return finite
 
 
 def _is_widened_bytes(values: NDArray[np.float64]) -> bool:

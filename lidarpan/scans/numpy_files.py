@@ -123,8 +123,9 @@ def _each_member(
 
 
 def _header(stream: IO[bytes]) -> ArrayHeader:
-    version = npy.read_magic(stream)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    numpy: Any = npy  # its header functions have no types
+    version = numpy.read_magic(stream)
+    read = numpy.read_array_header_1_0 if version == (1, 0) else numpy.read_array_header_2_0
     shape, is_fortran, dtype = read(stream)
     if any(length < 0 for length in shape):
         raise ValueError(f"a shape of {shape}")
@@ -144,9 +145,10 @@ def _read(stream: IO[bytes], size: int) -> NDArray[Any]:
     content += stream.read(max(0, num_bytes - len(content)))
     if len(content) < num_bytes:
         raise ValueError(f"{len(content)} bytes of {num_bytes}: cut off")
-    order = "F" if header.is_fortran else "C"
     values: NDArray[Any] = np.frombuffer(content, header.dtype, header.size)
-    return values.reshape(header.shape, order=order)
+    if header.is_fortran:
+        return values.reshape(header.shape[::-1]).T
+    return values.reshape(header.shape)
 
 
 def one_line(error: BaseException) -> str:
