@@ -186,7 +186,7 @@ def test_label_files_that_cannot_be_read_are_named(tmp_path, scan_path):
     (tmp_path / "a.txt").touch()
     (tmp_path / "cut.label").write_bytes(b"123")
     for name, message in {
-        "high.npy": "wanted train ids 0..19, got up to 44",
+        "high.npy": "train ids: wanted whole numbers 0..19, got 44 at point 1",
         "other.npz": "wanted an array 'data', got labels",
         "broken.npz": "wanted .npz without pickles, got",
         "a.txt": "wanted .label, .npz, .ply, .npy or _lidarseg.bin, got .txt",
