@@ -140,7 +140,7 @@ def whole_scan(classes):
 
 def towns(count, noisy, first_seed=7000):
     """Columns of simulated scans: name, classes, [(points, semantic, truth)]."""
-    from lidarpan.synthetic.sensors.sensor import SENSORS
+    from lidarpan.synthetic.sensors.presets import SENSORS
     from lidarpan.synthetic.simulate import simulate_scan
 
     for sensor, dataset in (("hdl64e", "semantickitti"), ("hdl32e", "nuscenes")):

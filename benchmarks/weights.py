@@ -21,7 +21,7 @@ from lidarpan.datasets.semantickitti import SemanticKitti
 from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import PanopticLabels, Scan
-from lidarpan.synthetic.sensors.sensor import SENSORS
+from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
 
 Labelled = Iterator[tuple[Scan, PanopticLabels]]

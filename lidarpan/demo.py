@@ -15,7 +15,7 @@ from lidarpan.draw import draw_panoptic, save_png
 from lidarpan.metrics import PanopticQuality, PanopticScores
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import PanopticLabels, Scan
-from lidarpan.synthetic.sensors.sensor import SENSORS
+from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.whole_file import whole_file
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.structures import FloatArray, PanopticLabels, Scan
-from lidarpan.synthetic.sensors.sensor import SENSORS
+from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
 
 RANGE_EDGES_M = (0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 80.0)

@@ -133,7 +133,7 @@ def _write(path: Path, scan: Scan) -> None:
 
 
 def _simulate(folder: str, num_scans: str) -> None:
-    from lidarpan.synthetic.sensors.sensor import SENSORS
+    from lidarpan.synthetic.sensors.presets import SENSORS
     from lidarpan.synthetic.simulate import simulate_scan
 
     for index in range(int(num_scans)):

@@ -50,7 +50,11 @@ def simulate(
     scans: Annotated[int, typer.Option(min=1, help="How many scans.")],
     seed: Annotated[int, typer.Option(help="Which towns.")] = 0,
     sensor: Annotated[
-        str | None, typer.Option(help="hdl64e or hdl32e. [default: the dataset's own]")
+        str | None,
+        typer.Option(
+            help="Name of a sensor (hdl64e, vlp16, os1-64), a YAML file that describes one, or "
+            "random. [default: the dataset's own]"
+        ),
     ] = None,
     scans_per_town: Annotated[
         int | None, typer.Option(min=1, help="Scans in a row from one town. [default: 5 or 10]")

@@ -114,16 +114,21 @@ def render(
     if sensor.sees_own_car:
         met = _behind_own_car(met, directions, sensor.height_m)
     tone = _tones(town, origin + world * np.minimum(met.range_m, 200)[:, None], met.instance)
-    gain = (1 + 0.08 * np.sin(37.0 * np.arange(len(sensor.elevations_rad)))).astype(np.float32)
+    waves = np.sin(37.0 * np.arange(sensor.num_beams))
+    gain = (1 + sensor.beam_gain * waves).astype(np.float32)
     lost = is_lost(
         met.material, met.range_m, met.cosine, sensor.max_range_m, sensor.empty_share, rng
     )
     ranges = met.range_m + rng.normal(0, sensor.range_noise_m, len(turn)).astype(np.float32)
     keep = np.isfinite(ranges) & ~lost
     keep &= (ranges > sensor.min_range_m) & (ranges < sensor.max_range_m)
+    gain = gain[ring] * town.tints[met.material]
     intensity = measured_intensity(
-        met.material, np.minimum(met.range_m, 200), met.cosine, tone, gain[ring], rng
+        met.material, np.minimum(met.range_m, 200), met.cosine, tone, gain, rng
     )
+    if sensor.range_law:
+        law = (np.clip(met.range_m, 1, 200) / 10) ** np.float32(sensor.range_law)
+        intensity = np.minimum(intensity * law, np.float32(1))
     if sensor.keeps_empty_rays:
         ranges[~keep] = rng.uniform(0.02, 0.6, int((~keep).sum()))
         directions[~keep, 2] = -0.07 * np.hypot(*directions[~keep, :2].T)

@@ -51,7 +51,8 @@ def write_simulated(
         root: a new folder.
         num_scans: how many in all.
         seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
-        sensor: name of a sensor profile; None takes the dataset's own (hdl64e, hdl32e).
+        sensor: name of a sensor, a YAML file that describes one (see `read_sensor`), or "random"
+            for another one in every town; None takes the dataset's own (hdl64e, hdl32e).
         scans_per_town: scans in a row from one town; None as said above.
         rate_hz: scans a second; None as said above. A low rate shows more of each town.
 
@@ -61,15 +62,14 @@ def write_simulated(
     Raises:
         InputError: another dataset or sensor, or `root` holds a dataset already.
     """
-    from lidarpan.synthetic.sensors.sensor import SENSORS
+    from lidarpan.synthetic.sensors.choose import sensor_of_town
 
     own = {"semantickitti": "hdl64e", "nuscenes": "hdl32e"}
     if dataset not in own:
         raise InputError(f"no dataset {dataset!r}: wanted semantickitti or nuscenes")
     if seed < 0:
         raise InputError(f"wanted a seed of 0 or more, got {seed}")
-    if (name := sensor or own[dataset]) not in SENSORS:
-        raise InputError(f"no sensor {name!r}: wanted {', '.join(SENSORS)}")
+    choose = sensor_of_town(sensor or own[dataset])
     if dataset == "semantickitti":
         plan, rate, in_a_row = split_scans(num_scans), rate_hz or 10.0, scans_per_town or 5
     else:
@@ -80,7 +80,7 @@ def write_simulated(
     }
     flat = [size for sequence in sizes.values() for size in sequence]
     first = seed * 100_003
-    towns = _in_parallel([(first + i, SENSORS[name], n, rate) for i, n in enumerate(flat)])
+    towns = _in_parallel([(first + i, choose(first + i), n, rate) for i, n in enumerate(flat)])
     drives = {sequence: _drive(islice(towns, len(n)), rate) for sequence, n in sizes.items()}
     if dataset == "semantickitti":
         yield from write_semantickitti(root, drives.items())

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from lidarpan.structures import InputError
-from lidarpan.synthetic.sensors.sensor import SENSORS, make_sensor
+from lidarpan.synthetic.sensors.presets import SENSORS
+from lidarpan.synthetic.sensors.sensor import make_sensor
 
 
 def rays(name):

@@ -8,7 +8,8 @@ from town_statistics import comparison_table, describe
 from lidarpan.classes import load_class_table
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.kinds import KIND, KINDS
-from lidarpan.synthetic.sensors.sensor import SENSORS, make_sensor
+from lidarpan.synthetic.sensors.presets import SENSORS
+from lidarpan.synthetic.sensors.sensor import make_sensor
 from lidarpan.synthetic.simulate import simulate_scan, simulate_sequence
 
 SEMANTICKITTI = load_class_table("semantickitti")

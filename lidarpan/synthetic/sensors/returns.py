@@ -72,6 +72,12 @@ def is_lost(
     return lost
 
 
+def draw_tints(rng: np.random.Generator) -> FloatArray:
+    """How much brighter than usual each material is in one town. -> (materials,) about 1."""
+    tints: FloatArray = np.exp(rng.normal(0, 0.18, len(MATERIALS))).astype(np.float32)
+    return tints
+
+
 def measured_intensity(
     material: NDArray[np.uint8],
     range_m: FloatArray,
@@ -90,7 +96,7 @@ def measured_intensity(
         range_m: metres.
         cosine: of the angle of incidence.
         tone: standard normal, the same over an object or a patch of ground.
-        gain: of the beam, about 1.
+        gain: of the beam and of the town's materials, about 1.
         rng: source of chance.
     """
     bright = _BRIGHT[material] + _SPREAD[material] * (

@@ -29,6 +29,11 @@ class Sensor:
         keeps_empty_rays: whether a ray that returns nothing is stored all the same, as a point
             of kind void within 0.6 m of the sensor.
         empty_share: share of rays that return nothing from any surface.
+        sector_rad: azimuths that are in the scan, from and to; None is the whole turn.
+        tilt_rad: how the beams are turned in the scan's frame, about x and about y.
+        range_law: exponent of the range, over 10 m, that intensities are multiplied by.
+        beam_gain: by how much the beams' gains in intensity differ from 1 at most.
+        also: further sensors at the same place, merged into the scan.
     """
 
     name: str
@@ -43,18 +48,39 @@ class Sensor:
     sees_own_car: bool = False
     keeps_empty_rays: bool = False
     empty_share: float = 0.01
+    sector_rad: tuple[float, float] | None = None
+    tilt_rad: tuple[float, float] = (0.0, 0.0)
+    range_law: float = 0.0
+    beam_gain: float = 0.08
+    also: tuple[Sensor, ...] = ()
+
+    @property
+    def num_beams(self) -> int:
+        """Beams, those of merged sensors too."""
+        return len(self.elevations_rad) + sum(other.num_beams for other in self.also)
 
     @property
     def num_rays(self) -> int:
-        """Beams times azimuth steps."""
-        return len(self.elevations_rad) * self.azimuth_steps
+        """Beams times azimuth steps of a whole turn."""
+        own = len(self.elevations_rad) * self.azimuth_steps
+        return own + sum(other.num_rays for other in self.also)
 
     def rays(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray, FloatArray]:
         """Unit directions (R, 3) in the sensor frame, ring (R,) and turn fraction in [-0.5, 0.5).
 
         The sensor turns clockwise seen from above, and the turn is centred on straight ahead;
-        blind sectors are left out.
+        blind sectors are left out. Merged sensors come after the first, their rings after its.
         """
+        found = [self._own_rays(rng)]
+        first_ring = len(self.elevations_rad)
+        for other in self.also:
+            directions, ring, turn = other.rays(rng)
+            found.append((directions, ring + np.int32(first_ring), turn))
+            first_ring += other.num_beams
+        directions, ring, turn = (np.concatenate(part) for part in zip(*found, strict=True))
+        return directions, ring, turn
+
+    def _own_rays(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray, FloatArray]:
         num_beams, steps = len(self.elevations_rad), self.azimuth_steps
         fraction = (np.arange(steps) + rng.random()) / steps - 0.5
         azimuth = np.repeat(-2 * np.pi * fraction, num_beams)
@@ -62,12 +88,17 @@ class Sensor:
         elevation = np.tile(self.elevations_rad, steps)
         ring = np.tile(np.arange(num_beams, dtype=np.int32), steps)
         keep = ~self._hidden(azimuth, elevation, rng)
+        if self.sector_rad is not None:
+            start, stop = self.sector_rad
+            keep &= (azimuth - start) % (2 * np.pi) < stop - start
         azimuth, elevation = azimuth[keep], elevation[keep]
         flat = np.cos(elevation)
         directions = np.stack(
             [flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)], axis=1
         )
         turn = np.repeat(fraction, num_beams)[keep]
+        if any(self.tilt_rad):
+            directions = directions @ _turned(*self.tilt_rad).T
         return directions.astype(np.float32), ring[keep], turn.astype(np.float32)
 
     def _hidden(
@@ -88,6 +119,14 @@ class Sensor:
         return hidden
 
 
+def _turned(roll_rad: float, pitch_rad: float) -> NDArray[np.float64]:
+    """(3, 3): a turn about x, then about y."""
+    cr, sr, cp, sp = np.cos(roll_rad), np.sin(roll_rad), np.cos(pitch_rad), np.sin(pitch_rad)
+    roll = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
+    turn: NDArray[np.float64] = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]]) @ roll
+    return turn
+
+
 def make_sensor(
     name: str = "custom",
     *,
@@ -105,59 +144,37 @@ def make_sensor(
     Raises:
         InputError: a number makes no sensor.
     """
-    if num_beams < 1 or azimuth_steps < 1 or highest_deg < lowest_deg:
+    if num_beams < 1 or highest_deg < lowest_deg:
         raise InputError(
-            f"wanted at least one beam and one azimuth step and lowest <= highest, got {num_beams} "
-            f"beams, {azimuth_steps} steps, {lowest_deg}..{highest_deg} degrees"
-        )
-    if not 0 <= min_range_m < max_range_m or height_m <= 0 or range_noise_m < 0:
-        raise InputError(
-            f"wanted 0 <= min range < max range, height > 0 and noise >= 0 in metres, got "
-            f"{min_range_m}, {max_range_m}, {height_m}, {range_noise_m}"
+            f"wanted at least one beam and lowest <= highest, got {num_beams} beams, "
+            f"{lowest_deg}..{highest_deg} degrees"
         )
     elevations = np.radians(np.linspace(lowest_deg, highest_deg, num_beams))
-    return Sensor(
+    sensor = Sensor(
         name, elevations, azimuth_steps, min_range_m, max_range_m, range_noise_m, height_m
     )
+    return check_sensor(sensor)
 
 
-def _two_block_elevations() -> NDArray[np.float64]:
-    """HDL-64E: 32 lower beams about 0.5 degrees apart, 32 upper ones about a third."""
-    degrees = np.r_[np.linspace(-24.0, -8.5, 32), np.linspace(-7.85, 2.5, 32)]
-    elevations: NDArray[np.float64] = np.radians(degrees)
-    return elevations
-
-
-SENSORS: dict[str, Sensor] = {
-    "hdl64e": Sensor(
-        name="hdl64e",
-        elevations_rad=_two_block_elevations(),
-        azimuth_steps=2083,
-        min_range_m=2.6,
-        max_range_m=80.0,
-        range_noise_m=0.012,
-        height_m=1.73,
-        blind=(
-            (-186, -152, -19.2),
-            (154, 186, -19.2),
-            (-76, -59, -16.6),
-            (-16, 16, -21.8),
-            (-148, -122, -21.6),
-            (120, 144, -21.6),
-        ),
-        empty_share=0.006,
-    ),
-    "hdl32e": Sensor(
-        name="hdl32e",
-        elevations_rad=np.radians(np.linspace(-30.67, 10.67, 32)),
-        azimuth_steps=1085,
-        min_range_m=0.3,
-        max_range_m=100.0,
-        range_noise_m=0.015,
-        height_m=1.84,
-        sees_own_car=True,
-        keeps_empty_rays=True,
-        empty_share=0.01,
-    ),
-}
-"""The sensors known by name: KITTI's 64 beams and nuScenes' 32."""
+def check_sensor(sensor: Sensor, source: str = "") -> Sensor:
+    """The sensor itself; InputError, beginning with `source`, where its numbers make no sensor."""
+    beams, steps = np.degrees(sensor.elevations_rad), sensor.azimuth_steps
+    if not len(beams) or steps < 1 or np.abs(beams).max() > 90 or (np.diff(beams) < 0).any():
+        raise InputError(
+            f"{source}wanted at least one azimuth step and one beam, angles ascending within "
+            f"-90..90 degrees, got {steps} steps, {len(beams)} beams"
+        )
+    nearest, farthest = sensor.min_range_m, sensor.max_range_m
+    if not 0 <= nearest < farthest or sensor.height_m <= 0 or sensor.range_noise_m < 0:
+        raise InputError(
+            f"{source}wanted 0 <= min range < max range, height > 0 and noise >= 0 in metres, got "
+            f"{nearest}, {farthest}, {sensor.height_m}, {sensor.range_noise_m}"
+        )
+    if sensor.sector_rad is not None:
+        start, stop = np.degrees(sensor.sector_rad)
+        if not 0 < stop - start <= 360:
+            raise InputError(
+                f"{source}wanted a sector of more than 0 and at most 360 degrees, got "
+                f"{start:g}..{stop:g}"
+            )
+    return sensor

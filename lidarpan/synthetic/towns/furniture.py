@@ -99,6 +99,26 @@ def add_fence(
             ex, ey = place(frame, x, y)
             site.add("box", (ex, ey, frame[2]), post, "fence", material, bottom=-0.2)
         x += run
+    if rng.random() < 0.4:
+        _overgrow(site, frame, x0, x1, y, rng, height)
+
+
+def _overgrow(
+    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator,
+    height: float,
+) -> None:  # fmt: skip
+    """Climbers and shrubs on, before and through a fence, with gaps."""
+    x = x0
+    while x < x1 - 0.3:
+        run = min(draw(rng, 0.6, 2.5), x1 - x)
+        if rng.random() < 0.6:
+            px, py = place(frame, x + run / 2, y + float(rng.normal(0, 0.15)))
+            tall = height * draw(rng, 0.3, 1.3)
+            site.add(
+                "blob", (px, py, frame[2]), (run * 1.3, draw(rng, 0.2, 0.8), tall),
+                "vegetation", "leaf", bottom=draw(rng, -0.3, 0.4), density=draw(rng, 1.0, 7.0),
+            )  # fmt: skip
+        x += run
 
 
 def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:

@@ -56,6 +56,10 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     middle = (shift, setback + deep / 2)
     yaw = float(rng.normal(0, 0.04))
     add_building(site, frame, *middle, length, deep, height, rng, yaw=yaw)
+    if rng.random() < 0.35:  # shrubs and climbers along the front wall
+        start, end = np.sort(shift + length / 2 * rng.uniform(-1, 1, 2))
+        near = setback - draw(rng, 0.1, 0.5)
+        add_hedge(site, frame, start, end, near, rng, draw(rng, 0.6, 2.5), clipped=False)
     gaps = [_drive(site, frame, half, setback, deep, drive_side, rng)]
     door = shift + draw(rng, -0.3, 0.3) * length
     path = pick(rng, ("path", "sidewalk"))

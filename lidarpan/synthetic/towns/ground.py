@@ -139,7 +139,8 @@ def make_ground(
     corner = np.floor((middle - 0.5 * size * CELL_M) / (CELL_M * TILE)) * (CELL_M * TILE)
     code = _paint(corner, size, background, polygons)
     height = _slope(corner, size, mounds, relief)
-    height += _HEIGHT[code] + _roughness(corner, size, code, seed)
+    rise, rough = _manner(seed)
+    height += rise[code] + _roughness(corner, size, code, seed) * rough[code]
     tile_max = height.reshape(tiles, TILE, tiles, TILE).max(axis=(1, 3))
     return Ground(corner, code, height, np.ascontiguousarray(tile_max))
 
@@ -201,6 +202,19 @@ def _roughness(
     fine_tile = np.tile(fine, (reach, reach))[rows, columns]
     broad_tile = np.tile(broad, (reach, reach))[rows, columns]
     return np.asarray(_ROUGH[code] * fine_tile + _SWELL[code] * broad_tile, np.float32)
+
+
+@lru_cache(maxsize=8)
+def _manner(seed: int) -> tuple[FloatArray, FloatArray]:
+    """How high each surface lies in a town, metres, and the factor of its roughness there."""
+    rng = np.random.default_rng([seed, 12])
+    is_land = np.array([surface.kind == "terrain" for surface in SURFACES.values()])
+    is_walk = np.array([surface.kind == "sidewalk" for surface in SURFACES.values()])
+    together = rng.normal(0, 0.03)
+    rise = _HEIGHT + is_land * (together + rng.normal(0, 0.03, len(_HEIGHT)))
+    rise *= np.where(is_walk, rng.uniform(0.5, 1.3), 1.0)
+    rough = np.where(is_land, np.exp(rng.uniform(-1.2, 0.2)), 1.0)
+    return rise.astype(np.float32), rough.astype(np.float32)
 
 
 @lru_cache(maxsize=8)

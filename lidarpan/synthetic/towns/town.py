@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.raycast import Caster, DensityField
+from lidarpan.synthetic.sensors.returns import draw_tints
 from lidarpan.synthetic.towns.ground import Ground, Relief, make_ground, make_relief
 from lidarpan.synthetic.towns.layout import Layout, make_layout
 from lidarpan.synthetic.towns.parcels import Parcel, make_parcels
@@ -70,6 +71,7 @@ class Town:
     ego_speed_m_s: float
     leaves: DensityField
     tones: FloatArray
+    tints: FloatArray
     numbers: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
     def number_of(self, key: tuple[int, int, int]) -> int:
@@ -189,4 +191,5 @@ def make_town(seed: int, drive_m: float = 0.0, view_m: float = 80.0) -> Town:
         ego_speed_m_s=speed,
         leaves=leaves,
         tones=((logs - logs.mean()) / logs.std()).astype(np.float32),
+        tints=draw_tints(np.random.default_rng([seed, 13])),
     )

@@ -31,6 +31,8 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
     if rng.random() < 0.18:
         _add_conifer(site, x, y, rng, height, radius)
         return
+    if rng.random() < 0.2:  # shrubs around the foot
+        add_bush(site, x + float(rng.normal(0, 0.4)), y + float(rng.normal(0, 0.4)), rng, 0.6)
     trunk = bare + 0.25 * height
     site.add(
         "tube", (x, y, yaw), (2 * radius, 2 * radius, trunk + 0.3), "trunk", "bark",
