@@ -42,6 +42,7 @@ class SensorConfig(Section):
     """What the network expects of the sensor."""
 
     height_m: PositiveFloat = 1.73  # above the ground; scans of other heights are shifted to it
+    intensity: Literal["rank", "raw"] = "rank"  # by rank within the scan, or as it is
     ego_box: str = "auto"  # void in the output: auto, off, or x0,y0,z0,x1,y1,z1 of the own vehicle
 
     @model_validator(mode="after")
@@ -78,6 +79,7 @@ class LossConfig(Section):
     lovasz: float = Field(1.0, ge=0)
     heatmap: float = Field(1.0, ge=0)
     offset: float = Field(0.5, ge=0)
+    bev_semantic: float = Field(0.0, ge=0)  # classes of whole columns, a head of training alone
     heatmap_kind: Literal["focal", "mse"] = "focal"
     class_balance: float = Field(0.5, ge=0, le=1)  # weight of a class ~ its frequency ** -balance
     learned_uncertainty: bool = False  # weigh the terms as in Kendall et al., CVPR 2018
@@ -112,7 +114,8 @@ class DataSource(Section):
     root: Path
     split: str
     repeat: PositiveInt = 1  # times each scan is seen in an epoch
-    sensor_height_m: float | None = None  # where it differs from the sensor's; scans are shifted
+    # where it differs from the sensor's, scans are shifted; measured: in each scan, as in use
+    sensor_height_m: float | Literal["measured"] | None = None
     limit: PositiveInt | None = None  # use this many scans, evenly spread
 
 
@@ -132,6 +135,8 @@ class AugmentConfig(Section):
     paste_count: PositiveInt = 8
     lasermix: float = Field(0.1, ge=0, le=1)  # probability of LaserMix, Kong et al., CVPR 2023
     polarmix: float = Field(0.1, ge=0, le=1)  # probability of PolarMix, Xiao et al., NeurIPS 2022
+    mix3d: float = Field(0.0, ge=0, le=1)  # probability of Mix3D, Nekrasov et al., 3DV 2021
+    thin: float = Field(0.0, ge=0, le=1)  # probability to drop beams, azimuths or far points
 
 
 class TrainingConfig(Section):

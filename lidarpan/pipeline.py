@@ -90,6 +90,7 @@ class PanopticPipeline:
             ground=classes.ground if config.fusion.patches else None,
             copies=COPIES if tta else (),
             ground_m=-config.sensor.height_m,
+            intensity=config.sensor.intensity,
         )
         return cls(
             voxel_network,

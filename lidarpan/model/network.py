@@ -29,6 +29,7 @@ class HeadOutputs:
         voxel_to_column: (V,) int64.
         heatmap: (M,) logit that an object's center lies in the cell.
         bev_offset_m: (M, 2) from each BEV cell's middle to its object's center, metres.
+        bev: (M, C_bev) features of the BEV cells.
     """
 
     semantic: Tensor
@@ -37,6 +38,7 @@ class HeadOutputs:
     voxel_to_column: Tensor
     heatmap: Tensor
     bev_offset_m: Tensor
+    bev: Tensor
 
 
 class PanopticNetwork(nn.Module):
@@ -79,4 +81,5 @@ class PanopticNetwork(nn.Module):
             voxel_to_column=voxel_to_column,
             heatmap=self.heatmap_head(bev).squeeze(1),
             bev_offset_m=self.bev_offset_head(bev),
+            bev=bev,
         )

@@ -18,6 +18,7 @@ from lidarpan.model.weights import PRECISIONS, check_precision
 from lidarpan.structures import FloatArray, InputError, Scan
 from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.intensity import brightness
 from lidarpan.voxels.voxelize import voxelize
 
 
@@ -41,6 +42,7 @@ class VoxelNetwork:
             leaves the probabilities of the voxels as they are.
         copies: turned, mirrored and scaled copies of each scan to average over.
         ground_m: height of the ground in what the network was trained on, metres.
+        intensity: "rank", or "raw" for what is not to be changed (see `brightness`).
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class VoxelNetwork:
         ground: Sequence[int] | None = None,
         copies: Sequence[Copy] = (),
         ground_m: float = 0.0,
+        intensity: str = "rank",
     ) -> None:
         self.network = network.eval()
         self.grid = grid
@@ -62,11 +65,13 @@ class VoxelNetwork:
         self.precision = check_precision(precision, self.device)
         self.prior, self.ground = prior, ground
         self.copies, self.ground_m = tuple(copies), ground_m
+        self.intensity = intensity
 
     def prepare(self, scan: Scan) -> PreparedScan:
         """Voxels of a scan and their features, on the CPU."""
         voxels = voxelize(scan.points, self.grid)
-        features = voxel_features(scan.points, scan.intensity, voxels, self.grid)
+        bright = brightness(scan.points, scan.intensity, self.intensity)
+        features = voxel_features(scan.points, bright, voxels, self.grid)
         return PreparedScan(scan.points, voxels, features, scan.intensity)
 
     def run(self, prepared: PreparedScan) -> VoxelOutputs | None:

@@ -175,6 +175,11 @@ def laser_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample
     return concatenate(sample.take(band(sample) % 2 == odd), other.take(band(other) % 2 != odd))
 
 
+def mix3d(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
+    """Both scans in one place, the other one turned (Nekrasov et al., Mix3D, 3DV 2021)."""
+    return concatenate(sample, rotate(other, rng, np.pi, 0.0))
+
+
 def polar_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
     """Swap a sector of azimuth (Xiao et al., PolarMix, NeurIPS 2022, scene-level swapping)."""
     start, width = rng.uniform(-np.pi, np.pi), rng.uniform(np.pi / 3, np.pi)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +17,18 @@ from lidarpan.classes import ClassTable
 from lidarpan.config import AugmentConfig, Config, DataSource
 from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.open import open_dataset
+from lidarpan.inference import sensor_height
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.structures import InputError
+from lidarpan.structures import InputError, Scan
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
 from lidarpan.training.losses import Targets
 from lidarpan.training.targets import instance_centers, voxel_instances, voxel_majority
+from lidarpan.training.thinning import thin
 from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.intensity import brightness
 from lidarpan.voxels.voxelize import voxelize
 
 
@@ -69,16 +73,30 @@ class Source:
 
     dataset: Dataset
     scans: tuple[int, ...]  # positions in the dataset, with repetition
-    shift_z_m: float
+    height_m: float | None  # of the sensor; None measures it in each scan
+    trained_height_m: float
+    intensity: str
 
-    def sample(self, position: int) -> Sample:
-        """A labelled scan at the trained sensor height."""
+    def height_of(self, scan: Scan) -> float:
+        """Height of a scan's sensor above the ground, metres."""
+        return self.height_m or sensor_height(scan, self.trained_height_m)
+
+    def sample(self, position: int, change: Callable[[Sample], Sample] | None = None) -> Sample:
+        """A labelled scan as the network sees it: at the trained height, brightness by rank.
+
+        `change` is made of it before, where the sensor still is at (0, 0, 0).
+        """
         scan = self.dataset[position]
         labels = self.dataset.labels(position)
         if labels is None:
             raise InputError(f"{self.dataset.name(position)}: training needs labels, found none")
-        points = scan.points + np.array([0, 0, self.shift_z_m], np.float32)
-        return Sample(points, scan.intensity, labels.semantic, labels.instance)
+        height = self.height_of(scan)
+        sample = Sample(scan.points, scan.intensity, labels.semantic, labels.instance)
+        if change:
+            sample = change(sample)
+        shift = np.array([0, 0, height - self.trained_height_m], np.float32)
+        bright = brightness(sample.points, sample.intensity, self.intensity)
+        return replace(sample, points=sample.points + shift, intensity=bright)
 
 
 def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
@@ -94,8 +112,10 @@ def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
         count = min(entry.limit or len(dataset), len(dataset))
         chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
         height = entry.sensor_height_m or config.sensor.height_m
+        known = None if height == "measured" else float(height)
         scans = tuple(chosen) * entry.repeat
-        sources.append(Source(dataset, scans, height - config.sensor.height_m))
+        sensor = config.sensor
+        sources.append(Source(dataset, scans, known, sensor.height_m, sensor.intensity))
     return sources
 
 
@@ -133,22 +153,26 @@ class TrainingScans(TorchDataset[Batch]):
         passes, position = divmod(k, len(self.index))
         order = np.random.default_rng([self.seed, passes]).permutation(len(self.index))
         rng = np.random.default_rng([self.seed, 1, k])
-        sample = self._sample(int(order[position]))
+        sample = self._sample(int(order[position]), rng)
         return make_batch(self._augment(sample, rng), self.grid, self.classes)
 
-    def _sample(self, i: int) -> Sample:
+    def _sample(self, i: int, rng: np.random.Generator) -> Sample:
         source, position = self.index[i]
-        return self.sources[source].sample(position)
+        thinned = rng.random() < self.augmentation.thin
+        change = partial(thin, rng=rng) if thinned else None
+        return self.sources[source].sample(position, change)
 
     def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:
         a = self.augmentation
         mix, paste = rng.random(), rng.random() < a.paste
-        if mix < a.lasermix + a.polarmix or paste:
-            other = self._sample(int(rng.integers(len(self.index))))
+        if mix < a.lasermix + a.polarmix + a.mix3d or paste:
+            other = self._sample(int(rng.integers(len(self.index))), rng)
             if mix < a.lasermix:
                 sample = augment.laser_mix(sample, other, rng)
             elif mix < a.lasermix + a.polarmix:
                 sample = augment.polar_mix(sample, other, rng)
+            elif mix < a.lasermix + a.polarmix + a.mix3d:
+                sample = augment.mix3d(sample, other, rng)
             if paste:
                 sample = augment.paste_instances(sample, other, rng, a.paste_count, self.ground)
         sample = augment.drop(sample, rng, a.drop)

@@ -90,6 +90,26 @@ def heatmap_focal(logits: Tensor, target: Tensor) -> Tensor:
     return -(hit + miss).sum() / is_center.sum().clamp(min=1)
 
 
+def bev_cross_entropy(logits: Tensor, voxel_to_column: Tensor, semantic: Tensor) -> Tensor:
+    """Mean cross-entropy to the shares of the classes among each column's labelled voxels.
+
+    Args:
+        logits: (M, C - 1) of train ids 1..C-1.
+        voxel_to_column: (V,) int64 in [0, M).
+        semantic: (V,) int64 train ids, 0 = void.
+    """
+    classes = logits.shape[1]
+    known = semantic > 0
+    key = voxel_to_column[known] * classes + semantic[known] - 1
+    count = torch.bincount(key, minlength=logits.numel()).reshape(logits.shape).to(logits.dtype)
+    total = count.sum(dim=1)
+    labelled = total > 0
+    if not bool(labelled.any()):
+        return logits.sum() * 0.0
+    share = count[labelled] / total[labelled, None]
+    return functional.cross_entropy(logits[labelled], share)
+
+
 class PanopticLoss(nn.Module):
     """Weighted sum of cross-entropy, Lovász, heatmap and offset terms.
 
@@ -108,8 +128,15 @@ class PanopticLoss(nn.Module):
         offset: float,
         heatmap_kind: Literal["focal", "mse"],
         learned_uncertainty: bool,
+        bev_semantic: float = 0.0,
+        bev_channels: int = 0,
     ) -> None:
-        """class_weight: (C - 1,) weight of train ids 1..C-1 in the cross-entropy."""
+        """class_weight: (C - 1,) weight of train ids 1..C-1 in the cross-entropy.
+
+        With bev_semantic, a linear head on the network's BEV features learns which classes stand
+        in each column (Saltori et al., LiDOG, ICCV 2023, section 4.2); it is part of the loss, not
+        of the network.
+        """
         super().__init__()
         self.class_weight: Tensor
         self.register_buffer("class_weight", class_weight)
@@ -120,6 +147,8 @@ class PanopticLoss(nn.Module):
             "offset": offset,
         }
         self.heatmap_kind = heatmap_kind
+        self.bev_weight = bev_semantic
+        self.bev_head = nn.Linear(bev_channels, len(class_weight)) if bev_semantic else None
         self.log_variance = nn.Parameter(torch.zeros(4)) if learned_uncertainty else None
 
     def forward(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
@@ -131,6 +160,11 @@ class PanopticLoss(nn.Module):
             if self.log_variance is not None:
                 term = torch.exp(-self.log_variance[i]) * term + self.log_variance[i]
             total = total + term
+        if self.bev_head is not None:
+            terms["bev_semantic"] = bev_cross_entropy(
+                self.bev_head(outputs.bev).float(), outputs.voxel_to_column, targets.semantic
+            )
+            total = total + self.bev_weight * terms["bev_semantic"]
         return {**terms, "total": total}
 
     def _semantic(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:

@@ -140,7 +140,7 @@ class PanopticTraining(pl.LightningModule):
         loss = config.loss.model_dump()
         self.shares = class_shares(self.train_sources, self.classes)
         weight = class_weights(self.shares, loss.pop("class_balance"))
-        self.loss = PanopticLoss(weight, **loss)
+        self.loss = PanopticLoss(weight, **loss, bev_channels=config.network.bev_channels)
         self.best_pq = -1.0
         self.quality = self._new_quality()
 
@@ -280,7 +280,7 @@ class PanopticTraining(pl.LightningModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Whole labelled scans, every world_size-th for each process."""
-        scans = ValidationScans(self.valid_sources, self.config.sensor.height_m)
+        scans = ValidationScans(self.valid_sources)
         mine = range(self.trainer.global_rank, len(scans), self.trainer.world_size)
         return DataLoader(scans, batch_size=None, sampler=list(mine))
 
@@ -299,9 +299,8 @@ class PanopticTraining(pl.LightningModule):
 class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float]]):
     """Labelled scans as the pipeline gets them, with the height of their sensor."""
 
-    def __init__(self, sources: list[Source], height_m: float) -> None:
+    def __init__(self, sources: list[Source]) -> None:
         self.index = [(source, position) for source in sources for position in source.scans]
-        self.height_m = height_m
 
     def __len__(self) -> int:
         return len(self.index)
@@ -311,7 +310,8 @@ class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float
         labels = source.dataset.labels(position)
         if labels is None:
             raise InputError(f"{source.dataset.name(position)}: validation needs labels")
-        return source.dataset[position], labels, self.height_m + source.shift_z_m
+        scan = source.dataset[position]
+        return scan, labels, source.height_of(scan)
 
 
 def class_shares(sources: list[Source], classes: ClassTable) -> NDArray[np.float64]:

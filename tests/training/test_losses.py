@@ -76,6 +76,7 @@ def outputs_and_targets():
         voxel_to_column=torch.tensor([0, 0, 1, 1]),
         heatmap=torch.zeros(2, requires_grad=True),
         bev_offset_m=torch.zeros(2, 2, requires_grad=True),
+        bev=torch.randn(2, 5, requires_grad=True),
     )
     targets = Targets(
         semantic=torch.tensor([1, 0, 2, 3]),
