@@ -8,6 +8,7 @@ from lidarpan.model.network import HeadOutputs
 from lidarpan.training.losses import (
     PanopticLoss,
     Targets,
+    bev_cross_entropy,
     heatmap_focal,
     heatmap_target,
     lovasz_softmax,
@@ -136,3 +137,32 @@ def test_nothing_to_learn_is_zero_not_nan():
         learned_uncertainty=False,
     )
     assert float(loss(outputs, empty)["total"]) == 0
+
+
+def test_columns_learn_the_shares_of_their_classes():
+    logits = torch.randn(3, 4, requires_grad=True)
+    column = torch.tensor([0, 0, 0, 0, 1, 1, 2])
+    semantic = torch.tensor([1, 1, 1, 4, 2, 0, 0])  # the third column has no label
+    log = logits.log_softmax(1)
+    want = -((0.75 * log[0, 0] + 0.25 * log[0, 3]) + log[1, 1]) / 2
+    got = bev_cross_entropy(logits, column, semantic)
+    torch.testing.assert_close(got, want)
+    got.backward()
+    assert (logits.grad[2] == 0).all()
+    nothing = bev_cross_entropy(logits, column, torch.zeros_like(semantic))
+    assert float(nothing) == 0
+
+
+def test_the_head_on_columns_belongs_to_the_loss():
+    outputs, targets = outputs_and_targets()
+    terms = {"cross_entropy": 1.0, "lovasz": 1.0, "heatmap": 1.0, "offset": 1.0}
+    loss = PanopticLoss(
+        torch.ones(3), **terms, heatmap_kind="focal", learned_uncertainty=False,
+        bev_semantic=0.5, bev_channels=5,
+    )  # fmt: skip
+    result = loss(outputs, targets)
+    others = sum(result[name] for name in terms)
+    torch.testing.assert_close(result["total"], others + 0.5 * result["bev_semantic"])
+    result["total"].backward()
+    assert outputs.bev.grad.abs().sum() > 0
+    assert loss.bev_head.weight.grad.abs().sum() > 0
