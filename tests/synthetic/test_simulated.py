@@ -67,8 +67,8 @@ def test_scans_are_spread_over_the_scenes():
 
 
 def test_unknown_names_are_errors(tmp_path):
-    with pytest.raises(InputError, match=r"no sensor 'vlp16': wanted .*hdl64e"):
-        list(write_simulated("nuscenes", tmp_path, num_scans=1, seed=0, sensor="vlp16"))
+    with pytest.raises(InputError, match=r"no sensor 'vlp8': wanted .*hdl64e"):
+        list(write_simulated("nuscenes", tmp_path, num_scans=1, seed=0, sensor="vlp8"))
     with pytest.raises(InputError, match="no dataset 'waymo'"):
         list(write_simulated("waymo", tmp_path, num_scans=1, seed=0))
     with pytest.raises(InputError, match="wanted a seed of 0 or more, got -1"):
