@@ -127,18 +127,30 @@ def _is_planar(levels: NDArray[np.int64], width: int) -> bool:
 
 
 def _find_planar(flat: Numbers, origin: str) -> Layout:
-    """How many columns follow each other: where the direction of the points turns steadily."""
-    turns = {}
-    for width in (width for width in _PLANAR if len(flat) % width == 0):
-        x, y, z = flat.reshape(width, -1)[:3].astype(np.float64)
-        is_return = (x != 0) & (y != 0)
-        azimuth = np.arctan2(y[is_return], x[is_return])
-        step = float(np.nanmedian(np.abs(np.sin(np.diff(azimuth) / 2)))) if len(azimuth) > 1 else 1
-        turns[width] = step + float(np.mean((x == 0) != (z == 0)))
-    order = sorted(turns, key=lambda width: turns[width])
+    """How many columns follow each other: where the ray turns and rises steadily."""
+    fitting = [width for width in _PLANAR if len(flat) % width == 0]
+    turns = {width: _turn(flat.reshape(width, -1)[:3]) for width in fitting}
+    order = sorted((width for width in fitting if turns[width] < np.inf), key=lambda w: turns[w])
     if not order or (len(order) > 1 and turns[order[0]] > 0.5 * turns[order[1]]):
-        raise _undecided(origin, [Layout(width, is_planar=True) for width in order or _PLANAR])
+        wide = order or _PLANAR
+        raise InputError(
+            f"{origin}: all x seem to come first, then all y and so on, in "
+            f"{' or '.join(map(str, wide))} columns: write it a point at a time (transpose it)"
+        )
     return Layout(order[0], is_planar=True)
+
+
+def _turn(xyz: Numbers) -> float:
+    """How much neighbouring rays turn times how much they rise; infinite where it is no scan."""
+    x, y, z = xyz.astype(np.float64)
+    is_return = (x != 0) & (y != 0) & np.isfinite(x + y + z)
+    azimuth = np.arctan2(y, x)[is_return]
+    elevation = np.arctan2(z, np.hypot(x, y))[is_return]
+    if len(azimuth) < _MIN_POINTS // 2 or np.mean((x == 0) != (z == 0)) > 0.02:
+        return np.inf
+    rise = float(np.median(np.abs(np.diff(elevation))))
+    turn = float(np.median(np.abs(np.sin(np.diff(azimuth) / 2))))
+    return turn * rise if rise > 0 else np.inf
 
 
 def _is_multiple(width: int, others: list[int]) -> bool:

@@ -139,7 +139,7 @@ def change(root, **arrays):
         ({"score": None}, "wanted arrays semantic, instance, score"),
         ({"dataset": np.array("nuscenes")}, "wanted semantickitti classes, got nuscenes"),
         ({"dataset": np.array("town")}, "town"),
-        ({"semantic": np.full(420, 99)}, r"wanted train ids 0\.\.19, got up to 99"),
+        ({"semantic": np.full(420, 99)}, r"wanted whole numbers 0\.\.19, got 99"),
         ({"semantic": np.zeros(3, int), "instance": np.zeros(3, int)}, "wanted 420 labels"),
         ({"instance": np.full(420, -1)}, r"wanted instance ids 0\.\.65535, got -1"),
         ({"instance": np.zeros(420)}, r"instance: wanted a whole number each, got \(420,\) float"),
