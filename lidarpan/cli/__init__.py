@@ -1,5 +1,69 @@
 """The command line: each command parses, calls one function of the package and prints."""
 
-from lidarpan.cli.app import app, main
+from __future__ import annotations
 
-__all__ = ["app", "main"]
+import sys
+
+from lidarpan.cli.words import printable
+from lidarpan.errors import InputError
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+"""Exit code of a program that SIGINT ended: 128 + 2."""
+
+
+def main() -> None:
+    """Run the command line: bad input is one line on stderr and exit code 2.
+
+    Interrupted, also while modules are still being loaded, it says so and exits with 130.
+    """
+    try:
+        from lidarpan.cli.app import app
+
+        app()
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}")
+    except RecursionError:
+        _fail("the input is nested too deeply")
+    except KeyboardInterrupt:
+        _interrupted()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer makes one of an interrupt
+            _interrupted()
+        raise
+    finally:
+        _flush()
+
+
+def _fail(message: str) -> None:
+    print(f"error: {printable(message)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _interrupted() -> None:
+    print("\ninterrupted: what was finished is whole, run again to go on", file=sys.stderr)
+    sys.exit(_INTERRUPTED)
+
+
+def _flush() -> None:
+    """Write out what was printed; where that fails (disk full, reader gone) say it in one line."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+        sys.exit(1)
+    except OSError as error:
+        _drop_stdout()
+        print(f"error: standard output: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _drop_stdout() -> None:
+    """Leave nothing for the interpreter to write at its end, which would fail again."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,5 @@
 """python -m lidarpan.cli."""
 
-from lidarpan.cli.app import main
+from lidarpan.cli import main
 
 main()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 import lidarpan
 from lidarpan.cli import build, look, measure, predict, score
-from lidarpan.errors import InputError
 
 app = typer.Typer(
     name="lidarpan",
@@ -37,21 +34,3 @@ def _options(
     ),
 ) -> None:
     """Panoptic segmentation of LiDAR scans: files in, scored panoptic maps out."""
-
-
-def main() -> None:
-    """Run the command line: bad input is one line on stderr and exit code 2."""
-    try:
-        app()
-    except InputError as error:
-        _fail(str(error))
-    except (PermissionError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        _fail(f"{error.filename}: {error.strerror}")
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was finished is whole, run again to go on", file=sys.stderr)
-        sys.exit(130)
-
-
-def _fail(message: str) -> None:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
