@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,9 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.ego import AUTO_SCANS, EgoChoice, find_ego_box, hide_ego
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, fit_ground
+from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
-from lidarpan.whole_file import whole_file
 
 ROAD_HALF_WIDTH_M = 4.0
 HEIGHT_TOLERANCE_M = 0.3
@@ -159,27 +158,6 @@ def predict_sources(
             yield from _predict_recording(job, source, folder, is_overlapped)
 
 
-def output_folders(out: Path, sources: Sequence[ScanSource]) -> list[Path]:
-    """Where the outputs of each source go: `out`, or a folder of its own for each recording.
-
-    Recordings of one name get their suffix, or a number.
-    """
-    if len(sources) == 1:
-        return [out]
-    taken: set[str] = set()
-    folders = []
-    for source in sources:
-        if not source.is_recording:
-            folders.append(out)
-            continue
-        stem = source.path.stem
-        names = chain((stem, source.path.name), (f"{stem}-{k}" for k in count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
-        folders.append(out / name)
-    return folders
-
-
 def _predict_recording(
     job: _Job, source: ScanSource, out: Path, is_overlapped: bool | None
 ) -> Iterator[Prediction]:
@@ -191,7 +169,9 @@ def _predict_recording(
         for result in _run(job, _frames_of(source, out, job.file_format), is_overlapped):
             results.append(replace(result, labels=None))  # not all labels at once
             yield result
-    write_times_and_poses(out, [r for r in results if r.scan_path != source.path])
+    frames = [r for r in results if r.scan_path != source.path]
+    stamps = [frame.stamp_ns for frame in frames]
+    write_times_and_poses(out, stamps, [frame.world_T_sensor for frame in frames])
 
 
 def _frames_of(
@@ -221,26 +201,6 @@ def _run(
     else:
         for item in items:
             yield job.write(job.run_network(job.read(item)))
-
-
-def write_times_and_poses(out: Path, predictions: Sequence[Prediction]) -> None:
-    """Write `times.txt` and `poses.txt` where every frame has a stamp, or a pose.
-
-    Raises:
-        InputError: they cannot be written.
-    """
-    stamps = [prediction.stamp_ns for prediction in predictions]
-    poses = [prediction.world_T_sensor for prediction in predictions]
-    known = [stamp for stamp in stamps if stamp is not None]
-    if known and len(known) == len(stamps):
-        lines = [f"{stamp // 10**9}.{stamp % 10**9:09d}\n" for stamp in known]
-        with whole_file(out / "times.txt") as beside:
-            beside.write_text("".join(lines), encoding="ascii")
-    placed = [pose for pose in poses if pose is not None]
-    if placed and len(placed) == len(poses):
-        rows = [" ".join(f"{value:.12g}" for value in pose[:3].reshape(-1)) for pose in placed]
-        with whole_file(out / "poses.txt") as beside:
-            beside.write_text("\n".join(rows) + "\n", encoding="ascii")
 
 
 class _OwnVehicles:

@@ -11,6 +11,7 @@ from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 SUFFIXES = (".feather", ".parquet")
 
@@ -52,3 +53,21 @@ def open_table(path: Path) -> Any:
         return library.read_table(path)
     except Exception as error:  # the library raises all kinds
         raise InputError(f"{path}: wanted a {path.suffix} table, {one_line(error)}") from None
+
+
+def write_columns(path: Path, columns: Fields) -> None:
+    """Write columns as a `.feather` or `.parquet` table, whole or not at all.
+
+    Args:
+        path: the file; its suffix decides.
+        columns: name -> (M,) values.
+
+    Raises:
+        InputError: pyarrow is not installed, or the file cannot be written.
+    """
+    table = need("pyarrow", EXTRA).table({name: np.asarray(c) for name, c in columns.items()})
+    with whole_file(path) as beside:
+        if path.suffix.lower() == ".feather":
+            need("pyarrow.feather", EXTRA).write_feather(table, str(beside))
+        else:
+            need("pyarrow.parquet", EXTRA).write_table(table, str(beside))

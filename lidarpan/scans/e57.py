@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lidarpan.scans.fields import Fields, LoadedScan
+from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
 from lidarpan.scans.recordings.transforms import matrix_of
-from lidarpan.scans.source import Frame, frame_path, load_fields
+from lidarpan.scans.source import Frame, column_frame, frame_path
 from lidarpan.structures import InputError
 
 
@@ -59,11 +60,7 @@ class E57Source:
             if header.has_pose():
                 w, x, y, z = (float(value) for value in header.rotation)
                 pose = matrix_of(np.asarray(header.translation), (x, y, z, w))
-
-            def load(height_m: float, number: int = number, path: Path = path) -> LoadedScan:
-                return load_fields(_read(file, number, path), str(path), height_m)
-
-            yield Frame(path, load, None, "", pose)
+            yield column_frame(path, partial(_read, file, number, path), None, "", pose)
 
 
 def _read(file: Any, number: int, path: Path) -> Fields:

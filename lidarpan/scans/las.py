@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import struct
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 
 def read_las(path: Path) -> Fields:
@@ -57,3 +59,28 @@ def _check_header(path: Path) -> None:
             f"{path}: wanted {count} points of {width} bytes from byte {start} on, "
             f"got {size} bytes: cut off or damaged"
         )
+
+
+def write_las(path: Path, columns: Fields) -> None:
+    """Write x, y, z (steps of 0.1 mm), intensity in [0, 1] (as 0..65535) and time as LAS 1.4.
+
+    The suffix decides whether the points are compressed; the file is whole or absent.
+
+    Args:
+        path: `.las` or `.laz`.
+        columns: (M,) values by name.
+    """
+    import laspy
+
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.scales = np.full(3, 1e-4)
+    header.offsets = np.zeros(3)
+    header.creation_date = datetime.date(2000, 1, 1)  # the same scan gives the same bytes
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = (np.asarray(columns[axis], np.float64) for axis in "xyz")
+    bright = np.asarray(columns["intensity"], np.float64)
+    las.intensity = np.round(np.clip(bright, 0, 1) * 65535).astype(np.uint16)
+    if "time" in columns:
+        las.gps_time = np.asarray(columns["time"], np.float64)
+    with whole_file(path) as beside, beside.open("wb") as stream:
+        las.write(stream, do_compress=path.suffix.lower() == ".laz")

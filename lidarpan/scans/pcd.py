@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 _MAX_HEADER = 1 << 16
 
@@ -219,3 +220,34 @@ def decompress_lzf(data: bytes, size: int) -> bytes:
             repeats = -(-length // distance)
             out += (out[start:] * repeats)[:length]
     return bytes(out)
+
+
+def write_pcd(path: Path, columns: Fields) -> None:
+    """Write columns as a binary `.pcd` file of version 0.7, whole or not at all.
+
+    Args:
+        path: the file.
+        columns: field name -> (M,) values.
+    """
+    dtype = np.dtype([(name, c.dtype.newbyteorder("<")) for name, c in columns.items()])
+    records = np.empty(len(next(iter(columns.values()))), dtype)
+    for name, column in columns.items():
+        records[name] = column
+    kinds = {"f": "F", "i": "I", "u": "U"}
+    count = len(records)
+    lines = [
+        "# .PCD v0.7 - Point Cloud Data file format",
+        "VERSION 0.7",
+        f"FIELDS {' '.join(columns)}",
+        f"SIZE {' '.join(str(c.dtype.itemsize) for c in columns.values())}",
+        f"TYPE {' '.join(kinds[c.dtype.kind] for c in columns.values())}",
+        f"COUNT {' '.join('1' for _ in columns)}",
+        f"WIDTH {count}",
+        "HEIGHT 1",
+        "VIEWPOINT 0 0 0 1 0 0 0",
+        f"POINTS {count}",
+        "DATA binary\n",
+    ]
+    with whole_file(path) as beside, beside.open("wb") as stream:
+        stream.write("\n".join(lines).encode("ascii"))
+        stream.write(records.tobytes())

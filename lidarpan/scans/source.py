@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
+from lidarpan.scans.files import read_fields
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError
@@ -31,6 +33,7 @@ class Frame:
         frame_id: name of the coordinate frame the points are in, "" where it has none.
         world_T_sensor: (4, 4) float64 pose of that frame in the world, or None.
         warnings: what the source has to say about this frame, one sentence each.
+        columns: the named columns as they are written, or None where the frame was put together.
     """
 
     path: Path
@@ -39,6 +42,7 @@ class Frame:
     frame_id: str = ""
     world_T_sensor: Pose | None = None
     warnings: tuple[str, ...] = ()
+    columns: Callable[[], Fields] | None = None
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ class Frame:
             InputError: they are damaged, of another format than stated, or there is none.
         """
         loaded = self.decode(expected_height_m)
-        scan = loaded.scan
+        scan = replace(loaded.scan, path=self.path)
         if self.world_T_sensor is not None:
             scan = replace(scan, world_T_sensor=self.world_T_sensor)
         return LoadedScan(scan, loaded.valid, (*self.warnings, *loaded.warnings))
@@ -110,12 +114,28 @@ class FileSource:
         """The files from number `start` on; a damaged one says so when it is loaded."""
         reader = ScanReader(self.files, self.columns)
         for file in self.files[start:]:
-            yield Frame(file, lambda height_m, file=file: reader.load(file, height_m))  # type: ignore[misc]
+            yield Frame(file, partial(reader.load, file), columns=partial(read_fields, file))
 
 
 def frame_path(recording: Path, number: int) -> Path:
     """The path that names frame `number` of a recording: six digits or more below the recording."""
     return recording / f"{number:06d}"
+
+
+def column_frame(
+    path: Path,
+    columns: Callable[[], Fields],
+    stamp_ns: int | None,
+    frame_id: str = "",
+    world_T_sensor: Pose | None = None,
+    warnings: tuple[str, ...] = (),
+) -> Frame:
+    """A frame of named columns; arguments as Frame's."""
+
+    def decode(expected_height_m: float) -> LoadedScan:
+        return load_fields(columns(), str(path), expected_height_m)
+
+    return Frame(path, decode, stamp_ns, frame_id, world_T_sensor, warnings, columns)
 
 
 def load_fields(fields: Fields, origin: str, expected_height_m: float) -> LoadedScan:

@@ -33,6 +33,25 @@ def is_recording(path: str | Path) -> bool:
     return path.suffix.lower() in RECORDINGS or is_waymo(path)
 
 
+def is_messages(path: Path) -> bool:
+    """Whether a recording is one of messages: a bag or an MCAP file."""
+    return path.is_dir() or path.suffix.lower() in MESSAGES
+
+
+def split_paths(paths: Sequence[str | Path]) -> tuple[list[Path], list[Path]]:
+    """The scan files and the recordings that files, folders and glob patterns name, each once.
+
+    A folder stands for the scan files below it and the recordings in it.
+
+    Raises:
+        InputError: a path names neither.
+    """
+    recordings = list(dict.fromkeys(found for path in paths for found in _recordings_of(path)))
+    files = [path for path in paths if not _is_all_recordings(path)]
+    scans = find_scans(files) if files or not recordings else []
+    return [scan for scan in scans if not is_waymo(scan)], recordings
+
+
 def open_sources(
     paths: Sequence[str | Path],
     topics: Sequence[str] = (),
@@ -41,10 +60,8 @@ def open_sources(
 ) -> list[ScanSource]:
     """Open what the caller names: all scan files as one source, and each recording.
 
-    A folder stands for the scan files below it and the recordings in it.
-
     Args:
-        paths: files, folders and glob patterns.
+        paths: files, folders and glob patterns, as `split_paths` takes them.
         topics: of recordings of messages; none takes the only one with points, several are merged.
         frame_id: take only the messages of this frame.
         columns: of headerless files, as in `check_letters`; None finds them out.
@@ -52,19 +69,19 @@ def open_sources(
     Raises:
         InputError: a path names nothing, or a recording cannot be opened.
     """
-    recordings = list(dict.fromkeys(found for path in paths for found in _recordings_of(path)))
-    has_messages = any(path.is_dir() or path.suffix.lower() in MESSAGES for path in recordings)
-    if (topics or frame_id) and not has_messages:
+    scans, recordings = split_paths(paths)
+    if (topics or frame_id) and not any(is_messages(path) for path in recordings):
         raise InputError(
             f"{paths[0]}: --topic and --frame are for bags and MCAP files: leave them out"
         )
-    files = [path for path in paths if not _is_all_recordings(path)]
-    sources: list[ScanSource] = []
-    if files or not recordings:
-        scans = [scan for scan in find_scans(files) if not is_waymo(scan)]
-        common = commonpath([scan.absolute().parent for scan in scans])
-        sources.append(FileSource(Path(common), scans, columns))
-    return sources + [open_recording(path, topics, frame_id) for path in recordings]
+    files = [file_source(scans, columns)] if scans else []
+    return [*files, *(open_recording(path, topics, frame_id) for path in recordings)]
+
+
+def file_source(scans: Sequence[Path], columns: str | None = None) -> FileSource:
+    """Scan files as a source, called by the folder that they have in common."""
+    common = commonpath([scan.absolute().parent for scan in scans])
+    return FileSource(Path(common), scans, columns)
 
 
 def count_frames(sources: Sequence[ScanSource]) -> int | None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import Fields, LoadedScan
+from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
-from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
+from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
 from lidarpan.structures import InputError
 
 TOP = 1
@@ -118,16 +119,9 @@ class WaymoSource:
             vehicle_T = self._calibration.vehicle_T_sensor
             world = None if pose is None else pose @ _shift(vehicle_T)
             image = np.array(entry[_VALUES][0], np.float32).reshape(entry[_SHAPE][0])
-
-            def load(
-                height_m: float, image: NDArray[np.float32] = image, path: Path = path
-            ) -> LoadedScan:
-                calibration = self._calibration
-                turn = calibration.vehicle_T_sensor[:3, :3]
-                fields = range_image_fields(image, calibration.inclination_rad, turn)
-                return load_fields(fields, str(path), height_m)
-
-            yield Frame(path, load, time_us * 1000, "lidar_top", world)
+            turn = vehicle_T[:3, :3]
+            read = partial(range_image_fields, image, self._calibration.inclination_rad, turn)
+            yield column_frame(path, read, time_us * 1000, "lidar_top", world)
 
 
 def _shift(transform: NDArray[np.float64]) -> NDArray[np.float64]:

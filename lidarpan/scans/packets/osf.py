@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import need
 from lidarpan.scans.packets.ouster import OusterFrame, frame_fields, read_info
-from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
+from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
 from lidarpan.structures import InputError
 
 EXTRA = "pip install 'lidarpan[ouster]'"
@@ -72,13 +72,8 @@ class OsfSource:
                 np.array(scan.field("REFLECTIVITY"), np.uint8),
                 columns,
             )
-
-            def load(
-                height_m: float, frame: OusterFrame = frame, path: Path = path, info: Any = info
-            ) -> LoadedScan:
-                return load_fields(frame_fields(frame, info), str(path), height_m)
-
-            yield Frame(path, load, stamp_ns or None, "", _pose(scan))
+            read = partial(frame_fields, frame, info)
+            yield column_frame(path, read, stamp_ns or None, "", _pose(scan))
 
 
 def _listed(entry: Any) -> list[Any]:

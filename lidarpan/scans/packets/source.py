@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from lidarpan.scans.packets.ouster import (
 from lidarpan.scans.packets.pcap import Datagram, read_datagrams
 from lidarpan.scans.packets.velodyne import PACKET_BYTES, decode_stream
 from lidarpan.scans.recordings.messages import Recording, RosDecoder, Topic
-from lidarpan.scans.source import Frame, frame_path, load_fields
+from lidarpan.scans.source import Frame, column_frame, frame_path
 from lidarpan.structures import InputError
 
 Turns = Callable[[], Iterator[tuple[int, Callable[[], Fields]]]]
@@ -57,11 +58,7 @@ class PacketSource:
             if number < start:
                 continue
             path = frame_path(self.path, number)
-
-            def load(height_m: float, decode: Callable[[], Fields] = decode, path: Path = path):  # type: ignore[no-untyped-def] # noqa: ANN202
-                return load_fields(decode(), str(path), height_m)
-
-            yield Frame(path, load, stamp_ns, self.frame_id)
+            yield column_frame(path, decode, stamp_ns, self.frame_id)
 
 
 def open_capture(path: Path) -> PacketSource:
@@ -138,7 +135,7 @@ def _velodyne(path: Path) -> Iterator[tuple[int, Callable[[], Fields]]]:
             cut.append(error)  # the packets before it make a last scan
 
     for stamp_ns, fields in decode_stream(packets(), str(path)):
-        yield stamp_ns, lambda fields=fields: fields  # type: ignore[misc]
+        yield stamp_ns, partial(dict, fields)
     if cut:
         raise cut[0]
 
@@ -154,7 +151,7 @@ def _ouster_capture(path: Path, info: OusterInfo) -> Iterator[tuple[int, Callabl
             cut.append(error)
 
     for frame in assemble_frames(packets(), info):
-        yield frame.stamp_ns, lambda frame=frame: frame_fields(frame, info)  # type: ignore[misc]
+        yield frame.stamp_ns, partial(frame_fields, frame, info)
     if cut:
         raise cut[0]
 
@@ -175,7 +172,7 @@ def open_ouster_topic(recording: Recording, topic: Topic) -> PacketSource:
                 yield message.log_ns, np.asarray(decoded.buf, np.uint8).tobytes()
 
         for frame in assemble_frames(packets(), info):
-            yield frame.stamp_ns, lambda frame=frame: frame_fields(frame, info)  # type: ignore[misc]
+            yield frame.stamp_ns, partial(frame_fields, frame, info)
 
     return PacketSource(recording.path, f"Ouster {info.product}", turns)
 

@@ -103,7 +103,8 @@ class TopicSource:
             return loaded[0] if len(loaded) == 1 else merge(loaded, parts, moved)
 
         stamp_ns, frame_id = first.cloud.stamp_ns, first.cloud.frame_id
-        return Frame(path, decode, stamp_ns, frame_id, pose, said + missed)
+        columns = first.cloud.fields if len(parts) == 1 else None
+        return Frame(path, decode, stamp_ns, frame_id, pose, said + missed, columns)
 
     def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
         """world_T_points of a cloud, and what there is to say about it."""
