@@ -169,6 +169,8 @@ def _predict_recording(
         for result in _run(job, _frames_of(source, out, job.file_format), is_overlapped):
             results.append(replace(result, labels=None))  # not all labels at once
             yield result
+    if job.file_format == MCAP:
+        return
     frames = [r for r in results if r.scan_path != source.path]
     stamps = [frame.stamp_ns for frame in frames]
     write_times_and_poses(out, stamps, [frame.world_T_sensor for frame in frames])

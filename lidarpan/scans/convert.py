@@ -79,7 +79,7 @@ def convert_sources(
             results.append(result)
             yield result
         frames = [result for result in results if result.frame_path != source.path]
-        if source.is_recording:
+        if source.is_recording and file_format != MCAP:
             stamps = [frame.stamp_ns for frame in frames]
             write_times_and_poses(folder, stamps, [frame.world_T_sensor for frame in frames])
 

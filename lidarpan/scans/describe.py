@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.beams import find_beams
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.inspection import fit_ground
 from lidarpan.scans.packets.source import PacketSource
@@ -50,6 +51,7 @@ _SENSORS = {
 
 _BEAM_TOLERANCE_DEG = 1.5
 _BEYOND_M = 2.0
+_CROWD_DEG = 0.05
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def sample_of(frame: Frame) -> Sample:
     elevation = _elevation(scan)
     low, high = (float(v) for v in np.percentile(elevation, (1, 99)))
     ground = fit_ground(scan.points)
-    beams = count_beams(scan, elevation)
+    beams = count_beams(scan)
     return Sample(
         frame.path.name,
         loaded.num_file_points,
@@ -178,7 +180,7 @@ def sample_of(frame: Frame) -> Sample:
         (low, high),
         beams,
         None if ground is None else -ground[2],
-        guess_sensor(beams, float(elevation.min()), float(elevation.max())),
+        guess_sensor(beams, *np.percentile(elevation, (0.5, 99.5)).tolist())[:2],
         frame.stamp_ns,
         frame.frame_id,
         frame.world_T_sensor is not None,
@@ -186,22 +188,22 @@ def sample_of(frame: Frame) -> Sample:
     )
 
 
-def count_beams(scan: Scan, elevation_deg: NDArray[Any]) -> int | None:
-    """Beams of a sensor: its rings, or the elevations that points crowd at.
+def count_beams(scan: Scan) -> int | None:
+    """Beams of the sensor: by rings or the order of the points, else where elevations crowd.
 
-    Without rings only sensors whose beams meet in one point crowd clearly: None where less than
-    nine tenths of the points lie at the crowded elevations.
+    Elevations crowd clearly only where all beams meet in one point: None where less than nine
+    tenths of the points lie at the crowded ones.
     """
-    if scan.ring is not None:
-        return len(np.unique(scan.ring))
-    step = 0.05
-    place = ((elevation_deg + 90) / step).astype(np.int64)
-    counts = np.bincount(place, minlength=int(180 / step) + 1)
+    beam = find_beams(scan)
+    if beam is not None:
+        return int(beam.max()) + 1
+    place = ((_elevation(scan) + 90) / _CROWD_DEG).astype(np.int64)
+    counts = np.bincount(place, minlength=int(180 / _CROWD_DEG) + 1)
     crowded = counts > len(place) / 2000
-    begins = crowded & ~np.r_[False, crowded[:-1]]
+    begins = int((crowded & ~np.r_[False, crowded[:-1]]).sum())
     covered = counts[crowded].sum() / max(len(place), 1)
-    width = crowded.sum() / max(begins.sum(), 1)
-    return int(begins.sum()) if covered > 0.9 and width < 3 and begins.sum() > 4 else None
+    is_clear = covered > 0.9 and crowded.sum() < 3 * begins
+    return begins if is_clear and begins > 4 else None
 
 
 def guess_sensor(num_beams: int | None, low_deg: float, high_deg: float) -> tuple[str, ...]:
