@@ -22,8 +22,7 @@ _NAMES = {"laser_number": "ring", "offset_ns": "time"}
 def read_columns(path: Path) -> Fields:
     """Read the numeric columns of a table with a row per point.
 
-    Argoverse 2's `laser_number` is the ring and `offset_ns` the time; its bytes of intensity are
-    scaled to [0, 1].
+    Argoverse 2's `laser_number` is the ring and `offset_ns` the time.
 
     Raises:
         InputError: damaged, no table, or pyarrow is not installed.
@@ -39,9 +38,6 @@ def read_columns(path: Path) -> Fields:
             ) from None
         if values.dtype.kind in "iufb":
             fields[_NAMES.get(name, name)] = values
-    intensity = fields.get("intensity")
-    if intensity is not None and intensity.dtype == np.uint8:
-        fields["intensity"] = intensity.astype(np.float32) / np.float32(255.0)
     return fields
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.beams import find_beams
-from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.fields import FileFields, LoadedScan
 from lidarpan.scans.inspection import fit_ground
 from lidarpan.scans.packets.source import PacketSource
 from lidarpan.scans.recordings.clouds import PACKET_TYPES, holds_points
@@ -162,7 +162,8 @@ def _first_sample(source: ScanSource) -> Sample | str:
 
 def sample_of(frame: Frame) -> Sample:
     """Look at a frame; raises InputError where it cannot be decoded."""
-    columns = {} if frame.columns is None else frame.columns()
+    given = {} if frame.columns is None else frame.columns()
+    columns = given.fields if isinstance(given, FileFields) else given
     loaded: LoadedScan = frame.load()
     scan = loaded.scan
     distance = np.linalg.norm(scan.points, axis=1)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import Fields, FileFields
+from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
 from lidarpan.scans.recordings.transforms import matrix_of
@@ -63,7 +64,7 @@ class E57Source:
             yield column_frame(path, partial(_read, file, number, path), None, "", pose)
 
 
-def _read(file: Any, number: int, path: Path) -> Fields:
+def _read(file: Any, number: int, path: Path) -> FileFields:
     try:
         columns = file.read_scan_raw(number)
         header = file.get_header(number)
@@ -86,7 +87,7 @@ def _read(file: Any, number: int, path: Path) -> Fields:
     if invalid is not None:
         for axis in "xyz":
             fields[axis] = np.where(invalid == 0, fields[axis], np.nan)
-    return fields
+    return FileFields(fields, scale=None if scale is None else IntensityScale(1.0))
 
 
 def _intensity_range(header: Any) -> tuple[float, float] | None:

@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import Fields, LoadedScan, scan_of_fields
+from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.files import read_fields
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError
 
@@ -42,7 +43,7 @@ class Frame:
     frame_id: str = ""
     world_T_sensor: Pose | None = None
     warnings: tuple[str, ...] = ()
-    columns: Callable[[], Fields] | None = None
+    columns: Callable[[], Fields | FileFields] | None = None
 
     @property
     def name(self) -> str:
@@ -124,7 +125,7 @@ def frame_path(recording: Path, number: int) -> Path:
 
 def column_frame(
     path: Path,
-    columns: Callable[[], Fields],
+    columns: Callable[[], Fields | FileFields],
     stamp_ns: int | None,
     frame_id: str = "",
     world_T_sensor: Pose | None = None,
@@ -138,13 +139,17 @@ def column_frame(
     return Frame(path, decode, stamp_ns, frame_id, world_T_sensor, warnings, columns)
 
 
-def load_fields(fields: Fields, origin: str, expected_height_m: float) -> LoadedScan:
+def load_fields(
+    fields: Fields | FileFields,
+    origin: str,
+    expected_height_m: float,
+    scale: IntensityScale | None = None,
+) -> LoadedScan:
     """Make a scan of named columns and say what looks wrong with it, as `load_scan` does for files.
 
-    Raises:
-        InputError: a coordinate is missing, or no point is usable.
+    Arguments and errors as `scan_of_fields`.
     """
-    loaded = scan_of_fields(fields, origin, expected_height_m)
+    loaded = scan_of_fields(fields, origin, expected_height_m, scale)
     said = inspect_scan(loaded.scan, expected_height_m)
     return LoadedScan(loaded.scan, loaded.valid, (*loaded.warnings, *said))
 

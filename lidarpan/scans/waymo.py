@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import Fields, FileFields
+from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
 from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
@@ -135,7 +136,7 @@ def range_image_fields(
     image: NDArray[np.float32],
     inclination_rad: NDArray[np.float64],
     vehicle_R_sensor: NDArray[np.float64],
-) -> Fields:
+) -> FileFields:
     """Points of a range image around its sensor along the vehicle's axes, (0, 0, 0) without return.
 
     Args:
@@ -161,4 +162,5 @@ def range_image_fields(
     x, y, z = vehicle_R_sensor @ np.stack([axis.reshape(-1) for axis in sensor])
     intensity = np.tanh(np.maximum(image[..., 1], 0.0)).reshape(-1)  # it has no upper end
     named = {"x": x, "y": y, "z": z, "intensity": intensity}
-    return {**{name: values.astype(np.float32) for name, values in named.items()}, "ring": ring}
+    fields: Fields = {name: values.astype(np.float32) for name, values in named.items()}
+    return FileFields({**fields, "ring": ring}, scale=IntensityScale(1.0))

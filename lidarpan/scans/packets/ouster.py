@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import Fields, FileFields
+from lidarpan.scans.intensity import BYTES
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.structures import InputError
 
@@ -275,11 +276,11 @@ def _enter(columns: NDArray[np.void], frame: OusterFrame, info: OusterInfo) -> N
     frame.column_ns[place] = columns["timestamp"][good]
 
 
-def frame_fields(frame: OusterFrame, info: OusterInfo) -> Fields:
+def frame_fields(frame: OusterFrame, info: OusterInfo) -> FileFields:
     """Columns of H * W points, beam after beam; those without a return are (0, 0, 0).
 
     Returns:
-        x, y, z (float32, metres), intensity (reflectivity / 255), ring (lowest beam 0) and time
+        x, y, z (float32, metres), reflectivity (bytes), ring (lowest beam 0) and time
         (seconds since the frame's first column).
     """
     hit = frame.range_mm > 0
@@ -290,14 +291,15 @@ def frame_fields(frame: OusterFrame, info: OusterInfo) -> Fields:
     came = frame.column_ns > 0
     begin = frame.column_ns[came].min() if came.any() else np.uint64(0)
     passed = np.where(came, frame.column_ns - begin, 0).astype(np.float64) * 1e-9
-    return {
+    fields: Fields = {
         "x": x,
         "y": y,
         "z": z,
-        "intensity": (frame.reflectivity.reshape(-1) / np.float32(255.0)).astype(np.float32),
+        "reflectivity": frame.reflectivity.reshape(-1),
         "ring": ring.astype(np.int32),
         "time": np.tile(passed.astype(np.float32), info.height),
     }
+    return FileFields(fields, scale=BYTES)
 
 
 def _shared(one: str, other: str) -> int:

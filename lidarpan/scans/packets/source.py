@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import FileFields
 from lidarpan.scans.packets.ouster import (
     OusterInfo,
     assemble_frames,
@@ -25,7 +25,7 @@ from lidarpan.scans.recordings.messages import Recording, RosDecoder, Topic
 from lidarpan.scans.source import Frame, column_frame, frame_path
 from lidarpan.structures import InputError
 
-Turns = Callable[[], Iterator[tuple[int, Callable[[], Fields]]]]
+Turns = Callable[[], Iterator[tuple[int, Callable[[], FileFields]]]]
 """Reads from the beginning: (stamp_ns, decoder of the points) of each turn of the sensor."""
 
 _LOOKED_AT = 4000
@@ -123,7 +123,7 @@ def _as_far_as_whole(path: Path) -> Iterator[Datagram]:
         return
 
 
-def _velodyne(path: Path) -> Iterator[tuple[int, Callable[[], Fields]]]:
+def _velodyne(path: Path) -> Iterator[tuple[int, Callable[[], FileFields]]]:
     cut: list[InputError] = []
 
     def packets() -> Iterator[tuple[int, bytes]]:
@@ -135,12 +135,16 @@ def _velodyne(path: Path) -> Iterator[tuple[int, Callable[[], Fields]]]:
             cut.append(error)  # the packets before it make a last scan
 
     for stamp_ns, fields in decode_stream(packets(), str(path)):
-        yield stamp_ns, partial(dict, fields)
+        yield stamp_ns, partial(_given, fields)
     if cut:
         raise cut[0]
 
 
-def _ouster_capture(path: Path, info: OusterInfo) -> Iterator[tuple[int, Callable[[], Fields]]]:
+def _given(fields: FileFields) -> FileFields:
+    return fields
+
+
+def _ouster_capture(path: Path, info: OusterInfo) -> Iterator[tuple[int, Callable[[], FileFields]]]:
     cut: list[InputError] = []
 
     def packets() -> Iterator[tuple[int, bytes]]:
@@ -165,7 +169,7 @@ def open_ouster_topic(recording: Recording, topic: Topic) -> PacketSource:
     decoder = RosDecoder()
     info = _recorded_info(recording, topic, decoder)
 
-    def turns() -> Iterator[tuple[int, Callable[[], Fields]]]:
+    def turns() -> Iterator[tuple[int, Callable[[], FileFields]]]:
         def packets() -> Iterator[tuple[int, bytes]]:
             for message in recording.messages([topic.name]):
                 decoded = decoder.decode(topic.definition, message.data, topic.name)

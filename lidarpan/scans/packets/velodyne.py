@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import Fields, FileFields
+from lidarpan.scans.intensity import BYTES
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import EXTRA, need
 from lidarpan.structures import InputError
@@ -18,7 +19,7 @@ Packet = tuple[int, bytes]
 """(stamp_ns, payload)."""
 
 
-def decode_scan(packets: Sequence[Packet], stamp_ns: int, origin: str) -> Fields:
+def decode_scan(packets: Sequence[Packet], stamp_ns: int, origin: str) -> FileFields:
     """Points of the packets of one turn, as a VelodyneScan message holds them.
 
     Args:
@@ -41,7 +42,7 @@ def decode_scan(packets: Sequence[Packet], stamp_ns: int, origin: str) -> Fields
     return _fields(points, when.host - stamp_ns * 1e-9)
 
 
-def decode_stream(packets: Iterable[Packet], origin: str) -> Iterator[tuple[int, Fields]]:
+def decode_stream(packets: Iterable[Packet], origin: str) -> Iterator[tuple[int, FileFields]]:
     """Cut a stream of packets into turns: (stamp_ns, points) of each.
 
     Raises:
@@ -61,16 +62,12 @@ def decode_stream(packets: Iterable[Packet], origin: str) -> Iterator[tuple[int,
         yield _stamped(*result)
 
 
-def _stamped(when: Any, points: NDArray[np.void]) -> tuple[int, Fields]:
+def _stamped(when: Any, points: NDArray[np.void]) -> tuple[int, FileFields]:
     return round(when.host * 1e9), _fields(points, 0.0)
 
 
-def _fields(points: NDArray[np.void], later_s: float) -> Fields:
+def _fields(points: NDArray[np.void], later_s: float) -> FileFields:
     """The decoder's columns; times count from a stamp `later_s` before the decoder's own."""
-    fields: Fields = {axis: points[axis] for axis in "xyz"}
-    return {
-        **fields,
-        "intensity": points["intensity"] / np.float32(255.0),
-        "ring": points["ring"].astype(np.int32),
-        "time": points["time"] + np.float32(later_s),
-    }
+    fields: Fields = {axis: points[axis] for axis in ("x", "y", "z", "intensity", "ring")}
+    fields["time"] = points["time"] + np.float32(later_s)
+    return FileFields(fields, scale=BYTES)

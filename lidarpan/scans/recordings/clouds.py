@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lidarpan.scans.fields import Fields
+from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.packets.velodyne import decode_scan
 from lidarpan.scans.recordings.foxglove import IDENTITY, read_cloud
 from lidarpan.scans.recordings.messages import Message, RosDecoder, Topic
@@ -51,7 +51,7 @@ class Cloud:
     stamp_ns: int
     frame_id: str
     frame_T_points: Matrix | None
-    fields: Callable[[], Fields]
+    fields: Callable[[], Fields | FileFields]
 
 
 def holds_points(topic: Topic) -> bool:
@@ -106,18 +106,8 @@ def _pointcloud2(decoded: Any, message: Message, origin: str) -> Cloud:
         stamp_of(decoded.header.stamp) or message.log_ns,
         decoded.header.frame_id,
         None,
-        lambda: prefer_reflectivity(unpack_points(packed, origin)),
+        lambda: unpack_points(packed, origin),
     )
-
-
-def prefer_reflectivity(fields: Fields) -> Fields:
-    """Of a cloud as Ouster's driver writes it, the calibrated brightness.
-
-    Its `intensity` counts photons, without a scale; its `reflectivity` is 0 to 255.
-    """
-    if {"reflectivity", "ambient", "range", "intensity"} <= fields.keys():
-        return {name: column for name, column in fields.items() if name != "intensity"}
-    return fields
 
 
 def _foxglove_ros(decoded: Any, message: Message, origin: str) -> Cloud:

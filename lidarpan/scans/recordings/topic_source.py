@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.fields import FileFields, LoadedScan, intensity_values
+from lidarpan.scans.intensity import IntensityScale, choose_scale
 from lidarpan.scans.recordings.clouds import (
     CLOUD_TYPES,
     PACKET_TYPES,
@@ -48,6 +49,8 @@ class TopicSource:
 
     def __post_init__(self) -> None:
         self._decoder = RosDecoder()
+        self._first: dict[str, Cloud] = {}
+        self._scales: dict[str, IntensityScale | None] = {}
 
     @property
     def path(self) -> Path:
@@ -96,15 +99,29 @@ class TopicSource:
         pose, missed = self._pose(first.cloud)
         moved = [self._between(first.cloud, part.cloud) for part in group[1:] if part.cloud]
         parts = [first.cloud, *(part.cloud for part in group[1:] if part.cloud)]
+        names = [part.topic for part in group if part.cloud]
         origin = str(path)
 
         def decode(height_m: float) -> LoadedScan:
-            loaded = [load_fields(cloud.fields(), origin, height_m) for cloud in parts]
+            loaded = [
+                load_fields(cloud.fields(), origin, height_m, self._scale(name))
+                for name, cloud in zip(names, parts, strict=True)
+            ]
             return loaded[0] if len(loaded) == 1 else merge(loaded, parts, moved)
 
         stamp_ns, frame_id = first.cloud.stamp_ns, first.cloud.frame_id
         columns = first.cloud.fields if len(parts) == 1 else None
         return Frame(path, decode, stamp_ns, frame_id, pose, said + missed, columns)
+
+    def _scale(self, topic: str) -> IntensityScale | None:
+        """What the intensities of a topic are divided by: its first scan decides."""
+        if topic not in self._scales:
+            given = self._first[topic].fields()
+            file = given if isinstance(given, FileFields) else FileFields(given)
+            found = intensity_values(file)
+            own = None if found is None else choose_scale([found[1]])
+            self._scales[topic] = file.scale or own
+        return self._scales[topic]
 
     def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
         """world_T_points of a cloud, and what there is to say about it."""
@@ -161,6 +178,7 @@ class TopicSource:
                 continue
             if self.frame_id is not None and cloud.frame_id != self.frame_id:
                 continue
+            self._first.setdefault(name, cloud)
             known = seen.setdefault(name, cloud.frame_id)
             if known != cloud.frame_id:
                 raise InputError(
