@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan import PanopticPipeline
-from lidarpan.datasets.semantickitti import SemanticKitti
+from lidarpan.datasets.open import open_dataset
 from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import PanopticLabels, Scan
@@ -36,7 +36,7 @@ def towns(count: int, first_seed: int, sensor: str, pipeline: PanopticPipeline) 
 
 def real(root: Path, sequence: str) -> Labelled:
     """Labelled real scans in SemanticKITTI layout."""
-    dataset = SemanticKitti(root, "train", sequences=[sequence])
+    dataset = open_dataset("semantickitti", root, sequence)
     for i in range(len(dataset)):
         labels = dataset.labels(i)
         if labels is not None:

@@ -31,7 +31,7 @@ class ClassTable:
     """What the label ids of one dataset mean. Train id 0 is void; C counts void.
 
     Attributes:
-        name: of the dataset, such as "semantickitti".
+        name: of the dataset.
         names: C class names by train id; names[0] is "void".
         things: train ids of the classes with countable objects, ascending.
         stuff: train ids of the classes without, ascending.
@@ -168,7 +168,7 @@ class ClassTable:
             row: dict[str, Any] = {"name": name, "kind": "void"}
             row["color"] = self.colors[i].tolist()
             row["raw"] = np.flatnonzero(self.raw_known & (self.raw_to_train == i)).tolist()
-            row |= {"write": int(self.train_to_raw[i]), "nuscenes": int(self.to_nuscenes[i])}
+            row |= dict(write=int(self.train_to_raw[i]), nuscenes=int(self.to_nuscenes[i]))
             if self.street_share is not None and i:
                 row["street_share"] = float(self.street_share[i])
             if i in self.things:
@@ -188,7 +188,7 @@ def table_names() -> tuple[str, ...]:
 
 
 def load_class_table(name: str | Path) -> ClassTable:
-    """Read a class table: a shipped one by its name ("semantickitti"), or one's own `.yaml` file.
+    """Read a class table: a shipped one by its name, or one's own `.yaml` file.
 
     Raises:
         InputError: no such table, or something in it does not fit.

@@ -14,6 +14,7 @@ import yaml
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from lidarpan.checked_yaml import Section, check_model, read_yaml
+from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.scans.ego import parse_ego_box
 from lidarpan.structures import InputError
 from lidarpan.voxels.grid import Grid
@@ -110,7 +111,7 @@ class PriorConfig(Section):
 class DataSource(Section):
     """One dataset tree to read scans from."""
 
-    dataset: Literal["semantickitti", "nuscenes"]
+    dataset: str  # semantickitti, nuscenes, a class table FILE.yaml, FILE.py:CLASS ...
     root: Path
     split: str
     repeat: PositiveInt = 1  # times each scan is seen in an epoch
@@ -168,7 +169,8 @@ class Config(Section):
     """Everything."""
 
     name: str = "town"
-    classes: Literal["semantickitti", "nuscenes"] = "semantickitti"
+    classes: str = DEFAULT_TABLE  # a dataset's: its name, or a class table FILE.yaml
+    class_table: dict[str, Any] | None = None  # one's own classes themselves, as weights carry them
     out: Path = Path("runs/town")
     sensor: SensorConfig = SensorConfig()
     grid: GridConfig = GridConfig()
@@ -193,6 +195,14 @@ class Config(Section):
             tree[section] |= {key: value for key, value in values.items() if value is not None}
         return parse_config(tree, "the choice")
 
+    def build_classes(self) -> ClassTable:
+        """The class table; InputError where there is none of that name."""
+        from lidarpan.datasets.open import find_classes
+
+        if self.class_table is not None:
+            return ClassTable.from_tree(self.class_table, self.classes)
+        return find_classes(self.classes)
+
 
 def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     """Read and check a YAML file, then apply `key.path=value` overrides; None = the defaults.
@@ -205,7 +215,23 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
     tree = read_yaml(path, "the configuration") if path else {}
     for override in overrides:
         _apply(tree, override)
-    return parse_config(tree, source)
+    config = parse_config(tree, source)
+    _check_names(config, source)
+    return config
+
+
+def _check_names(config: Config, source: str) -> None:
+    """Look that the named classes and datasets exist; InputError names the key."""
+    from lidarpan.datasets.open import find_dataset
+
+    sources = (("train_data", config.train_data), ("valid_data", config.valid_data))
+    names = {} if config.class_table else {"classes": config.classes}
+    names |= {f"{key}.{i}.dataset": e.dataset for key, es in sources for i, e in enumerate(es)}
+    for key, name in names.items():
+        try:
+            find_dataset(name)
+        except InputError as error:
+            raise InputError(f"{source}: {key}: {error}") from None
 
 
 def parse_config(tree: dict[str, Any], source: str) -> Config:

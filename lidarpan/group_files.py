@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lidarpan.classes import load_class_table
 from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import (
     find_prediction,
     prediction_paths,
@@ -28,7 +28,7 @@ def group_files(
         scan_paths: scan files.
         semantic: folder of label files, named as the scans (see `find_prediction`).
         out: folder for the predictions, written in the layout of the classes' benchmark.
-        classes: "semantickitti" or "nuscenes".
+        classes: whose, as `find_dataset` takes it.
         method: see `group_points`.
 
     Yields:
@@ -37,7 +37,7 @@ def group_files(
     Raises:
         InputError: a scan has no labels, or another number of them than points.
     """
-    table = load_class_table(classes)
+    table = find_classes(classes)
     paths = prediction_paths(out, scan_paths, classes)
     refuse_inputs_as_outputs(paths, scan_paths)
     for scan_path, path in zip(scan_paths, paths, strict=True):

@@ -98,7 +98,7 @@ def predict_files(
         pipeline: the loaded weights.
         scan_paths: files that `scans.files.load_scan` reads.
         out: folder for the predictions.
-        file_format: semantickitti, nuscenes, npz or ply.
+        file_format: npz, ply or a dataset; that of the classes themselves goes by their name.
         sensor_height_m: of the scans' sensor; None measures it in each scan.
         overwrite: predict again what is there already.
         is_overlapped: None overlaps where the network has a device of its own. It takes numba's
@@ -108,7 +108,7 @@ def predict_files(
     Yields:
         One Prediction per scan, in order; a scan that cannot be read has its `error` set.
     """
-    paths = prediction_paths(out, scan_paths, file_format)
+    paths = prediction_paths(out, scan_paths, file_format, pipeline.classes)
     refuse_inputs_as_outputs(paths, scan_paths)
     source = FileSource(out, scan_paths, columns)
     ego = _OwnVehicles(pipeline.ego_box, source)
@@ -138,7 +138,7 @@ def predict_sources(
         pipeline: the loaded weights.
         sources: from `scans.sources.open_sources`.
         out: folder for the predictions.
-        file_format: semantickitti, nuscenes, npz or ply; or mcap, for each source one `NAME.mcap`
+        file_format: as in `predict_files`; or mcap, for each source one `NAME.mcap`
             with the points, their classes and instances, and boxes.
         sensor_height_m: as in `predict_files`.
         overwrite: as in `predict_files`; an MCAP file is always written anew.
@@ -151,7 +151,7 @@ def predict_sources(
         ego = _OwnVehicles(pipeline.ego_box, source)
         job = _Job(pipeline, file_format, sensor_height_m, overwrite, ego)
         if isinstance(source, FileSource) and file_format != MCAP:
-            paths = prediction_paths(folder, source.files, file_format)
+            paths = prediction_paths(folder, source.files, file_format, pipeline.classes)
             refuse_inputs_as_outputs(paths, source.files)
             yield from _run(job, zip(source.frames(), paths, strict=True), is_overlapped)
         else:
@@ -166,7 +166,7 @@ def _predict_recording(
         if job.file_format == MCAP:
             file = AnnotatedMcap(out / f"{source.path.stem}.mcap", job.pipeline.classes)
             job = replace(job, annotated=stack.enter_context(file))
-        for result in _run(job, _frames_of(source, out, job.file_format), is_overlapped):
+        for result in _run(job, _frames_of(source, out, job), is_overlapped):
             results.append(replace(result, labels=None))  # not all labels at once
             yield result
     if job.file_format == MCAP:
@@ -177,20 +177,20 @@ def _predict_recording(
 
 
 def _frames_of(
-    source: ScanSource, out: Path, file_format: str
+    source: ScanSource, out: Path, job: _Job
 ) -> Iterator[tuple[Frame, Path] | Prediction]:
     """Each frame and where its labels go; where the source breaks off, why."""
     try:
         for frame in source.frames():
-            yield frame, _recording_path(out, frame, source, file_format)
+            yield frame, _recording_path(out, frame, source, job)
     except InputError as error:
         yield Prediction(source.path, out, error=str(error))
 
 
-def _recording_path(out: Path, frame: Frame, source: ScanSource, file_format: str) -> Path:
-    if file_format == MCAP:
+def _recording_path(out: Path, frame: Frame, source: ScanSource, job: _Job) -> Path:
+    if job.file_format == MCAP:
         return out / f"{source.path.stem}.mcap"
-    return prediction_path(out, frame.path, file_format)
+    return prediction_path(out, frame.path, job.file_format, job.pipeline.classes)
 
 
 def _run(
@@ -271,7 +271,7 @@ class _Job:
             return item
         frame, path = item
         is_kept = self.annotated is None and not self.overwrite
-        if is_kept and is_complete(path, frame.path, self.file_format):
+        if is_kept and is_complete(path, frame.path, self.file_format, self.pipeline.classes):
             return _prediction(frame, path)
         clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.clock import StageClock
 from lidarpan.config import Config
+from lidarpan.datasets.open import find_classes
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.model.contract import Network, OwnNetwork, as_network
@@ -36,7 +37,7 @@ class PanopticPipeline:
     def __init__(
         self,
         network: Network | OwnNetwork,
-        classes: ClassTable | str = "semantickitti",
+        classes: ClassTable | str = DEFAULT_TABLE,
         *,
         sensor_height_m: float | None = None,
         grouping: str = "auto",
@@ -59,7 +60,7 @@ class PanopticPipeline:
             ego_box: of the vehicle that carries the sensor, whose points are void: "auto" looks for
                 it in each scan, None leaves every point.
         """
-        self.classes = load_class_table(classes) if isinstance(classes, str) else classes
+        self.classes = find_classes(classes) if isinstance(classes, str) else classes
         self.network = as_network(network, self.classes.num_classes)
         self.device = self.network.device
         self.sensor_height_m = sensor_height_m
@@ -80,7 +81,7 @@ class PanopticPipeline:
         tta: bool = False,
     ) -> PanopticPipeline:
         """A pipeline around an existing network, with the configured grid and rules."""
-        classes = load_class_table(config.classes)
+        classes = config.build_classes()
         voxel_network = VoxelNetwork(
             network,
             config.grid.build(),

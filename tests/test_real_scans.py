@@ -5,7 +5,7 @@ import pytest
 
 from lidarpan import PanopticPipeline, read_scan
 from lidarpan.datasets.label_files import read_prediction
-from lidarpan.datasets.semantickitti import SemanticKitti
+from lidarpan.datasets.open import open_dataset
 from lidarpan.inference import predict_files, sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.scans.files import find_scans
@@ -38,7 +38,7 @@ def test_every_scan_is_predicted_point_by_point(real_data, pipeline, tmp_path):
 
 def test_scores_on_semantickitti_hold(real_data, pipeline):
     """A floor well below the measured scores in the model card: it fails if something breaks."""
-    dataset = SemanticKitti(real_data / "semantickitti", "train")
+    dataset = open_dataset("semantickitti", real_data / "semantickitti", "train")
     classes = pipeline.classes
     quality = PanopticQuality(classes.num_classes, classes.things, min_points=classes.min_points)
     for i in range(len(dataset)):

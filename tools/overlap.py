@@ -49,7 +49,7 @@ def measure_overlap(
             begin = time.perf_counter()
             chosen = scans[:4] if name == "warm-up" else scans
             stream = predict_files(
-                pipeline, chosen, folder / name, "semantickitti", is_overlapped=is_overlapped
+                pipeline, chosen, folder / name, pipeline.classes.name, is_overlapped=is_overlapped
             )
             results = list(stream)
             rates[name] = len(results) / (time.perf_counter() - begin)

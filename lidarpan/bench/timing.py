@@ -53,8 +53,9 @@ def time_scans(
         prepared = pipeline.prepare(loaded.scan, clock=clock)
         labels = pipeline.finish(prepared, pipeline.run_network(prepared, clock), clock)
         with clock("write"):
-            target = prediction_path(out, path, "semantickitti")
-            write_prediction(target, labels, loaded, pipeline.classes, "semantickitti")
+            layout = pipeline.classes.name
+            target = prediction_path(out, path, layout, pipeline.classes)
+            write_prediction(target, labels, loaded, pipeline.classes, layout)
         stages = {**clock.elapsed_ms, "total": sum(clock.elapsed_ms.values())}
         timed.append(TimedScan(stages, loaded.scan.num_points, prepared.voxels.num_voxels))
     return timed

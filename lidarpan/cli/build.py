@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Dataset, make_folder
+from lidarpan.cli.predict import make_folder
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")
@@ -45,7 +45,7 @@ def train(
 
 
 def simulate(
-    dataset: Annotated[Dataset, typer.Argument(help="Layout to write.")],
+    dataset: Annotated[str, typer.Argument(help="Layout to write: semantickitti or nuscenes.")],
     out: Annotated[Path, typer.Option(help="Root of the new dataset.")],
     scans: Annotated[int, typer.Option(min=1, help="How many scans.")],
     seed: Annotated[int, typer.Option(help="Which towns.")] = 0,
@@ -70,7 +70,7 @@ def simulate(
 
     make_folder(out)
     stream = write_simulated(
-        dataset.value,
+        dataset,
         out,
         num_scans=scans,
         seed=seed,

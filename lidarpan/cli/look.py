@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Dataset
+from lidarpan.classes import DEFAULT_TABLE
+from lidarpan.cli.predict import Classes
 from lidarpan.errors import InputError
 
 
@@ -41,7 +42,7 @@ def draw(
         Path | None, typer.Option(help="Label file of the scan, or a folder of them.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="True labels, drawn beside.")] = None,
-    classes: Annotated[Dataset, typer.Option(help="Whose classes.")] = Dataset.semantickitti,
+    classes: Classes = DEFAULT_TABLE,
     mode: Annotated[
         str, typer.Option(help="panoptic, semantic, instance, height, intensity or error.")
     ] = "panoptic",
@@ -80,7 +81,7 @@ def draw(
             out,
             labels=labels,
             truth=truth,
-            classes=classes.value,
+            classes=classes,
             mode=mode,
             size_px=size,
             range_m=range_m,
@@ -95,7 +96,7 @@ def draw(
             drive_map,
             labels=labels,
             poses=poses,
-            classes=classes.value,
+            classes=classes,
             size_px=size,
             range_m=range_m,
         )
@@ -106,31 +107,31 @@ def draw(
         from lidarpan.viewer.files import rerun_files
 
         files = {"labels": labels, "truth": truth, "poses": poses}
-        rerun_files(scans, rerun, classes=classes.value, **files)
+        rerun_files(scans, rerun, classes=classes, **files)
         typer.echo(f"recorded, open it with `rerun`: {rerun}")
     if window:
         from lidarpan.viewer.files import window_files
         from lidarpan.viewer.window import KEYS
 
         typer.echo(KEYS)
-        window_files(scans, labels=labels, truth=truth, classes=classes.value, mode=mode)
+        window_files(scans, labels=labels, truth=truth, classes=classes, mode=mode)
 
 
 def serve(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
     labels: Annotated[Path | None, typer.Option(help="Folder of their labels.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of their true labels.")] = None,
-    classes: Annotated[Dataset, typer.Option(help="Whose classes.")] = Dataset.semantickitti,
+    classes: Classes = DEFAULT_TABLE,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
-    from lidarpan.classes import load_class_table
+    from lidarpan.datasets.open import find_classes
     from lidarpan.draw.files import Frames
     from lidarpan.scans.files import find_scans
     from lidarpan.viewer.server import make_viewer_server
 
-    frames = Frames(find_scans(paths), load_class_table(classes.value), labels, truth)
+    frames = Frames(find_scans(paths), find_classes(classes), labels, truth)
     frames.read(0)
     server = make_viewer_server(
         [path.stem for path in frames.scan_paths],

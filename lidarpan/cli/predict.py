@@ -34,21 +34,8 @@ class Precision(str, Enum):
     bf16 = "bf16"
 
 
-class FileFormat(str, Enum):
-    """How predictions are written."""
-
-    semantickitti = "semantickitti"
-    nuscenes = "nuscenes"
-    npz = "npz"
-    ply = "ply"
-    mcap = "mcap"
-
-
-class Dataset(str, Enum):
-    """Which dataset's classes and layout."""
-
-    semantickitti = "semantickitti"
-    nuscenes = "nuscenes"
+DATASETS = "semantickitti, nuscenes, an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
+Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -91,8 +78,13 @@ def predict(
     weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
     file_format: Annotated[
-        FileFormat, typer.Option("--format", help="How predictions are written.")
-    ] = FileFormat.semantickitti,
+        str | None,
+        typer.Option(
+            "--format",
+            help="semantickitti, nuscenes, npz, ply, mcap or any dataset. [default: that of the "
+            "weights' classes]",
+        ),
+    ] = None,
     sensor_height: Annotated[
         float | None,
         typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
@@ -161,7 +153,7 @@ def predict(
         pipeline,
         sources,
         out,
-        file_format.value,
+        file_format or pipeline.classes.name,
         sensor_height_m=sensor_height,
         overwrite=overwrite,
         is_overlapped=overlap,
@@ -244,7 +236,7 @@ def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> No
 def group(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
     semantic: Annotated[Path, typer.Option(help="Folder of semantic labels, one per scan.")],
-    classes: Annotated[Dataset, typer.Option(help="Whose classes the labels are.")],
+    classes: Classes,
     out: Annotated[Path, typer.Option(help="Folder for the panoptic predictions.")],
     method: Annotated[str, typer.Option(help="Grouping method.")] = "auto",
 ) -> None:
@@ -256,7 +248,7 @@ def group(
 
     scans = find_scans(paths)
     make_folder(out)
-    stream = group_files(scans, semantic, out, classes.value, method)
+    stream = group_files(scans, semantic, out, classes, method)
     count = sum(1 for _ in track(stream, "Grouping", total=len(scans), transient=True))
     typer.echo(f"{count} scans grouped: {out}")
 

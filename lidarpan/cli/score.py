@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Dataset
+from lidarpan.cli.predict import DATASETS
+
+WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
 
 class Task(str, Enum):
@@ -40,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    dataset: Annotated[Dataset, typer.Argument(help="Whose rules and layout.")],
+    dataset: WhichDataset,
     data: Annotated[Path, typer.Option(help="Root of the dataset.")],
     predictions: Annotated[Path, typer.Option(help="Folder above sequences/ or panoptic/.")],
     split: Annotated[str, typer.Option(help="Which split.")],
@@ -72,7 +74,7 @@ def evaluate(
     from lidarpan.evaluation.report import format_table, write_csv, write_json
 
     evaluation = evaluate_folder(
-        dataset.value, data, predictions, split, min_points=min_points, protocol=protocol
+        dataset, data, predictions, split, min_points=min_points, protocol=protocol
     )
     console = Console()
     console.print(format_table(evaluation))
@@ -142,7 +144,7 @@ WhichTask = Annotated[Task, typer.Option(help="With tracking, ids must stay over
 
 
 def check(
-    dataset: Annotated[Dataset, typer.Argument(help="Whose rules and layout.")],
+    dataset: WhichDataset,
     data: Data,
     predictions: Predictions,
     split: Split = "test",
@@ -153,7 +155,7 @@ def check(
 
     from lidarpan.datasets.submission import check_submission, open_submission
 
-    submission = open_submission(dataset.value, predictions, data, split, task.value)
+    submission = open_submission(dataset, predictions, data, split, task.value)
     faults = check_submission(submission, lambda files: track(files, "Checking", transient=True))
     for fault in faults:
         typer.echo(str(fault))
@@ -163,7 +165,7 @@ def check(
 
 
 def pack(
-    dataset: Annotated[Dataset, typer.Argument(help="Whose rules and layout.")],
+    dataset: WhichDataset,
     data: Data,
     predictions: Predictions,
     out: Annotated[Path, typer.Option(help="The .zip to write.")],
@@ -177,7 +179,7 @@ def pack(
 
     from lidarpan.datasets.submission import open_submission, pack_submission
 
-    submission = open_submission(dataset.value, predictions, data, split, task.value)
+    submission = open_submission(dataset, predictions, data, split, task.value)
     faults = pack_submission(
         submission,
         out,

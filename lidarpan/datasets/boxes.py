@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.errors import InputError
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.whole_file import whole_file
@@ -96,7 +97,7 @@ def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable
     Raises:
         InputError: it cannot be written.
     """
-    names = load_class_table("nuscenes").names
+    names = load_class_table(NUSCENES).names
     results, unplaced = {}, 0
     for scan in scans:
         pose = np.eye(4) if scan.world_T_sensor is None else scan.world_T_sensor

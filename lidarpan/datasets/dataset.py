@@ -1,61 +1,199 @@
-"""What every labelled dataset offers, whatever its files look like."""
+"""What a dataset decides, and the plain answer to each question.
+
+A dataset of one's own inherits from `Dataset` and answers what is different: as a rule which scans
+there are (`list_scans`). docs/datasets.md shows one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.structures import IntArray, PanopticLabels, Scan
+from lidarpan.datasets.kitti_labels import (
+    read_label,
+    read_packed,
+    split_label,
+    write_predictions,
+)
+from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import plain_path
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import count_points, load_scan
+from lidarpan.structures import InputError, PanopticLabels
+
+
+@dataclass(frozen=True)
+class ScanFiles:
+    """One scan of a dataset.
+
+    Attributes:
+        name: unique in the dataset, such as "08/000123".
+        sequence: its drive or scene, whose scans follow each other in time.
+        scan: the scan file.
+        labels: the file of its truth, None without.
+        world_T_sensor: (4, 4) float64 pose, None where it is not known.
+    """
+
+    name: str
+    sequence: str
+    scan: Path
+    labels: Path | None = None
+    world_T_sensor: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file of a submission.
+
+    Attributes:
+        content: its bytes with all that was mended; empty where it cannot be used.
+        labels: what the content says; None where it cannot be used.
+        faults: (message, whether the content is mended of it).
+    """
+
+    content: bytes
+    labels: PackedLabels | None = None
+    faults: Sequence[tuple[str, bool]] = ()
 
 
 class Dataset(Protocol):
-    """The scans of one split, in order, with their labels where there are any.
+    """A labelled dataset: its classes, its files, and the rules by which it is scored.
 
     Attributes:
-        classes: what the labels mean.
-        sequences: the sequences (drives, scenes) of the split, in the order of the scans.
+        name: how it is called on the command line.
+        classes: what its labels mean; `min_points` is the rule of its score.
+        title: how it is called in sentences; "" is as its name.
+        suffix: of a file of predicted labels.
+        top: name of the folder that holds all predictions, "" without.
+        drops_points: whether a scan may have fewer points than its file (NaN, no returns).
+        layout: how the files of predictions lie, in words.
     """
 
+    name: str
     classes: ClassTable
-    sequences: tuple[str, ...]
+    title: str = ""
+    suffix: str = ".label"
+    top: str = ""
+    drops_points: bool = True
+    layout: str = "a .label file for each scan"
 
-    def __len__(self) -> int:
-        """Number of scans."""
+    # What there is, and reading it
+
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The scans of a split in order, at least one; InputError says what is missing."""
         ...
 
-    def __getitem__(self, i: int) -> Scan:
-        """Scan i with all points of its file, turned to x forward, y left."""
-        ...
+    def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
+        """The scans that have true labels, at least one."""
+        labelled = [files for files in self.list_scans(root, split) if files.labels is not None]
+        if not labelled:
+            raise InputError(f"{root}: wanted true labels of the {split} split, found none")
+        return labelled
 
-    def path(self, i: int) -> Path:
-        """The file of scan i."""
-        ...
+    def read_scan(self, files: ScanFiles) -> LoadedScan:
+        """A scan with its pose, x forward, y left; InputError for a damaged file."""
+        loaded = load_scan(files.scan)
+        scan = replace(loaded.scan, world_T_sensor=files.world_T_sensor)
+        return replace(loaded, scan=scan)
 
-    def name(self, i: int) -> str:
-        """Name of scan i, unique in the dataset, as predictions of it are filed."""
-        ...
+    def count_points(self, files: ScanFiles) -> int:
+        """How many points a scan's file has, so many labels are wanted."""
+        return count_points(files.scan)
 
-    def labels(self, i: int) -> PanopticLabels | None:
-        """Truth of scan i in train ids, instances numbered within the scan; None without."""
-        ...
+    def read_truth(self, file: Path) -> PackedLabels:
+        """True labels, one for each point of the scan's file."""
+        return self.read_prediction(file)
 
-    def raw_labels(self, i: int) -> NDArray[np.uint32] | None:
-        """(N,) labels of scan i as packed in its file; instance ids stay over a sequence."""
-        ...
+    # Predictions out and in
 
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """Where the prediction of any scan file lies below `out`."""
+        return plain_path(out, scan_path, self.suffix)
 
-def number_by_first_point(key: NDArray[Any]) -> IntArray:
-    """Number equal positive keys 1, 2, ... as they first occur; 0 stays 0. (N,) -> (N,)."""
-    instance: IntArray = np.zeros(len(key), np.int32)
-    positive = np.flatnonzero(key > 0)
-    if not len(positive):
-        return instance
-    _, first, inverse = np.unique(key[positive], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(1, len(first) + 1)
-    instance[positive] = rank[inverse]
-    return instance
+    def scored_path(self, out: Path, scan_path: Path) -> Path:
+        """Where this package's `.npz` with a score per instance lies instead."""
+        return plain_path(out, scan_path, ".npz")
+
+    def prediction_of(self, files: ScanFiles, split: str) -> str:
+        """Where the prediction of a scan of the dataset lies, below the folder of predictions."""
+        return self.prediction_path(Path(), files.scan).as_posix()
+
+    def write_prediction(self, file: Path, labels: PanopticLabels, classes: ClassTable) -> None:
+        """Write labels, one for each point of the scan's file.
+
+        Raises:
+            InputError: labels of other classes, or ids that do not fit the format.
+        """
+        if classes.names != self.classes.names:
+            raise InputError(
+                f"{file}: wanted {self.title or self.name} classes, got {classes.name}: choose "
+                f"--format {classes.name}, npz or ply"
+            )
+        write_predictions(file, labels, classes)
+
+    def read_prediction(self, file: Path) -> PackedLabels:
+        """Predicted labels as they are scored: whichever raw label a class has, it is one class."""
+        if file.suffix != ".label":
+            return PackedLabels.of(read_prediction(file, self.classes), self.classes)
+        found = read_packed(file, self.classes)
+        has = self.classes.is_thing[found.semantic]
+        instance = np.where(has, found.instance, 0)
+        raw = self.classes.to_raw(found.semantic).astype(np.int64)
+        return PackedLabels(found.semantic, raw + (instance << 16), instance)
+
+    def pack(self, labels: PanopticLabels, classes: ClassTable) -> PackedLabels:
+        """Labels as `read_prediction` would give them; InputError for other classes."""
+        if classes.names != self.classes.names:
+            raise InputError(f"wanted {self.classes.name} classes, got {classes.name}")
+        return PackedLabels.of(labels, classes)
+
+    # Its score, and what its server takes
+
+    def home(self, split: str) -> str:
+        """The folder that the predictions of a split have for themselves, "" without."""
+        return self.top
+
+    def instance_of(self, packed: int) -> int:
+        """The instance part of a packed label."""
+        return packed >> 16
+
+    def lasting_ids(self, packed: PackedLabels) -> NDArray[np.int64]:
+        """(N,) ids that name objects over a sequence, 0 for none."""
+        return packed.instance
+
+    def check_prediction(self, file: Path, num_points: int, *, is_tracking: bool) -> Checked:
+        """Look for faults in a file of predictions; ids on stuff and void are taken off."""
+        try:
+            packed = read_label(file)
+            if len(packed) != num_points:
+                return Checked(
+                    b"", faults=[(f"wanted {num_points} labels, got {len(packed)}", False)]
+                )
+            found = split_label(packed, self.classes)
+        except InputError as error:
+            return Checked(b"", faults=[(str(error).removeprefix(f"{file}: "), False)])
+        on_stuff = (found.instance > 0) & ~self.classes.is_thing[found.semantic]
+        mended = np.where(on_stuff, packed & np.uint32(0xFFFF), packed).astype("<u4")
+        content, labels = mended.tobytes(), split_label(mended, self.classes)
+        if not on_stuff.any():
+            return Checked(content, labels)
+        names = [self.classes.names[c] for c in np.unique(found.semantic[on_stuff])[:4]]
+        message = f"{int(on_stuff.sum())} points of {', '.join(names)} have an instance id"
+        return Checked(content, labels, [(message, True)])
+
+    def check_papers(self, folder: Path, split: str, task: str) -> list[tuple[str, str]]:
+        """Faults of the files beside the predictions, all mended by `papers`: (file, message)."""
+        return []
+
+    def papers(
+        self, folder: Path, split: str, task: str, description: str | None
+    ) -> dict[str, bytes]:
+        """Files that go into the zip beside the predictions: name -> content."""
+        return {} if description is None else {"description.txt": description.encode()}

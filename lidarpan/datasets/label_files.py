@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.kitti_labels import read_label, unpack_labels
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
-from lidarpan.datasets.semantickitti import read_label, unpack_labels
 from lidarpan.datasets.whole_numbers import whole_numbers
 from lidarpan.scans.numpy_files import read_array, read_arrays
 from lidarpan.scans.ply import read_ply
@@ -54,8 +54,14 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
-def read_scored(path: str | Path) -> tuple[PanopticLabels, ClassTable]:
+def read_scored(
+    path: str | Path, expected: ClassTable | None = None
+) -> tuple[PanopticLabels, ClassTable]:
     """Read this package's `.npz` of labels with a score per instance, and whose classes they are.
+
+    Args:
+        path: the file.
+        expected: classes that the labels may have besides those of the shipped tables.
 
     Raises:
         InputError: no such file, not one of these, of an unknown dataset, or scores that are not
@@ -73,7 +79,10 @@ def read_scored(path: str | Path) -> tuple[PanopticLabels, ClassTable]:
                 f"{path}: {name}: wanted {wanted} each, got {array.shape} {array.dtype}"
             )
     try:
-        classes = load_class_table(str(arrays.get("dataset", "unnamed")))
+        name, is_expected = str(arrays.get("dataset", "unnamed")), False
+        if expected is not None and name == expected.name:
+            is_expected = tuple(arrays.get("class_names", ())) == expected.names
+        classes = expected if expected and is_expected else load_class_table(name)
         score = found["score"] if len(found["score"]) else None
         labels = _checked(found["semantic"], found["instance"], score, classes)
     except InputError as error:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.kitti_labels import read_label
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.nuscenes_labels import FACTOR, panoptic_of
-from lidarpan.datasets.semantickitti import read_label
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import IntArray, PanopticLabels
 

@@ -1,197 +1,161 @@
-"""Panoptic nuScenes: LIDAR_TOP key frames and their labels, through nuscenes-devkit."""
+"""Panoptic nuScenes: LIDAR_TOP key frames and their labels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, transform
-from lidarpan.datasets.nuscenes_labels import read_panoptic, unpack_panoptic
+from lidarpan.datasets.dataset import Checked, Dataset, ScanFiles
+from lidarpan.datasets.nuscenes_labels import (
+    FACTOR,
+    NAME,
+    NUM_CHALLENGE,
+    pack_panoptic,
+    read_panoptic,
+    write_panoptic,
+)
+from lidarpan.datasets.nuscenes_submission import check_meta, check_panoptic, inputs_used
+from lidarpan.datasets.nuscenes_tables import find_token, find_version, read_key_frames
+from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import plain_path
+from lidarpan.scans.fields import LoadedScan
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
-SPLITS = ("mini_train", "mini_val", "train", "val", "test")
-_VERSIONS = {
-    "mini_train": ("v1.0-mini",),
-    "mini_val": ("v1.0-mini",),
-    "train": ("v1.0-trainval", "v1.0-mini"),
-    "val": ("v1.0-trainval", "v1.0-mini"),
-    "test": ("v1.0-test", "v1.0-mini"),
-}
+_POINT_BYTES = 20  # x y z intensity ring, float32
 
 
-@dataclass(frozen=True)
-class KeyFrame:
-    """One LIDAR_TOP key frame.
+class NuScenes(Dataset):
+    """The LIDAR_TOP key frames of a nuScenes tree, scene by scene.
 
-    Attributes:
-        token: of its sample_data record.
-        scene: name of its scene.
-        file: its `.pcd.bin` file.
-        label_file: its panoptic `.npz` or else lidarseg `.bin` file, None without.
-        world_T_sensor: (4, 4) pose, x forward.
+    A scan is called by the token that names its label files. True labels are mapped from the 32
+    general classes to the challenge's 16; predictions are written in those. A split is one of the
+    devkit's: mini_train, mini_val, train, val, test; those of its scenes that are in the tree are
+    used, and the version is found by itself.
     """
 
-    token: str
-    scene: str
-    file: Path
-    label_file: Path | None
-    world_T_sensor: NDArray[np.float64]
+    name = NAME
+    title = "nuScenes"
+    suffix = "_panoptic.npz"
+    top = "panoptic"
+    drops_points = False
+    layout = "panoptic/SPLIT/TOKEN_panoptic.npz"
 
+    def __init__(self) -> None:
+        """Take the shipped class table."""
+        self.classes = load_class_table(self.name)
 
-class NuScenesPanoptic:
-    """The LIDAR_TOP key frames of one split of a nuScenes tree, scene by scene.
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The key frames of a split; InputError: no such folder, split, version or scenes."""
+        version = find_version(root, split)
+        frames = read_key_frames(root, version, split)
+        return [ScanFiles(f.token, f.scene, f.file, f.label_file, f.world_T_sensor) for f in frames]
 
-    Implements `Dataset`. `name(i)` is the token that names label files; true labels are mapped
-    from the 32 general classes to the challenge's.
+    def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
+        """The key frames with panoptic labels."""
+        frames = self.list_scans(root, split)
+        if any(f.labels is None or f.labels.suffix != ".npz" for f in frames):
+            raise InputError(f"{root}: wanted panoptic labels of the {split} split, found none")
+        return frames
 
-    Args:
-        root: the folder above `v1.0-*` and `samples`.
-        split: one of the devkit's mini_train, mini_val, train, val, test; those of its scenes that
-            are in the tree are used.
-        version: such as "v1.0-mini"; found by itself.
-
-    Raises:
-        InputError: no such folder, split or version, or no scene of the split in the tree.
-    """
-
-    def __init__(self, root: str | Path, split: str, version: str | None = None) -> None:
-        self.classes: ClassTable = load_class_table("nuscenes")
-        self.root = Path(root)
-        self.split = split
-        self.version = version or find_version(self.root, split)
-        tables = _load_tables(self.root, self.version)
-        scenes = _scenes_of(tables, split)
-        self.sequences: tuple[str, ...] = tuple(scene["name"] for scene in scenes)
-        self._frames = [frame for scene in scenes for frame in _key_frames(tables, scene)]
-        if not self._frames:
-            there = [scene["name"] for scene in tables.scene][:12]
-            raise InputError(
-                f"{self.root}: wanted scenes of the {split} split, {self.version} has "
-                f"{', '.join(there) or 'none'}"
-            )
-
-    def __len__(self) -> int:
-        """Number of scans."""
-        return len(self._frames)
-
-    def path(self, i: int) -> Path:
-        """The `.pcd.bin` file of scan i."""
-        return self._frames[i].file
-
-    def name(self, i: int) -> str:
-        """The LIDAR_TOP sample_data token of scan i."""
-        return self._frames[i].token
-
-    def label_path(self, i: int) -> Path | None:
-        """The label file of scan i, None where the tree has none."""
-        return self._frames[i].label_file
-
-    def scene(self, i: int) -> str:
-        """The name of scan i's scene."""
-        return self._frames[i].scene
-
-    def __getitem__(self, i: int) -> Scan:
-        """Scan i with its ring and pose; raises InputError for a damaged file."""
-        frame = self._frames[i]
-        if not frame.file.is_file():
-            raise InputError(f"{frame.file}: no such file: the tables name it")
-        size = frame.file.stat().st_size
-        if not size or size % 20:
-            raise InputError(f"{frame.file}: wanted 20 bytes per point, got {size} bytes: cut off?")
-        rows = np.fromfile(frame.file, np.float32).reshape(-1, 5)
+    def read_scan(self, files: ScanFiles) -> LoadedScan:
+        """All points of the file, with ring and pose; InputError for a damaged file."""
+        file = files.scan
+        if not file.is_file():
+            raise InputError(f"{file}: no such file: the tables name it")
+        size = file.stat().st_size
+        if not size or size % _POINT_BYTES:
+            raise InputError(f"{file}: wanted 20 bytes per point, got {size} bytes: cut off?")
+        rows = np.fromfile(file, np.float32).reshape(-1, 5)
         if not np.isfinite(rows).all():
-            raise InputError(f"{frame.file}: wanted finite points, got NaN or infinite ones")
-        return Scan(
+            raise InputError(f"{file}: wanted finite points, got NaN or infinite ones")
+        scan = Scan(
             np.column_stack([rows[:, 1], -rows[:, 0], rows[:, 2]]),
             np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
             ring=rows[:, 4].astype(np.int32),
-            world_T_sensor=frame.world_T_sensor,
+            world_T_sensor=files.world_T_sensor,
         )
+        return LoadedScan(scan, np.ones(len(rows), np.bool_))
 
-    def raw_labels(self, i: int) -> NDArray[np.uint32] | None:
-        """(N,) 1000 * general class + instance, unique over a scene; None without labels."""
-        frame = self._frames[i]
-        if frame.label_file is None:
-            return None
-        if not frame.label_file.is_file():
-            raise InputError(f"{frame.label_file}: no such file: the tables name it")
-        if frame.label_file.suffix == ".npz":
-            packed = read_panoptic(frame.label_file).astype(np.uint32)
+    def count_points(self, files: ScanFiles) -> int:
+        """By the size of the file."""
+        return files.scan.stat().st_size // _POINT_BYTES
+
+    def read_truth(self, file: Path) -> PackedLabels:
+        """1000 * general class + instance, unique over a scene; lidarseg has classes alone."""
+        if not file.is_file():
+            raise InputError(f"{file}: no such file: the tables name it")
+        if file.suffix == ".npz":
+            packed = read_panoptic(file).astype(np.int64)
         else:
-            packed = np.fromfile(frame.label_file, np.uint8).astype(np.uint32) * np.uint32(1000)
-        num_points = frame.file.stat().st_size // 20
-        if len(packed) != num_points:
+            packed = np.fromfile(file, np.uint8).astype(np.int64) * FACTOR
+        try:
+            semantic = self.classes.to_train(packed // FACTOR)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        return PackedLabels(semantic, packed, packed % FACTOR)
+
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """By token and split where the scan lies in a nuScenes tree, else by its name."""
+        found = find_token(scan_path)
+        if found:
+            return out / "panoptic" / found.split / f"{found.token}{self.suffix}"
+        return out / "panoptic" / plain_path(Path(), scan_path, self.suffix).name
+
+    def prediction_of(self, files: ScanFiles, split: str) -> str:
+        """`panoptic/SPLIT/TOKEN_panoptic.npz`."""
+        return f"panoptic/{split}/{files.name}{self.suffix}"
+
+    def write_prediction(self, file: Path, labels: PanopticLabels, classes: ClassTable) -> None:
+        """Write 1000 * challenge class + instance; other classes are mapped to the nearest."""
+        write_panoptic(file, pack_panoptic(labels, classes))
+
+    def read_prediction(self, file: Path) -> PackedLabels:
+        """1000 * challenge class + instance."""
+        packed = read_panoptic(file).astype(np.int64)
+        category = packed // FACTOR
+        if category.size and int(category.max()) >= NUM_CHALLENGE:
             raise InputError(
-                f"{frame.label_file}: wanted {num_points} labels as {frame.file} has points, "
-                f"got {len(packed)}"
+                f"{file}: wanted challenge classes 0..{NUM_CHALLENGE - 1}, got {category.max()}"
             )
-        return packed
+        return PackedLabels(category.astype(np.uint8), packed, packed % FACTOR)
 
-    def labels(self, i: int) -> PanopticLabels | None:
-        """Truth of scan i; None where there is none."""
-        packed = self.raw_labels(i)
-        if packed is None:
-            return None
-        return unpack_panoptic(packed.astype(np.uint16), self.classes, is_general=True)
+    def pack(self, labels: PanopticLabels, classes: ClassTable) -> PackedLabels:
+        """The nearest challenge classes; the instances keep their ids."""
+        packed = pack_panoptic(labels, classes).astype(np.int64)
+        semantic = (packed // FACTOR).astype(np.uint8)
+        instance = np.where(self.classes.is_thing[semantic], labels.instance, 0).astype(np.int64)
+        return PackedLabels(semantic, packed, instance, labels.score)
 
+    def home(self, split: str) -> str:
+        """`panoptic/SPLIT`."""
+        return f"panoptic/{split}"
 
-def find_version(root: Path, split: str) -> str:
-    """The version folder of a tree that holds a split; raises InputError where there is none."""
-    if split not in SPLITS:
-        raise InputError(f"no split {split!r} of nuScenes: wanted {', '.join(SPLITS)}")
-    if not root.is_dir():
-        raise InputError(f"{root}: wanted the folder of a nuScenes tree, found no such folder")
-    there = sorted(path.parent.name for path in root.glob("v1.0-*/scene.json"))
-    version = next((name for name in _VERSIONS[split] if name in there), None)
-    if version is None:
-        raise InputError(
-            f"{root}: wanted {' or '.join(_VERSIONS[split])} for the {split} split, "
-            f"got {', '.join(there) or 'no v1.0-* folder with scene.json'}"
-        )
-    return version
+    def instance_of(self, packed: int) -> int:
+        """What is left of a whole thousand."""
+        return packed % FACTOR
 
+    def lasting_ids(self, packed: PackedLabels) -> NDArray[np.int64]:
+        """(N,) whole labels: ids are unique over a scene only within a class."""
+        is_thing = self.classes.is_thing[packed.semantic]
+        return np.where(is_thing & (packed.instance > 0), packed.packed, 0)
 
-def _load_tables(root: Path, version: str) -> Any:
-    from nuscenes import NuScenes
+    def check_prediction(self, file: Path, num_points: int, *, is_tracking: bool) -> Checked:
+        """Look for faults; ids on stuff are taken off, things without one get their own."""
+        return check_panoptic(file, num_points, self.classes, is_tracking=is_tracking)
 
-    try:
-        return NuScenes(version=version, dataroot=str(root), verbose=False)
-    except (AssertionError, OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{root / version}: wanted whole nuScenes tables, got {error}") from None
+    def check_papers(self, folder: Path, split: str, task: str) -> list[tuple[str, str]]:
+        """Faults of submission.json."""
+        name = f"{split}/submission.json"
+        return [(name, message) for message in check_meta(folder / name, task)]
 
-
-def _scenes_of(tables: Any, split: str) -> list[dict[str, Any]]:
-    """The tree's scenes that are in the split, in the split's order."""
-    from nuscenes.utils.splits import create_splits_scenes
-
-    there = {scene["name"]: scene for scene in tables.scene}
-    return [there[name] for name in create_splits_scenes()[split] if name in there]
-
-
-def _key_frames(tables: Any, scene: dict[str, Any]) -> list[KeyFrame]:
-    frames = []
-    sample_token = scene["first_sample_token"]
-    while sample_token:
-        sample = tables.get("sample", sample_token)
-        sample_token = sample["next"]
-        if "LIDAR_TOP" in sample["data"]:
-            frames.append(_key_frame(tables, sample["data"]["LIDAR_TOP"], scene["name"]))
-    return frames
-
-
-def _key_frame(tables: Any, token: str, scene: str) -> KeyFrame:
-    record = tables.get("sample_data", token)
-    mount = tables.get("calibrated_sensor", record["calibrated_sensor_token"])
-    ego = tables.get("ego_pose", record["ego_pose_token"])
-    world_T_ego = transform(ego["translation"], ego["rotation"])
-    ego_T_native = transform(mount["translation"], mount["rotation"])
-    root = Path(tables.dataroot)
-    table = next((t for t in ("panoptic", "lidarseg") if t in tables.table_names), None)
-    label = root / tables.get(table, token)["filename"] if table else None
-    pose = world_T_ego @ ego_T_native @ NATIVE_T_SCAN
-    return KeyFrame(token, scene, root / record["filename"], label, pose)
+    def papers(
+        self, folder: Path, split: str, task: str, description: str | None
+    ) -> dict[str, bytes]:
+        """submission.json, which says the task and the inputs used."""
+        name = f"{split}/submission.json"
+        meta = {"meta": {"task": task, **inputs_used(folder / name)}}
+        return {name: json.dumps(meta, indent=1).encode()}

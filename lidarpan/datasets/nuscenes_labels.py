@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.dataset import number_by_first_point
+from lidarpan.datasets.packed_labels import number_by_first_point
 from lidarpan.datasets.whole_numbers import whole_numbers
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError, IntArray, PanopticLabels
 from lidarpan.whole_file import whole_file
 
+NAME = "nuscenes"
 FACTOR = 1000
 NUM_CHALLENGE = 17
 MAX_INSTANCE = FACTOR - 1
@@ -94,7 +95,7 @@ def pack_panoptic(labels: PanopticLabels, classes: ClassTable) -> NDArray[np.uin
     while all are below 1000, so that those of a sequence stay; else they are numbered within
     their class, and only the largest 999 of a class keep one. Stuff and void get instance 0.
     """
-    challenge = load_class_table("nuscenes")
+    challenge = load_class_table(NAME)
     category = classes.to_nuscenes[labels.semantic]
     instance = np.where(challenge.is_thing[category], labels.instance, 0).astype(np.int64)
     if instance.size and int(instance.max()) > MAX_INSTANCE:
@@ -126,7 +127,7 @@ def pack_truth(raw: IntArray, instance: IntArray, ids: dict[int, int]) -> NDArra
         instance: (N,) object ids of any size, 0 = none.
         ids: ids given out in the scene so far; new ones are added.
     """
-    classes = load_class_table("nuscenes")
+    classes = load_class_table(NAME)
     is_thing = classes.is_thing[classes.to_train(raw)]
     objects, first, inverse = np.unique(
         np.where(is_thing, instance, 0), return_index=True, return_inverse=True

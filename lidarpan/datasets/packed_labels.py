@@ -1,25 +1,17 @@
-"""Label files of a benchmark, or labels with scores -> classes, ids and packed labels."""
+"""What a label file says of each point: class and instance, and the number that holds both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.label_files import read_scored
-from lidarpan.datasets.nuscenes_labels import (
-    FACTOR,
-    NUM_CHALLENGE,
-    pack_panoptic,
-    read_panoptic,
-)
-from lidarpan.datasets.semantickitti import pack_labels, read_label
-from lidarpan.structures import FloatArray, InputError, PanopticLabels
+from lidarpan.structures import FloatArray, InputError, IntArray, PanopticLabels
 
-_UNKNOWN = 255
+MAX_INSTANCE = 0xFFFF
 
 
 @dataclass(frozen=True)
@@ -39,6 +31,24 @@ class PackedLabels:
     instance: NDArray[np.int64]
     score: FloatArray | None = None
 
+    @classmethod
+    def of(cls, labels: PanopticLabels, classes: ClassTable) -> PackedLabels:
+        """Labels as a `.label` file packs them: raw class + instance << 16 on things.
+
+        Raises:
+            InputError: an instance id does not fit 16 bits.
+        """
+        ids = np.where(classes.is_thing[labels.semantic], labels.instance, 0).astype(np.int64)
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) <= MAX_INSTANCE:
+            raise InputError(f"wanted instance ids 0..{MAX_INSTANCE}, got {ids.min()}..{ids.max()}")
+        packed = classes.to_raw(labels.semantic).astype(np.int64) + (ids << 16)
+        return cls(labels.semantic, packed, ids, labels.score)
+
+    @property
+    def num_points(self) -> int:
+        """N."""
+        return len(self.semantic)
+
     def ids(self, protocol: str) -> NDArray[np.int64]:
         """What tells segments of a class apart: the whole label, or for "upper16" its instance."""
         return self.instance if protocol == "upper16" else self.packed
@@ -48,58 +58,26 @@ class PackedLabels:
         instance = np.where(is_thing[self.semantic], self.instance, 0).astype(np.int32)
         return PanopticLabels(self.semantic, instance)
 
+    def unpack(self, classes: ClassTable) -> PanopticLabels:
+        """Train ids and instances of things, numbered by their first point.
 
-def unpack_scored(file: Path, classes: ClassTable) -> PackedLabels:
-    """Labels of `lidarpan predict --format npz` as the benchmark's file would have them.
-
-    Raises:
-        InputError: a damaged file, one of other classes, or ids that do not fit the benchmark's.
-    """
-    labels, own = read_scored(file)
-    if classes.name == "semantickitti":
-        if own.name != classes.name:
-            raise InputError(f"{file}: wanted {classes.name} classes, got {own.name}")
-        try:
-            packed = pack_labels(labels, classes).astype(np.int64)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-        return PackedLabels(labels.semantic, packed, packed >> 16, labels.score)
-    packed = pack_panoptic(labels, own).astype(np.int64)
-    semantic = (packed // FACTOR).astype(np.uint8)
-    instance = np.where(classes.is_thing[semantic], labels.instance, 0).astype(np.int64)
-    return PackedLabels(semantic, packed, instance, labels.score)
-
-
-def unpack_kitti(file: Path, classes: ClassTable) -> PackedLabels:
-    """A `.label` file; InputError where it is damaged or has a label that is not of the dataset."""
-    packed = read_label(file).astype(np.int64)
-    semantic = _train_table(classes)[packed & 0xFFFF]
-    if semantic.size and int(semantic.max()) == _UNKNOWN:
-        unknown = np.unique(packed[semantic == _UNKNOWN] & 0xFFFF)[:5].tolist()
-        raise InputError(f"{file}: labels {unknown} are not SemanticKITTI raw labels")
-    return PackedLabels(semantic, packed, packed >> 16)
-
-
-def unpack_nuscenes(file: Path, classes: ClassTable, *, is_general: bool) -> PackedLabels:
-    """A `*_panoptic.npz` file in general or challenge classes; InputError as in `unpack_kitti`."""
-    packed = read_panoptic(file).astype(np.int64)
-    category = packed // FACTOR
-    if is_general:
-        try:
-            semantic = classes.to_train(category)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-    elif category.size and int(category.max()) >= NUM_CHALLENGE:
-        raise InputError(
-            f"{file}: wanted challenge classes 0..{NUM_CHALLENGE - 1}, got {category.max()}"
+        Each packed value of a thing with an instance is one instance, so that equal ids of
+        different classes stay apart.
+        """
+        has = classes.is_thing[self.semantic] & (self.instance > 0)
+        return PanopticLabels(
+            self.semantic, number_by_first_point(np.where(has, self.packed, 0)), self.score
         )
-    else:
-        semantic = category.astype(np.uint8)
-    return PackedLabels(semantic, packed, packed % FACTOR)
 
 
-def _train_table(classes: ClassTable) -> NDArray[np.uint8]:
-    """(65536,) train id of every 16-bit raw label, 255 for those that the dataset lacks."""
-    table = np.full(1 << 16, _UNKNOWN, np.uint8)
-    table[: len(classes.raw_known)][classes.raw_known] = classes.raw_to_train[classes.raw_known]
-    return table
+def number_by_first_point(key: NDArray[Any]) -> IntArray:
+    """Number equal positive keys 1, 2, ... as they first occur; 0 stays 0. (N,) -> (N,)."""
+    instance: IntArray = np.zeros(len(key), np.int32)
+    positive = np.flatnonzero(key > 0)
+    if not len(positive):
+        return instance
+    _, first, inverse = np.unique(key[positive], return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int32)
+    rank[np.argsort(first)] = np.arange(1, len(first) + 1)
+    instance[positive] = rank[inverse]
+    return instance

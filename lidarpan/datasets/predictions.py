@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.dataset import Dataset
+from lidarpan.datasets.folder import LABEL_ENDS, FolderDataset
 from lidarpan.datasets.label_files import ours, read_prediction
-from lidarpan.datasets.nuscenes_labels import pack_panoptic, read_panoptic, write_panoptic
-from lidarpan.datasets.nuscenes_tokens import find_token
-from lidarpan.datasets.semantickitti import read_label, write_predictions
+from lidarpan.datasets.open import SHIPPED, dataset_names, find_dataset
+from lidarpan.datasets.paths import mirrored_path, plain_path, scan_stem
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import count_points
 from lidarpan.scans.numpy_files import read_arrays
@@ -23,6 +26,7 @@ from lidarpan.whole_file import whole_file
 
 __all__ = [
     "FORMATS",
+    "find_format",
     "find_prediction",
     "is_complete",
     "prediction_path",
@@ -32,11 +36,60 @@ __all__ = [
     "write_prediction",
 ]
 
-FORMATS = ("semantickitti", "nuscenes", "npz", "ply")
-_SUFFIX = {"semantickitti": ".label", "nuscenes": "_panoptic.npz", "npz": ".npz", "ply": ".ply"}
+FORMATS = (*SHIPPED, "npz", "ply")
+"""The formats that are known by name; every other dataset is one too."""
 
 
-def prediction_path(out: str | Path, scan_path: str | Path, file_format: str) -> Path:
+class Format(Protocol):
+    """One way to write labels."""
+
+    def path(self, out: Path, scan_path: Path) -> Path:
+        """Where the labels of a scan file lie below `out`."""
+        ...
+
+    def write(
+        self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
+    ) -> None:
+        """Write labels of all points of a scan's file."""
+        ...
+
+    def count(self, path: Path) -> int:
+        """How many labels a file has; InputError where it is damaged."""
+        ...
+
+
+def find_format(file_format: str, classes: ClassTable | None = None) -> Format:
+    """Find a format by its name.
+
+    Args:
+        file_format: "npz", "ply", or a dataset as `find_dataset` takes it.
+        classes: of the labels to write; those of a dataset's own name its layout.
+
+    Raises:
+        InputError: an unknown format.
+    """
+    own = None if classes is None or classes.name in dataset_names() else classes
+    if own is not None and file_format == own.name:
+        return _DatasetFormat(FolderDataset(own))
+    match file_format:
+        case "npz":
+            return _Scored(None if own is None else FolderDataset(own))
+        case "ply":
+            return _Coloured()
+        case _:
+            try:
+                return _DatasetFormat(find_dataset(file_format))
+            except InputError as error:
+                if not str(error).startswith("no dataset"):
+                    raise
+                wanted = str(error).partition(": wanted ")[2]
+                wanted = wanted.replace("nuscenes,", "nuscenes, npz, ply,")
+                raise InputError(f"no format {file_format!r}: wanted {wanted}") from None
+
+
+def prediction_path(
+    out: str | Path, scan_path: str | Path, file_format: str, classes: ClassTable | None = None
+) -> Path:
     """Where the prediction of a scan file lies below `out`.
 
     A scan in `NN/velodyne` goes to `sequences/NN/predictions`, a scan of a nuScenes tree to
@@ -45,21 +98,14 @@ def prediction_path(out: str | Path, scan_path: str | Path, file_format: str) ->
     Raises:
         InputError: an unknown format.
     """
-    _check_format(file_format)
-    out, scan_path = Path(out), Path(scan_path)
-    name = scan_stem(scan_path) + _SUFFIX[file_format]
-    if file_format == "nuscenes":
-        found = find_token(scan_path)
-        if found:
-            return out / "panoptic" / found.split / f"{found.token}_panoptic.npz"
-        return out / "panoptic" / name
-    if scan_path.absolute().parent.name == "velodyne":
-        return out / "sequences" / scan_path.absolute().parents[1].name / "predictions" / name
-    return out / name
+    return find_format(file_format, classes).path(Path(out), Path(scan_path))
 
 
 def prediction_paths(
-    out: str | Path, scan_paths: Sequence[str | Path], file_format: str
+    out: str | Path,
+    scan_paths: Sequence[str | Path],
+    file_format: str,
+    classes: ClassTable | None = None,
 ) -> list[Path]:
     """Where the predictions of several scan files lie: as `prediction_path`, but each its own.
 
@@ -68,7 +114,8 @@ def prediction_paths(
     Raises:
         InputError: an unknown format.
     """
-    paths = [prediction_path(out, scan, file_format) for scan in scan_paths]
+    chosen = find_format(file_format, classes)
+    paths = [chosen.path(Path(out), Path(scan)) for scan in scan_paths]
     count = Counter(paths)
     if len(count) == len(paths):
         return paths
@@ -77,15 +124,10 @@ def prediction_paths(
     return [
         path
         if count[path] == 1
-        else Path(out) / scan.relative_to(above).with_name(scan.name + _SUFFIX[file_format])
+        else Path(out)
+        / scan.relative_to(above).with_name(scan.name + path.name[len(scan_stem(scan)) :])
         for scan, path in zip(scans, paths, strict=True)
     ]
-
-
-def scan_stem(scan_path: Path) -> str:
-    """File name without its scan suffix: "a" of a.pcd.bin."""
-    stem = scan_path.stem
-    return stem[:-4] if scan_path.name.lower().endswith(".pcd.bin") else stem
 
 
 def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
@@ -102,7 +144,8 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
         *(folder / "sequences" / sequence / kind for kind in ("predictions", "labels")),
     ]
     for home in homes:
-        tried += [home / f"{stem}{end}" for end in (*_SUFFIX.values(), ".npy", "_lidarseg.bin")]
+        tried += [home / f"{stem}{end}" for end in LABEL_ENDS]
+    tried += [mirrored_path(folder, scan_path, end) for end in LABEL_ENDS]
     found = next((path for path in tried if path.is_file()), None)
     if found is None:
         raise InputError(
@@ -112,27 +155,21 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
     return found
 
 
-def is_complete(path: Path, scan_path: Path, file_format: str) -> bool:
+def is_complete(
+    path: Path, scan_path: Path, file_format: str, classes: ClassTable | None = None
+) -> bool:
     """Whether a whole prediction of this scan is there, so that it need not be made again.
 
     It must be no older than the scan or its recording, read without error, and have a label for
     each point of the scan's file.
     """
-    _check_format(file_format)
+    chosen = find_format(file_format, classes)
     is_frame = not scan_path.exists() and scan_path.parent.exists()  # of a recording
     source = scan_path.parent if is_frame else scan_path
     if not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
         return False
     try:
-        match file_format:
-            case "semantickitti":
-                num_labels = len(read_label(path))
-            case "nuscenes":
-                num_labels = len(read_panoptic(path))
-            case "npz":
-                num_labels = len(ours(read_arrays(path), path)["instance"])
-            case _:
-                num_labels = len(read_ply(path)["x"])
+        num_labels = chosen.count(path)
         return is_frame or num_labels == count_points(scan_path)
     except (InputError, KeyError):
         return False
@@ -165,39 +202,21 @@ def write_prediction(
         labels: of loaded.scan.
         loaded: the scan and which points of its file it has.
         classes: of the labels.
-        file_format: semantickitti (`.label`), nuscenes (`.npz` of 1000 * class + instance), npz
-            (arrays semantic, instance, score, class_names, dataset) or ply (coloured by class).
+        file_format: npz (arrays semantic, instance, score, class_names, dataset), ply (coloured by
+            class), or a dataset: semantickitti (`.label`), nuscenes (`.npz` of 1000 * class +
+            instance), the name of `classes` themselves (`.label`).
 
     Raises:
         InputError: the labels do not fit the scan or the format, or the file cannot be written.
     """
-    _check_format(file_format)
+    chosen = find_format(file_format, classes)
     if labels.num_points != loaded.scan.num_points:
         raise InputError(
             f"{path}: wanted {loaded.scan.num_points} labels as the scan has points, "
             f"got {labels.num_points}"
         )
-    full = _of_file(labels, loaded)
-    match file_format:
-        case "semantickitti":
-            if classes.name != "semantickitti":
-                raise InputError(
-                    f"{path}: wanted SemanticKITTI classes, got {classes.name}: "
-                    "choose --format nuscenes, npz or ply"
-                )
-            write_predictions(path, full, classes)
-        case "nuscenes":
-            write_panoptic(path, pack_panoptic(full, classes))
-        case "npz":
-            _write_npz(path, full, classes)
-        case _:
-            _write_coloured(path, full, loaded, classes)
+    chosen.write(path, _of_file(labels, loaded), loaded, classes)
     return path
-
-
-def _check_format(file_format: str) -> None:
-    if file_format not in FORMATS:
-        raise InputError(f"no format {file_format!r}: wanted {', '.join(FORMATS)}")
 
 
 def _of_file(labels: PanopticLabels, loaded: LoadedScan) -> PanopticLabels:
@@ -211,30 +230,73 @@ def _of_file(labels: PanopticLabels, loaded: LoadedScan) -> PanopticLabels:
     return PanopticLabels(semantic, instance, labels.score)
 
 
-def _write_npz(path: Path, labels: PanopticLabels, classes: ClassTable) -> None:
-    score = np.zeros(0, np.float32) if labels.score is None else labels.score
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            semantic=labels.semantic,
-            instance=labels.instance,
-            score=score,
-            class_names=np.array(classes.names),
-            dataset=np.array(classes.name),
+@dataclass(frozen=True)
+class _DatasetFormat:
+    """As a dataset wants predictions."""
+
+    dataset: Dataset
+
+    def path(self, out: Path, scan_path: Path) -> Path:
+        return self.dataset.prediction_path(out, scan_path)
+
+    def write(
+        self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
+    ) -> None:
+        self.dataset.write_prediction(path, full, classes)
+
+    def count(self, path: Path) -> int:
+        return self.dataset.read_prediction(path).num_points
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """This package's `.npz`, with a score per instance; where the dataset looks for it."""
+
+    dataset: Dataset | None
+
+    def path(self, out: Path, scan_path: Path) -> Path:
+        if self.dataset is not None:
+            return self.dataset.scored_path(out, scan_path)
+        return plain_path(out, scan_path, ".npz")
+
+    def write(
+        self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
+    ) -> None:
+        score = np.zeros(0, np.float32) if full.score is None else full.score
+        with whole_file(path) as beside, beside.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                semantic=full.semantic,
+                instance=full.instance,
+                score=score,
+                class_names=np.array(classes.names),
+                dataset=np.array(classes.name),
+            )
+
+    def count(self, path: Path) -> int:
+        return len(ours(read_arrays(path), path)["instance"])
+
+
+class _Coloured:
+    """A `.ply` of the points, coloured by class."""
+
+    def path(self, out: Path, scan_path: Path) -> Path:
+        return plain_path(out, scan_path, ".ply")
+
+    def write(
+        self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
+    ) -> None:
+        positions = np.zeros((loaded.num_file_points, 3), np.float32)
+        positions[loaded.valid] = loaded.scan.points
+        red, green, blue = classes.colors[full.semantic].T
+        x, y, z = positions.T
+        comments = [f"class {i} {name}" for i, name in enumerate(classes.names)]
+        columns = {"x": x, "y": y, "z": z, "red": red, "green": green, "blue": blue}
+        write_ply(
+            path,
+            {**columns, "semantic": full.semantic, "instance": full.instance},
+            [f"dataset {classes.name}", *comments],
         )
 
-
-def _write_coloured(
-    path: Path, labels: PanopticLabels, loaded: LoadedScan, classes: ClassTable
-) -> None:
-    positions = np.zeros((loaded.num_file_points, 3), np.float32)
-    positions[loaded.valid] = loaded.scan.points
-    red, green, blue = classes.colors[labels.semantic].T
-    x, y, z = positions.T
-    comments = [f"class {i} {name}" for i, name in enumerate(classes.names)]
-    columns = {"x": x, "y": y, "z": z, "red": red, "green": green, "blue": blue}
-    write_ply(
-        path,
-        {**columns, "semantic": labels.semantic, "instance": labels.instance},
-        [f"dataset {classes.name}", *comments],
-    )
+    def count(self, path: Path) -> int:
+        return len(read_ply(path)["x"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lidarpan.datasets.dataset import Dataset
-from lidarpan.datasets.open import open_dataset
-from lidarpan.datasets.submission_files import File, check_label, check_panoptic
-from lidarpan.datasets.submission_meta import check_meta, inputs_used, meta_path
-from lidarpan.datasets.submission_tracks import Places, find_breaks, places_of
+from lidarpan.datasets.dataset import Checked, Dataset
+from lidarpan.datasets.open import find_dataset, open_dataset
+from lidarpan.datasets.split import Split
+from lidarpan.datasets.tracks import Places, find_breaks, places_of
 from lidarpan.structures import InputError, Scan
 from lidarpan.whole_file import whole_file
 
@@ -46,7 +44,7 @@ class Submission:
     """A folder of predictions, and what the benchmark wants of it.
 
     Attributes:
-        dataset: "semantickitti" or "nuscenes".
+        dataset: whose rules.
         predictions: the folder above `sequences` or `panoptic`.
         split: the split that is predicted.
         wanted: path below `predictions` -> number of points, one per scan.
@@ -55,17 +53,17 @@ class Submission:
         scans: the scans in the order of `wanted`, for tracking; None leaves positions unchecked.
     """
 
-    dataset: str
+    dataset: Dataset
     predictions: Path
     split: str
     wanted: dict[str, int]
     task: str = "segmentation"
     scene_of: dict[str, str] = field(default_factory=dict)
-    scans: Dataset | None = None
+    scans: Split | None = None
 
 
 def open_submission(
-    dataset: str,
+    dataset: str | Dataset,
     predictions: str | Path,
     data: str | Path,
     split: str = "test",
@@ -74,8 +72,8 @@ def open_submission(
     """Find out which files a benchmark wants of the predictions for a split.
 
     Args:
-        dataset: "semantickitti" or "nuscenes".
-        predictions: the folder above `sequences` or `panoptic`.
+        dataset: as `find_dataset` takes it.
+        predictions: the folder above `sequences` or `panoptic`, or that of the files.
         data: root of the dataset; its scans say what is wanted.
         split: as in `open_dataset`.
         task: "segmentation", or "tracking" for nuScenes' panoptic tracking and SemanticKITTI's 4D
@@ -89,10 +87,11 @@ def open_submission(
         raise InputError(f"{predictions}: wanted a folder of predictions, found no such folder")
     if task not in TASKS:
         raise InputError(f"no task {task!r}: wanted {', '.join(TASKS)}")
-    scans = open_dataset(dataset, data, split)
-    wanted = dict(_wanted(dataset, scans, i, split) for i in range(len(scans)))
-    scene_of = {name: _scene(dataset, scans, i) for i, name in enumerate(wanted)}
-    return Submission(dataset, predictions, split, wanted, task, scene_of, scans)
+    rules = find_dataset(dataset)
+    scans = open_dataset(rules, data, split)
+    wanted = {rules.prediction_of(f, split): rules.count_points(f) for f in scans.files}
+    scene_of = dict(zip(wanted, (files.sequence for files in scans.files), strict=True))
+    return Submission(rules, predictions, split, wanted, task, scene_of, scans)
 
 
 def check_submission(submission: Submission, track: Track = iter) -> list[Fault]:
@@ -111,24 +110,22 @@ def check_submission(submission: Submission, track: Track = iter) -> list[Fault]
     faults: list[Fault] = []
     places: dict[str, list[Places]] = {}
     number = {name: i for i, name in enumerate(submission.wanted)}
+    rules = submission.dataset
     for name in track(submission.wanted):
-        content, found = _file(submission, name)
-        faults += [Fault(name, message, mended) for message, mended in found]
-        if submission.task == "tracking" and content:
+        checked = _file(submission, name)
+        faults += [Fault(name, message, mended) for message, mended in checked.faults]
+        if submission.task == "tracking" and checked.labels is not None:
             scene = places.setdefault(submission.scene_of.get(name, ""), [])
-            scene.append(places_of(submission.dataset, content, _scan(submission, number[name])))
-    top = "sequences" if submission.dataset == "semantickitti" else f"panoptic/{submission.split}"
-    there = {path.relative_to(folder).as_posix() for path in (folder / top).rglob("*.*")}
+            ids = rules.lasting_ids(checked.labels)
+            scene.append(places_of(ids, _scan(submission, number[name])))
+    there = {path.relative_to(folder).as_posix() for path in _found(submission)}
     for name in sorted(there - set(submission.wanted)):
         faults.append(Fault(name, f"not a scan of the {submission.split} split", is_mended=True))
     breaks = {scene: find_breaks(scans) for scene, scans in places.items()}
-    faults += [Fault(f"{top}, {scene}", message) for scene, message in breaks.items() if message]
-    if submission.dataset == "nuscenes":
-        file = meta_path(folder, submission.split)
-        messages = check_meta(file, submission.task)
-        name = file.relative_to(folder).as_posix()
-        faults += [Fault(name, message, is_mended=True) for message in messages]
-    return faults
+    said = {scene: message for scene, message in breaks.items() if message}
+    faults += [Fault(_title(submission, scene), message) for scene, message in said.items()]
+    papers = rules.check_papers(folder, submission.split, submission.task)
+    return faults + [Fault(name, message, is_mended=True) for name, message in papers]
 
 
 def pack_submission(
@@ -174,34 +171,33 @@ def pack_submission(
         for folder in _folders(submission.wanted):
             archive.writestr(zipfile.ZipInfo(folder, _ZIP_DATE), b"")
         for name in submission.wanted:
-            _add(archive, name, _file(submission, name)[0])
-        if submission.dataset == "nuscenes":
-            file = meta_path(submission.predictions, submission.split)
-            meta = {"meta": {"task": submission.task, **inputs_used(file)}}
-            name = file.relative_to(submission.predictions).as_posix()
-            _add(archive, name, json.dumps(meta, indent=1).encode())
-        elif description is not None:
-            _add(archive, "description.txt", description.encode())
+            _add(archive, name, _file(submission, name).content)
+        papers = submission.dataset.papers(
+            submission.predictions, submission.split, submission.task, description
+        )
+        for name, content in papers.items():
+            _add(archive, name, content)
     return []
 
 
-def _wanted(dataset: str, scans: Dataset, i: int, split: str) -> tuple[str, int]:
-    """Where the prediction of scan i lies, and how many points it has."""
-    size = scans.path(i).stat().st_size
-    if dataset == "semantickitti":
-        sequence, number = scans.name(i).split("/")
-        return f"sequences/{sequence}/predictions/{number}.label", size // 16
-    return f"panoptic/{split}/{scans.name(i)}_panoptic.npz", size // 20
+def _found(submission: Submission) -> Iterable[Path]:
+    """What lies where predictions of the split belong.
+
+    Without a folder of their own next to them: files of other splits and notes may lie around.
+    """
+    rules, folder = submission.dataset, submission.predictions
+    home = rules.home(submission.split)
+    if home:
+        return (folder / home).rglob("*.*")
+    homes = sorted({(folder / name).parent for name in submission.wanted})
+    return (path for place in homes for path in place.glob(f"*{rules.suffix}"))
 
 
-def _scene(dataset: str, scans: Dataset, i: int) -> str:
-    """The sequence or scene of scan i."""
-    if dataset == "semantickitti":
-        return f"sequence {scans.name(i).split('/')[0]}"
-    from lidarpan.datasets.nuscenes import NuScenesPanoptic
-
-    assert isinstance(scans, NuScenesPanoptic)
-    return scans.scene(i)
+def _title(submission: Submission, scene: str) -> str:
+    """What to call a scene in faults."""
+    named = scene if scene[:1].isalpha() else f"sequence {scene}"
+    home = submission.dataset.home(submission.split)
+    return f"{home}, {named}" if home else named
 
 
 def _scan(submission: Submission, i: int) -> Scan | None:
@@ -214,14 +210,14 @@ def _scan(submission: Submission, i: int) -> Scan | None:
         return None
 
 
-def _file(submission: Submission, name: str) -> File:
-    """The mended bytes of a file, and its faults: (message, whether mended)."""
+def _file(submission: Submission, name: str) -> Checked:
+    """The mended bytes of a file, and its faults."""
     path, num_points = submission.predictions / name, submission.wanted[name]
     if not path.is_file():
-        return b"", [("missing", False)]
-    if submission.dataset == "semantickitti":
-        return check_label(path, num_points)
-    return check_panoptic(path, num_points, is_tracking=submission.task == "tracking")
+        return Checked(b"", faults=[("missing", False)])
+    return submission.dataset.check_prediction(
+        path, num_points, is_tracking=submission.task == "tracking"
+    )
 
 
 def _folders(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lidarpan.classes import load_class_table
+from lidarpan.classes import DEFAULT_TABLE
+from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.poses import find_poses
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
@@ -36,7 +37,7 @@ def map_files(
     *,
     labels: Path | None,
     poses: Path | None = None,
-    classes: str = "semantickitti",
+    classes: str = DEFAULT_TABLE,
     size_px: int = 2000,
     range_m: float = 40.0,
 ) -> DriveMap:
@@ -62,7 +63,7 @@ def map_files(
         raise InputError(f"size must be 64 to 8192 pixels, got {size_px}")
     if not range_m > 0:
         raise InputError(f"range must be above 0 m, got {range_m:g}")
-    frames = Frames(scan_paths, load_class_table(classes), labels)
+    frames = Frames(scan_paths, find_classes(classes), labels)
     where = find_poses(scan_paths, poses)
 
     def read(i: int) -> tuple[Scan, PanopticLabels]:

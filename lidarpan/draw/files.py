@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.datasets.label_ids import read_named
+from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.scans.fields import LoadedScan
@@ -74,7 +75,7 @@ def draw_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = "semantickitti",
+    classes: str = DEFAULT_TABLE,
     mode: str = "panoptic",
     size_px: int = 1000,
     range_m: float = 50.0,
@@ -96,7 +97,7 @@ def draw_files(
     Raises:
         InputError: a file does not fit its scan, several scans for a .png, or another suffix.
     """
-    frames = Frames(scan_paths, load_class_table(classes), labels, truth)
+    frames = Frames(scan_paths, find_classes(classes), labels, truth)
     shown = mode if labels is not None or mode in ("height", "intensity") else "height"
 
     def picture(i: int) -> Image.Image:

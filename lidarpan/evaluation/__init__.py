@@ -12,7 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.classes import ClassTable
+from lidarpan.datasets.dataset import Dataset
+from lidarpan.datasets.open import find_dataset
 from lidarpan.evaluation.files import LabelFiles, find_label_files, raise_faults, read_pair
 from lidarpan.evaluation.report import format_table, write_csv, write_json
 from lidarpan.metrics import PanopticQuality, PanopticScores, SegmentMatches
@@ -106,7 +108,7 @@ class Evaluation:
     """The scores of a folder of predictions.
 
     Attributes:
-        dataset: "semantickitti" or "nuscenes".
+        dataset: its name.
         split: of the dataset.
         protocol: the rules.
         classes: the dataset's.
@@ -123,7 +125,7 @@ class Evaluation:
 
 
 def evaluate_folder(
-    dataset: str,
+    dataset: str | Dataset,
     root: str | Path,
     predictions: str | Path,
     split: str,
@@ -136,7 +138,7 @@ def evaluate_folder(
     """Score a folder of predictions by the rules of its benchmark; reads label files only.
 
     Args:
-        dataset: "semantickitti" or "nuscenes".
+        dataset: as `find_dataset` takes it.
         root: of the dataset, with the true labels.
         predictions: the folder above `sequences` or `panoptic`, as the benchmark wants it.
         split: a split of the dataset; those of its sequences or scenes that exist are used.
@@ -148,9 +150,10 @@ def evaluate_folder(
     Raises:
         InputError: files are missing, left over or damaged: every fault is listed.
     """
-    classes = load_class_table(dataset)
+    whose = find_dataset(dataset)
+    classes = whose.classes
     rules = Protocol(protocol, classes.min_points if min_points is None else min_points)
-    files = find_label_files(dataset, root, predictions, split)
+    files = find_label_files(whose, root, predictions, split)
     total = new_quality(classes, rules)
     scans, faults = [], []
     with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
@@ -163,7 +166,7 @@ def evaluate_folder(
                 scans.append(scan)
                 total.merge(quality)
     raise_faults(faults, f"{len(files)} whole pairs of label files")
-    return Evaluation(dataset, split, rules, classes, total.compute(rules.mean), tuple(scans))
+    return Evaluation(whose.name, split, rules, classes, total.compute(rules.mean), tuple(scans))
 
 
 def new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
@@ -176,7 +179,7 @@ _Scored = tuple[ScanScore, PanopticQuality] | InputError
 
 def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Scored:
     try:
-        predicted, true = read_pair(files, classes)
+        predicted, true = read_pair(files)
     except InputError as error:
         return error
     quality = new_quality(classes, rules)
@@ -193,14 +196,12 @@ def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Sco
         quality.compute("present"),
         len(true.semantic),
         np.stack(parts, axis=1),
-        _worst_error(matches, classes, rules),
+        _worst_error(matches, files.dataset, rules),
     )
     return scan, quality
 
 
-def _worst_error(
-    matches: SegmentMatches, classes: ClassTable, rules: Protocol
-) -> SegmentError | None:
+def _worst_error(matches: SegmentMatches, dataset: Dataset, rules: Protocol) -> SegmentError | None:
     missed = matches.true[matches.missed(rules.min_points)]
     invented = matches.pred[matches.invented(rules.min_points)]
     segments = np.concatenate([missed, invented])
@@ -208,13 +209,7 @@ def _worst_error(
         return None
     worst = int(segments[:, 2].argmax())
     class_id, segment, num_points = (int(value) for value in segments[worst])
-    match rules.name, classes.name:
-        case "upper16", _:
-            instance = segment
-        case _, "semantickitti":
-            instance = segment >> 16
-        case _:
-            instance = segment % 1000
+    instance = segment if rules.name == "upper16" else dataset.instance_of(segment)
     kind: Literal["missed", "invented"] = "missed" if worst < len(missed) else "invented"
     return SegmentError(kind, class_id, segment, instance, num_points)
 

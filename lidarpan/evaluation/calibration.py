@@ -102,7 +102,7 @@ def _score(evaluation: Evaluation, scan: ScanScore, num_bins: int) -> Calibratio
     """The predictions of one scan, or what is wrong with its file."""
     classes = evaluation.classes
     try:
-        predicted, true = read_pair(scan.files, classes)
+        predicted, true = read_pair(scan.files)
     except InputError as error:
         return str(error)
     if predicted.score is None:

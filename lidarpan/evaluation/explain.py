@@ -168,7 +168,7 @@ def explain(evaluation: Evaluation, *, num_threads: int | None = None) -> Explan
 
 def _explain_scan(evaluation: Evaluation, scan: ScanScore) -> _Parts:
     rules, classes = evaluation.protocol, evaluation.classes
-    predicted, true = read_pair(scan.files, classes)
+    predicted, true = read_pair(scan.files)
     pred_ids, true_ids = predicted.ids(rules.name), true.ids(rules.name)
 
     both = (predicted.semantic, pred_ids, true.semantic, true_ids)
@@ -180,7 +180,7 @@ def _explain_scan(evaluation: Evaluation, scan: ScanScore) -> _Parts:
     true_semantics.update(true.semantic, grouping, true.semantic, true_ids)
     grouping = np.where(is_thing[predicted.semantic], true_ids, pred_ids)
     true_instances.update(predicted.semantic, grouping, true.semantic, true_ids)
-    points = read_xy(scan.files, evaluation.dataset, scan.num_points)
+    points = read_xy(scan.files, scan.num_points)
     rings = tuple(new_quality(classes, rules) for _ in RINGS_M[1:])
     boundary = BoundaryCounts()
     if points is not None:

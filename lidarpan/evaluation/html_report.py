@@ -152,7 +152,7 @@ def _worst_scan(
     classes, is_thing = evaluation.classes, evaluation.classes.is_thing
     own, true = (
         PanopticLabels(part.semantic[loaded.valid], _unique(part, is_thing)[loaded.valid])
-        for part in read_pair(scan.files, classes)
+        for part in read_pair(scan.files)
     )
     image = draw_panoptic(loaded.scan, own, classes, truth=true, mode="error", size_px=MAP_PX)
     buffer = io.BytesIO()

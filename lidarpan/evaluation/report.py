@@ -175,10 +175,10 @@ def _worst_table(evaluation: Evaluation, num_worst: int) -> Table:
 def _range_of_worst(evaluation: Evaluation, scan: ScanScore) -> float | None:
     """Distance of the worst segment's mean point, metres; reads the scan's three files."""
     worst = scan.worst
-    points = None if worst is None else read_xy(scan.files, evaluation.dataset, scan.num_points)
+    points = None if worst is None else read_xy(scan.files, scan.num_points)
     if worst is None or points is None:
         return None
-    predicted, true = read_pair(scan.files, evaluation.classes)
+    predicted, true = read_pair(scan.files)
     labels = true if worst.kind == "missed" else predicted
     inside = (labels.semantic == worst.class_id) & (true.semantic > 0)
     inside &= labels.ids(evaluation.protocol.name) == worst.segment

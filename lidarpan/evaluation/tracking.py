@@ -135,7 +135,7 @@ def _new_quality(evaluation: Evaluation) -> TrackingQuality:
 def _track(evaluation: Evaluation, scans: list[ScanScore]) -> TrackingQuality:
     quality = _new_quality(evaluation)
     for scan in scans:
-        predicted, true = read_pair(scan.files, evaluation.classes)
+        predicted, true = read_pair(scan.files)
         sequence = scan.files.sequence
         quality.update(sequence, predicted.semantic, predicted.packed, true.semantic, true.packed)
     return quality
@@ -151,7 +151,7 @@ def _new_quality_4d(evaluation: Evaluation) -> SegmentationTrackingQuality:
 def _track_4d(evaluation: Evaluation, scans: list[ScanScore]) -> SegmentationTrackingQuality:
     quality = _new_quality_4d(evaluation)
     for scan in scans:
-        predicted, true = read_pair(scan.files, evaluation.classes)
+        predicted, true = read_pair(scan.files)
         ids = (predicted.instance, true.instance)
         quality.update(scan.files.sequence, predicted.semantic, ids[0], true.semantic, ids[1])
     return quality

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from lidarpan.classes import load_class_table
 from lidarpan.config import Config, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
@@ -35,7 +34,7 @@ def load_network(weights: str | Path, device: torch.device) -> tuple[PanopticNet
 def build_network(config: Config) -> PanopticNetwork:
     """The configured network with fresh weights."""
     sizes: dict[str, Any] = config.network.model_dump()
-    return PanopticNetwork(load_class_table(config.classes).num_classes, **sizes)
+    return PanopticNetwork(config.build_classes().num_classes, **sizes)
 
 
 def find_weights(weights: str | Path) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, quaternion, transform
-from lidarpan.datasets.nuscenes_labels import pack_truth, write_panoptic
+from lidarpan.datasets.nuscenes_labels import NAME, pack_truth, write_panoptic
 from lidarpan.structures import InputError, Scan
 from lidarpan.synthetic.nuscenes_schema import (
     GENERAL_CLASSES,
@@ -135,7 +135,7 @@ class _Tree:
                 "filename": file,
             }
         )
-        packed = pack_truth(labelled.raw("nuscenes"), labelled.instance, ids)
+        packed = pack_truth(labelled.raw(NAME), labelled.instance, ids)
         self._write_labels(data, packed)
         self._annotate(scene, sample, labelled, ids, packed)
         _write_points(self.root / file, labelled.scan)

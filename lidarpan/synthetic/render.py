@@ -62,7 +62,7 @@ class SimulatedScan:
     boxes: tuple[Box, ...]
 
     def raw(self, dataset: str) -> IntArray:
-        """Raw label of each point in "semantickitti" or "nuscenes" words. -> (N,) int32."""
+        """Raw label of each point in the words of a dataset. -> (N,) int32."""
         rest, moving = raw_labels(dataset)
         labels: IntArray = np.where(self.moving, moving[self.kind], rest[self.kind])
         return labels.astype(np.int32)

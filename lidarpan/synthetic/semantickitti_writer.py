@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.semantickitti import SPLITS, write_label
+from lidarpan.datasets.semantickitti import NAME, SPLITS, write_label
 from lidarpan.structures import InputError
 from lidarpan.synthetic.render import SimulatedScan
 from lidarpan.whole_file import whole_file
@@ -92,8 +92,8 @@ def camera_poses(world_T_sensor: NDArray[np.float64]) -> list[str]:
 
 
 def _write_scan(file: Path, labelled: SimulatedScan) -> None:
-    classes = load_class_table("semantickitti")
-    raw = labelled.raw("semantickitti")
+    classes = load_class_table(NAME)
+    raw = labelled.raw(NAME)
     instance = np.where(classes.is_thing[classes.to_train(raw)], labelled.instance, 0)
     if instance.size and int(instance.max()) > MAX_INSTANCE:
         raise InputError(f"{file}: wanted instance ids up to {MAX_INSTANCE}, got {instance.max()}")

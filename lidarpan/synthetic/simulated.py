@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
+from lidarpan.datasets.semantickitti import NAME as KITTI
 from lidarpan.structures import InputError
 from lidarpan.synthetic.nuscenes_writer import MINI_SCENES, write_nuscenes
 from lidarpan.synthetic.semantickitti_writer import split_scans, write_semantickitti
@@ -47,7 +49,7 @@ def write_simulated(
     within a sequence, and its towns lie 2 km apart in its world.
 
     Args:
-        dataset: "semantickitti" or "nuscenes".
+        dataset: one of LAYOUTS.
         root: a new folder.
         num_scans: how many in all.
         seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
@@ -64,16 +66,14 @@ def write_simulated(
     """
     from lidarpan.synthetic.sensors.choose import sensor_of_town
 
-    own = {"semantickitti": "hdl64e", "nuscenes": "hdl32e"}
-    if dataset not in own:
-        raise InputError(f"no dataset {dataset!r}: wanted semantickitti or nuscenes")
+    if dataset not in LAYOUTS:
+        raise InputError(f"no dataset {dataset!r} to simulate: wanted {', '.join(LAYOUTS)}")
+    layout = LAYOUTS[dataset]
     if seed < 0:
         raise InputError(f"wanted a seed of 0 or more, got {seed}")
-    choose = sensor_of_town(sensor or own[dataset])
-    if dataset == "semantickitti":
-        plan, rate, in_a_row = split_scans(num_scans), rate_hz or 10.0, scans_per_town or 5
-    else:
-        plan, rate, in_a_row = split_scenes(num_scans), rate_hz or 2.0, scans_per_town or 10
+    choose = sensor_of_town(sensor or layout.sensor)
+    plan, rate = layout.plan(num_scans), rate_hz or layout.rate_hz
+    in_a_row = scans_per_town or layout.scans_per_town
     sizes = {
         sequence: [min(in_a_row, count - start) for start in range(0, count, in_a_row)]
         for sequence, count in plan.items()
@@ -82,10 +82,7 @@ def write_simulated(
     first = seed * 100_003
     towns = _in_parallel([(first + i, choose(first + i), n, rate) for i, n in enumerate(flat)])
     drives = {sequence: _drive(islice(towns, len(n)), rate) for sequence, n in sizes.items()}
-    if dataset == "semantickitti":
-        yield from write_semantickitti(root, drives.items())
-    else:
-        yield from write_nuscenes(root, drives.items())
+    yield from layout.write(root, drives.items())
 
 
 def split_scenes(num_scans: int) -> dict[str, int]:
@@ -93,6 +90,32 @@ def split_scenes(num_scans: int) -> dict[str, int]:
     share, rest = divmod(num_scans, len(MINI_SCENES))
     counts = {scene: share + (i < rest) for i, scene in enumerate(MINI_SCENES)}
     return {scene: count for scene, count in counts.items() if count}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a dataset's own scans come, and what writes them.
+
+    Attributes:
+        sensor: name of its sensor profile.
+        rate_hz: scans a second.
+        scans_per_town: scans in a row from one town.
+        plan: number of scans -> {sequence: scans}.
+        write: root and sequences -> the files written.
+    """
+
+    sensor: str
+    rate_hz: float
+    scans_per_town: int
+    plan: Callable[[int], dict[str, int]]
+    write: Callable[..., Iterator[Path]]
+
+
+LAYOUTS = {
+    KITTI: Layout("hdl64e", 10.0, 5, split_scans, write_semantickitti),
+    NUSCENES: Layout("hdl32e", 2.0, 10, split_scenes, write_nuscenes),
+}
+"""Dataset -> how towns are written in its layout."""
 
 
 def _drive(towns: Iterable[list[SimulatedScan]], rate_hz: float) -> Iterator[SimulatedScan]:

@@ -15,8 +15,8 @@ from torch.utils.data import Sampler
 
 from lidarpan.classes import ClassTable
 from lidarpan.config import AugmentConfig, Config, DataSource
-from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.open import open_dataset
+from lidarpan.datasets.split import Split
 from lidarpan.inference import sensor_height
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
 class Source:
     """An open dataset and how its scans are used."""
 
-    dataset: Dataset
+    dataset: Split
     scans: tuple[int, ...]  # positions in the dataset, with repetition
     height_m: float | None  # of the sensor; None measures it in each scan
     trained_height_m: float
@@ -101,13 +101,13 @@ class Source:
 
 def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
     """Open the configured datasets; InputError if one has another class table than the config."""
-    sources = []
+    sources, wanted = [], config.build_classes()
     for entry in entries:
         dataset = open_dataset(entry.dataset, entry.root, entry.split)
-        if dataset.classes.name != config.classes:
+        if dataset.classes.names != wanted.names:
             raise InputError(
                 f"{entry.root}: has {dataset.classes.name} classes, the configuration wants "
-                f"{config.classes}"
+                f"{wanted.name}"
             )
         count = min(entry.limit or len(dataset), len(dataset))
         chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lidarpan
-from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.classes import ClassTable, table_names
 from lidarpan.config import Config, dump_config
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
@@ -129,7 +129,7 @@ class PanopticTraining(pl.LightningModule):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.classes = load_class_table(config.classes)
+        self.classes = config.build_classes()
         self.grid = config.grid.build()
         self.train_sources = open_sources(config.train_data, config)
         self.valid_sources = open_sources(config.valid_data, config)
@@ -205,6 +205,8 @@ class PanopticTraining(pl.LightningModule):
         names = self.classes.names[1:]
         known = {n: float(s) for n, s in zip(names, self.shares, strict=True) if s > 0}
         tree["prior"]["trained"] = tree["prior"]["trained"] or known
+        if self.classes.name not in table_names():  # the weights must do without its file
+            tree["class_table"] = self.classes.to_tree()
         return tree
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -307,10 +309,9 @@ class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float
 
     def __getitem__(self, i: int) -> tuple[Scan, PanopticLabels, float]:
         source, position = self.index[i]
-        labels = source.dataset.labels(position)
+        scan, labels = source.dataset[position], source.dataset.labels(position)
         if labels is None:
             raise InputError(f"{source.dataset.name(position)}: validation needs labels")
-        scan = source.dataset[position]
         return scan, labels, source.height_of(scan)
 
 

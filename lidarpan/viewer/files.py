@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lidarpan.classes import load_class_table
+from lidarpan.classes import DEFAULT_TABLE
+from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.draw.files import Frames
 from lidarpan.viewer.rerun import write_rerun
@@ -17,7 +18,7 @@ def window_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = "semantickitti",
+    classes: str = DEFAULT_TABLE,
     mode: str = "panoptic",
 ) -> None:
     """Show scans in a window until it is closed; arguments as `draw_files`.
@@ -25,7 +26,7 @@ def window_files(
     Raises:
         InputError: no display, or a file does not fit its scan.
     """
-    frames = Frames(scan_paths, load_class_table(classes), labels, truth)
+    frames = Frames(scan_paths, find_classes(classes), labels, truth)
     show_window([path.stem for path in scan_paths], frames.read, frames.classes, mode=mode)
 
 
@@ -35,7 +36,7 @@ def rerun_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = "semantickitti",
+    classes: str = DEFAULT_TABLE,
     poses: Path | None = None,
 ) -> Path:
     """Write scans as a rerun recording, placed where poses are known; returns `out`.
@@ -43,7 +44,7 @@ def rerun_files(
     Raises:
         InputError: rerun is not installed, or a file does not fit its scan.
     """
-    frames = Frames(scan_paths, load_class_table(classes), labels, truth)
+    frames = Frames(scan_paths, find_classes(classes), labels, truth)
     known = poses is not None or has_poses(scan_paths)
     where = find_poses(scan_paths, poses) if known else None
     each = (frames.read(i) for i in range(len(frames)))

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.nuscenes import NuScenesPanoptic, find_version
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, quaternion, transform
 from lidarpan.datasets.nuscenes_labels import pack_panoptic, pack_truth, write_panoptic
+from lidarpan.datasets.nuscenes_tables import find_version
 from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.predictions import prediction_path
 from lidarpan.scans.files import load_scan
@@ -135,7 +135,7 @@ def test_devkit_agrees_on_the_classes(devkit):
 def test_devkit_scores_the_truth_as_perfect(tree, devkit, tmp_path):
     from nuscenes.eval.panoptic.evaluate import NuScenesPanopticEval
 
-    dataset = NuScenesPanoptic(tree, "mini_val")
+    dataset = open_dataset("nuscenes", tree, "mini_val")
     for i in range(len(dataset)):
         path = prediction_path(tmp_path, dataset.path(i), "nuscenes")
         assert path == tmp_path / f"panoptic/mini_val/{dataset.name(i)}_panoptic.npz"
@@ -170,15 +170,15 @@ def test_damaged_trees_are_named(tree, tmp_path):
     with pytest.raises(
         InputError, match=r"wanted scenes of the test split, v1.0-mini has scene-0103"
     ):
-        NuScenesPanoptic(tree, "test")
+        open_dataset("nuscenes", tree, "test")
     with pytest.raises(
         InputError, match=r"wanted scenes of the mini_train split, v1.0-mini has scene"
     ):
-        NuScenesPanoptic(tree, "mini_train")
+        open_dataset("nuscenes", tree, "mini_train")
     with pytest.raises(
         InputError, match="no split 'valid' of nuScenes: wanted mini_train, mini_val"
     ):
-        NuScenesPanoptic(tree, "valid")
+        open_dataset("nuscenes", tree, "valid")
     with pytest.raises(InputError, match="found no such folder"):
         find_version(tmp_path / "absent", "val")
     with pytest.raises(InputError, match=r"got no v1.0-\* folder"):
@@ -186,10 +186,10 @@ def test_damaged_trees_are_named(tree, tmp_path):
     (tmp_path / "v1.0-mini").mkdir()
     (tmp_path / "v1.0-mini/scene.json").write_text("[]")
     with pytest.raises(InputError, match="wanted whole nuScenes tables, got"):
-        NuScenesPanoptic(tmp_path, "mini_val")
+        open_dataset("nuscenes", tmp_path, "mini_val")
     with pytest.raises(InputError, match="wanted a new folder, found a nuScenes tree"):
         list(write_nuscenes(tree, []))
-    dataset = NuScenesPanoptic(tree, "mini_val")
+    dataset = open_dataset("nuscenes", tree, "mini_val")
     file = dataset.path(0)
     whole = file.read_bytes()
     file.write_bytes(whole[:-20])

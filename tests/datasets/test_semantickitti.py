@@ -8,11 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.dataset import number_by_first_point
 from lidarpan.datasets.open import open_dataset
+from lidarpan.datasets.packed_labels import number_by_first_point
 from lidarpan.datasets.semantickitti import (
     SPLITS,
-    SemanticKitti,
     pack_labels,
     read_label,
     read_poses,
@@ -166,7 +165,7 @@ def test_label_files_are_whole_or_refused(tmp_path):
 
 
 def test_damaged_trees_are_named(tree, tmp_path):
-    dataset = SemanticKitti(tree, "train")
+    dataset = open_dataset("semantickitti", tree, "train")
     folder = tree / "sequences/00"
     (folder / "labels/000001.label").write_bytes(bytes(4 * 49))
     with pytest.raises(InputError, match=r"000001.label: wanted 50 labels .*000001.bin.* got 49"):
@@ -175,18 +174,18 @@ def test_damaged_trees_are_named(tree, tmp_path):
     with pytest.raises(InputError, match=r"000001.label: labels \[17\] are not semantickitti"):
         dataset.labels(1)
     (folder / "labels/000001.label").unlink()
-    assert dataset.labels(1) is None
+    assert open_dataset("semantickitti", tree, "train").labels(1) is None
     (folder / "velodyne/000001.bin").write_bytes(bytes(18))
     with pytest.raises(InputError, match="wanted 16 bytes per point, got 18"):
         dataset[1]
     with pytest.raises(InputError, match=r"test split .*11, 12.* got sequences 00, 08"):
-        SemanticKitti(tree, "test")
+        open_dataset("semantickitti", tree, "test")
     with pytest.raises(InputError, match=r"no split 'val'.*wanted train, valid, test"):
-        SemanticKitti(tree, "val")
+        open_dataset("semantickitti", tree, "val")
     with pytest.raises(InputError, match="found no such folder"):
-        SemanticKitti(tmp_path / "absent", "train")
+        open_dataset("semantickitti", tmp_path / "absent", "train")
     with pytest.raises(InputError, match=r"wanted a SemanticKITTI tree .*got calib.txt"):
-        SemanticKitti(folder, "train")
+        open_dataset("semantickitti", folder, "train")
     with pytest.raises(InputError, match="found scans there"):
         list(write_semantickitti(tree, []))
     with pytest.raises(InputError, match="no dataset 'kitti'"):
@@ -206,7 +205,7 @@ def test_splits_cover_every_scan():
 
 
 def test_real_sequences(real_data):
-    dataset = SemanticKitti(real_data / "semantickitti", "train")
+    dataset = open_dataset("semantickitti", real_data / "semantickitti", "train")
     assert [dataset.name(i) for i in range(3)] == ["00/000000", "00/000001", "00/000002"]
     step = dataset[1].world_T_sensor
     np.testing.assert_allclose(step[:3, 3], [0.673, 0.001, 0.020], atol=2e-3)  # drives forward
@@ -219,7 +218,7 @@ def test_real_sequences(real_data):
         )
         pairs = np.unique(np.column_stack([packed, labels.instance])[labels.instance > 0], axis=0)
         assert len(pairs) == labels.instance.max()
-    panda = SemanticKitti(real_data / "pandaset", "train")
+    panda = open_dataset("semantickitti", real_data / "pandaset", "train")
     assert len(panda) == 30
     pose = [float(v) for v in (real_data / "pandaset/sequences/02/poses.txt").read_text().split()]
     np.testing.assert_allclose(panda[0].world_T_sensor[:3].ravel(), pose[:12])

@@ -12,6 +12,7 @@ import pytest
 
 from lidarpan.cli import main
 from lidarpan.datasets.nuscenes_labels import write_panoptic
+from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.semantickitti import write_label
 from lidarpan.datasets.submission import (
     Submission,
@@ -19,8 +20,7 @@ from lidarpan.datasets.submission import (
     open_submission,
     pack_submission,
 )
-from lidarpan.datasets.submission_files import check_panoptic
-from lidarpan.datasets.submission_tracks import find_breaks
+from lidarpan.datasets.tracks import find_breaks
 from lidarpan.structures import InputError, Scan
 from lidarpan.synthetic.nuscenes_writer import write_nuscenes
 
@@ -112,7 +112,11 @@ def nuscenes(tmp_path):
     meta = {"task": "segmentation", "use_lidar": True, "use_camera": False, "use_radar": False,
             "use_map": False, "use_external": False}  # fmt: skip
     (tmp_path / "val/submission.json").write_text(json.dumps({"meta": meta}))
-    return Submission("nuscenes", tmp_path, "val", wanted)
+    return Submission(find_dataset("nuscenes"), tmp_path, "val", wanted)
+
+
+def checked(file):
+    return find_dataset("nuscenes").check_prediction(file, 4, is_tracking=False)
 
 
 def test_a_right_nuscenes_submission_packs(nuscenes):
@@ -154,8 +158,7 @@ def test_all_nuscenes_faults_are_named_at_once(nuscenes):
         "val/submission.json: wanted use_radar true or false, got None",
         "val/submission.json: wanted use_external true or false, got None",
     ]
-    content, _ = check_panoptic(folder / "bb_panoptic.npz", 4)
-    (folder / "bb_panoptic.npz").write_bytes(content)
+    (folder / "bb_panoptic.npz").write_bytes(checked(folder / "bb_panoptic.npz").content)
     with np.load(folder / "bb_panoptic.npz") as arrays:
         assert arrays["data"].tolist() == [4006, 4005, 11_000, 7001]
         assert arrays["data"].dtype == np.uint16
@@ -328,8 +331,7 @@ def test_task_on_the_command_line(drives, monkeypatch, capsys):
 )
 def test_nuscenes_arrays_that_cannot_be_mended(tmp_path, data, message):
     np.savez(tmp_path / "a.npz", data=data)
-    _, faults = check_panoptic(tmp_path / "a.npz", 4)
-    said, mended = faults[-1]
+    said, mended = checked(tmp_path / "a.npz").faults[-1]
     assert re.search(message, said)
     assert not mended
 
@@ -338,7 +340,7 @@ def test_a_truncated_npz_is_a_fault(tmp_path):
     np.savez(tmp_path / "a.npz", data=np.zeros(400, np.uint16))
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "a.npz").write_bytes(content[:100])
-    assert "wanted .npz without pickles" in check_panoptic(tmp_path / "a.npz", 4)[1][0][0]
+    assert "wanted .npz without pickles" in checked(tmp_path / "a.npz").faults[0][0]
 
 
 def test_wrong_arguments(kitti, nuscenes):

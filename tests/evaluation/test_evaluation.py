@@ -453,7 +453,7 @@ def test_damaged_files_are_all_named(kitti):
     assert "wanted 1500 labels" in lines[1]
     assert "got 1499" in lines[1]
     assert "cut off" in lines[2]
-    assert "labels [77] are not SemanticKITTI raw labels" in lines[3]
+    assert "labels [77] are not semantickitti raw labels" in lines[3]
 
 
 def test_folders_that_are_not_there(kitti):
@@ -466,7 +466,7 @@ def test_folders_that_are_not_there(kitti):
         evaluate_folder("semantickitti", kitti / "data", kitti / "nowhere", "train")
     with pytest.raises(InputError, match="wanted sequences/NN/predictions"):
         evaluate_folder("semantickitti", kitti / "data", kitti / "data/sequences/00", "train")
-    with pytest.raises(InputError, match="no class table 'waymo'"):
+    with pytest.raises(InputError, match="no dataset 'waymo'"):
         evaluate_folder("waymo", kitti / "data", kitti / "pred", "train")
 
 

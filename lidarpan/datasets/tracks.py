@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
-from lidarpan.datasets.nuscenes_labels import FACTOR
 from lidarpan.structures import Scan
 
 NEAR_M = 2.0
@@ -22,22 +19,13 @@ Places = dict[int, NDArray[np.float64]]
 """Id -> (3,) mean position in metres, in the world where the scan has a pose, else as it is."""
 
 
-def places_of(dataset: str, content: bytes, scan: Scan | None) -> Places:
+def places_of(ids: NDArray[np.int64], scan: Scan | None) -> Places:
     """Where the predicted instances of a scan are.
 
     Args:
-        dataset: "semantickitti" or "nuscenes".
-        content: of a prediction file without fault.
+        ids: (N,) names of objects, 0 for none.
         scan: the scan; without it, or with another number of points, positions are nan.
     """
-    if dataset == "semantickitti":
-        packed = np.frombuffer(content, "<u4").astype(np.int64)
-        ids = packed >> 16
-    else:
-        with np.load(io.BytesIO(content)) as arrays:
-            packed = arrays["data"].astype(np.int64)
-        is_thing = load_class_table("nuscenes").is_thing[packed // FACTOR]
-        ids = np.where(is_thing & (packed % FACTOR > 0), packed, 0)
     points = np.full((len(ids), 3), np.nan)
     if scan is not None and scan.num_points == len(ids):
         points = scan.points.astype(np.float64)

@@ -1,0 +1,31 @@
+"""Where the labels of a scan file lie in a folder of predictions, and what the scan is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def scan_stem(scan_path: Path) -> str:
+    """File name without its scan suffix: "a" of a.pcd.bin."""
+    stem = scan_path.stem
+    return stem[:-4] if scan_path.name.lower().endswith(".pcd.bin") else stem
+
+
+def plain_path(out: Path, scan_path: Path, suffix: str) -> Path:
+    """Where labels of a scan file lie when no dataset says more.
+
+    A scan in `NN/velodyne` goes to `sequences/NN/predictions`, any other straight to `out`.
+    """
+    name, whole = scan_stem(scan_path) + suffix, scan_path.absolute()
+    if whole.parent.name == "velodyne":
+        return out / "sequences" / whole.parents[1].name / "predictions" / name
+    return out / name
+
+
+def mirrored_path(out: Path, scan_path: Path, suffix: str) -> Path:
+    """As `plain_path`, but a scan below a folder `scans` goes to the same place below `out`."""
+    whole = scan_path.absolute()
+    above = next((folder for folder in whole.parents if folder.name == "scans"), None)
+    if above is None:
+        return plain_path(out, scan_path, suffix)
+    return out / whole.relative_to(above).with_name(scan_stem(scan_path) + suffix)
