@@ -17,6 +17,7 @@ import platform
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,40 +43,31 @@ class Counting:
     def __init__(self):
         self.engine, self.name, self.rows = choose_engine("cpu", "numba"), "numba", []
 
-    def _note(self, kind, book, features, weight, run):
+    def _note(self, kind, book, x, run):
         begin = time.perf_counter()
         result = run()
         elapsed = time.perf_counter() - begin
         pairs = int((book().starts[:, -1] - book().starts[:, 0]).sum())
-        _, cin, cout = weight.shape
-        moved = 4 * (features.numel() + book().num_out * cout)
+        _, cin, cout = x.weight.shape
+        moved = 4 * (x.features.numel() + book().num_out * cout)
         self.rows.append((kind, book().num_out, pairs, cin, cout, elapsed, moved))
         return result
 
-    def submanifold(self, level, kernel, features, weight, finish=None):
+    def submanifold(self, level, kernel, x):
         """As the engine's, noted."""
-
-        def run():
-            return self.engine.submanifold(level, kernel, features, weight, finish)
-
         kind = "x".join(map(str, kernel))
-        return self._note(kind, lambda: level.maps[kernel], features, weight, run)
+        run = partial(self.engine.submanifold, level, kernel, x)
+        return self._note(kind, lambda: level.maps[kernel], x, run)
 
-    def strided(self, level, geometry, features, weight, finish=None):
+    def strided(self, level, geometry, x):
         """As the engine's, noted."""
+        run = partial(self.engine.strided, level, geometry, x)
+        return self._note("down", lambda: level.maps[geometry].down, x, run)
 
-        def run():
-            return self.engine.strided(level, geometry, features, weight, finish)
-
-        return self._note("down", lambda: level.maps[geometry].down, features, weight, run)
-
-    def inverse(self, level, geometry, features, weight, finish=None):
+    def inverse(self, level, geometry, x):
         """As the engine's, noted."""
-
-        def run():
-            return self.engine.inverse(level, geometry, features, weight, finish)
-
-        return self._note("up", lambda: level.maps[geometry].up, features, weight, run)
+        run = partial(self.engine.inverse, level, geometry, x)
+        return self._note("up", lambda: level.maps[geometry].up, x, run)
 
 
 def load(args):

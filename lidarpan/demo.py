@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.table import Table
 
 from lidarpan.classes import ClassTable
 from lidarpan.clock import StageClock
@@ -18,9 +18,6 @@ from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,6 @@ def class_table_of(
     scores: PanopticScores, truth: PanopticLabels, labels: PanopticLabels, classes: ClassTable
 ) -> Table:
     """The scores of one scan: the classes present in it, and their mean."""
-    from rich.table import Table
-
     table = Table(title="Scores of this scan (fractions), over the classes present")
     for column in ("class", "PQ", "SQ", "RQ", "IoU"):
         table.add_column(column, justify="left" if column == "class" else "right")

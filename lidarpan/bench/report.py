@@ -6,13 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.table import Table
 
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 FORMAT = "lidarpan-bench-2"
 PERCENTILES = (50, 95, 99)
@@ -108,8 +107,6 @@ def check_comparable(
 
 def format_report(report: BenchReport) -> Table:
     """A table of the stages in milliseconds."""
-    from rich.table import Table
-
     table = Table(title=_title(report), caption=_caption(report))
     table.add_column("stage")
     for p in PERCENTILES:
@@ -125,8 +122,6 @@ def format_comparison(here: BenchReport, there: BenchReport, source: str) -> Tab
     Raises:
         InputError: the two did not time the same work.
     """
-    from rich.table import Table
-
     check_comparable(here.workload, there.workload, source)
     keys = [key for key in here.machine if here.machine[key] != there.machine.get(key)]
     differ = [f"{key}: {here.machine[key]} here, {there.machine.get(key)} there" for key in keys]

@@ -12,13 +12,12 @@ import tempfile
 import warnings
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
 
 from lidarpan.doctor.findings import Finding, install_packages, pip_install
 from lidarpan.doctor.torch_findings import driver_branch, examine_cuda, examine_engines, torch_wheel
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 SYSTEM_LIBRARIES = {
     "usb-1.0": "libusb-1.0-0",
@@ -68,9 +67,6 @@ def _examine() -> list[Finding]:
 
 def format_findings(findings: list[Finding]) -> Table:
     """A table: what, whether it works, its version or what is wrong."""
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(title="lidarpan doctor")
     for column in ("what", "state", "detail"):
         table.add_column(column, overflow="fold")

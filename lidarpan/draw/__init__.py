@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import PointColors, color_points, legend_order
@@ -13,9 +14,6 @@ from lidarpan.draw.range_view import range_panel
 from lidarpan.draw.text import DIM, INK, PAPER, font_of, legend_strip, text_width
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 def draw_panoptic(
@@ -142,8 +140,6 @@ def stack_panels(
     is_row: bool,
 ) -> Image.Image:
     """Put panels side by side or one below the other, with headings, title and legend."""
-    from PIL import Image, ImageDraw
-
     width = legend.width
     title_px = round(font_px * 2.4) if title else 0
     heading_px = round(font_px * 1.9) if any(headings) else 0

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from lidarpan.classes import VOID, ClassTable
 from lidarpan.draw import save_png, stack_panels
 from lidarpan.draw.colors import PointColors, Rgb, class_colors, instance_shades
 from lidarpan.draw.outlines import convex_hull
+from lidarpan.draw.raster_kernel import stroke_outlines
 from lidarpan.draw.surface import flat_groups, ground_between
 from lidarpan.draw.text import BACKGROUND, INK, Box, LabelPlacer, legend_strip
+from lidarpan.draw.votes_kernel import close_holes, vote_cells
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
 from lidarpan.whole_file import whole_file
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 MOVED_M = 3.0  # a parked car's visible middle wanders less as one drives past
 MIN_OBJECT_POINTS = 30
@@ -80,8 +79,6 @@ class _Votes:
 
     def add(self, area: _Area, world: NDArray[np.float64], semantic: NDArray[np.uint8]) -> None:
         """Let points at world places vote for their class."""
-        from lidarpan.draw.votes_kernel import vote_cells
-
         rows, columns = area.shape
         column, up = ((world - area.low) / area.cell_m).astype(np.int32).T
         row = rows - 1 - up
@@ -165,8 +162,6 @@ def _fuse(
     area: _Area,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[int, _Object]]:
     """(rows, columns) class hit in each cell, class between the rings, and the objects by id."""
-    from lidarpan.draw.votes_kernel import close_holes
-
     rows, columns = area.shape
     hit, between = (_Votes(rows * columns) for _ in range(2))
     objects: dict[int, _Object] = {}
@@ -234,7 +229,6 @@ def _with_objects(
     cell_m: float,
 ) -> Image.Image:
     """Paint objects, their outlines, paths and names, and the sensor's own way."""
-    from PIL import Image, ImageDraw
 
     def pixels(world: FloatArray | NDArray[np.float64]) -> FloatArray:
         flipped: FloatArray = ((world - origin) / cell_m * (1, -1)).astype(np.float32)
@@ -276,8 +270,6 @@ def _stroke(
     canvas: NDArray[np.uint8], lines: list[tuple[FloatArray, Rgb, float]], width: float
 ) -> NDArray[np.uint8]:
     """Draw lines of connected points; those with an opacity are filled."""
-    from lidarpan.draw.raster_kernel import stroke_outlines
-
     parts = [np.hstack([line[:-1], line[1:]]) for line, _, _ in lines]
     first = np.cumsum([0] + [len(part) for part in parts]).astype(np.int32)
     own = np.array([color for _, color, _ in lines], np.uint8)

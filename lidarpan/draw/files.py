@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.datasets.label_ids import read_named
@@ -16,9 +17,6 @@ from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.draw.text import DIM
+from lidarpan.grouping.hulls import hull_of
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 
 MIN_OUTLINE_POINTS = 8
@@ -22,8 +23,6 @@ def convex_hull(points: FloatArray) -> FloatArray:
     Returns:
         (H, 2) float32 corners in order round the polygon; H <= N, no three on a line.
     """
-    from lidarpan.grouping.hulls import hull_of
-
     if not len(points):
         return np.zeros((0, 2), np.float32)
     every = np.arange(len(points), dtype=np.int32)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import PointColors
 from lidarpan.draw.outlines import hulls_in, outline_arrays
+from lidarpan.draw.raster_kernel import shade_pixels, splat_points, stroke_circles, stroke_outlines
 from lidarpan.draw.surface import ground_between
 from lidarpan.draw.text import BACKGROUND, DIM, INK, Box, LabelPlacer, nice_step
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 DOT_M = 0.07  # radius of a point's dot at the sensor ...
 DOT_GROWTH = 0.0022  # ... and what each metre of range adds, as the beams spread
@@ -82,10 +80,6 @@ def bev_panel(
     mode: str,
 ) -> Image.Image:
     """Draw one map; outlines and labels where the mode shows instances."""
-    from PIL import Image, ImageDraw
-
-    from lidarpan.draw.raster_kernel import stroke_circles, stroke_outlines
-
     canvas = _dots(scan, meaning, view)
     step = nice_step(view.range_m / 3.5) if view.range_m >= 3.5 else view.range_m / 2
     radii_m = np.arange(step, view.range_m * np.sqrt(2), step, np.float32)
@@ -113,8 +107,6 @@ def bev_panel(
 
 
 def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
-    from lidarpan.draw.raster_kernel import shade_pixels, splat_points
-
     factor = 2
     place = view.to_pixels(scan.points) * factor
     z = scan.points[:, 2]
@@ -139,8 +131,6 @@ def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:
 
 def _ego_marker(image: Image.Image, view: BevView, placer: LabelPlacer) -> None:
     """A white arrow head that points forward."""
-    from PIL import Image, ImageDraw
-
     half = max(1.1 / view.meters_per_pixel, view.font_px * 0.75)
     fine = 4
     edge = int(2 * half * fine) + fine

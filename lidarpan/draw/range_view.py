@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from PIL import Image, ImageDraw
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import PointColors
+from lidarpan.draw.raster_kernel import shade_pixels, splat_points
 from lidarpan.draw.text import BACKGROUND, LabelPlacer, text_width
 from lidarpan.structures import FloatArray, PanopticLabels, Scan
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 FINE = 2  # fine pixels per pixel, for smooth edges
 STRETCH = 2.2  # pixels per radian upwards over those sideways: beams lie wider apart than columns
@@ -28,10 +25,6 @@ def range_panel(
     font_px: int,
 ) -> Image.Image:
     """Draw one range view; the nearest point is on top, large objects are named."""
-    from PIL import Image, ImageDraw
-
-    from lidarpan.draw.raster_kernel import shade_pixels, splat_points
-
     x, y, z = scan.points.T
     distance = np.linalg.norm(scan.points, axis=1)
     elevation = np.arctan2(z, np.hypot(x, y))

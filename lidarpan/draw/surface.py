@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lidarpan.classes import ClassTable
+from lidarpan.draw.surface_kernel import close_columns, join_rings, polar_to_square
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 
 NUM_COLUMNS, STEP_M = 900, 0.15  # polar grid
@@ -33,8 +34,6 @@ def ground_between(points: FloatArray, group: IntArray, range_m: float, edge: in
     Returns:
         (edge, edge) int32 index of a point, -1 for none.
     """
-    from lidarpan.draw.surface_kernel import close_columns, join_rings, polar_to_square
-
     x, y, z = np.ascontiguousarray(points.T)
     distance = np.hypot(x, y)
     azimuth = np.arctan2(y, x) * np.float32(NUM_COLUMNS / (2 * np.pi))

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from lidarpan.draw.colors import PointColors, Rgb, ramp_colors
-
-if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
 
 BACKGROUND: Rgb = (17, 19, 24)
 PAPER: Rgb = (24, 27, 33)
@@ -25,8 +22,6 @@ Box = tuple[float, float, float, float]
 @lru_cache(maxsize=32)
 def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """The font that comes with Pillow, at a size in pixels."""
-    from PIL import ImageFont
-
     return ImageFont.load_default(size)
 
 
@@ -123,8 +118,6 @@ def legend_strip(
         meters_per_pixel: for the scale bar; None leaves it out.
         order: of the entries of several panels, by colour.
     """
-    from PIL import Image, ImageDraw
-
     entries = _merged_entries(meaning, order)
     ramp = next((part.ramp for part in meaning if part.ramp), None)
     pad, line = round(size * 0.9), round(size * 1.75)
@@ -208,8 +201,6 @@ def _ramp_bar(
     size: int,
     ramp: tuple[float, float, str],
 ) -> None:
-    from PIL import Image
-
     low, high, unit = ramp
     first, last = f"{low:.1f}", f"{high:.1f} {unit}"
     font, gap = font_of(size), size * 0.6

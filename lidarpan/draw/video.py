@@ -6,14 +6,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from lidarpan.structures import InputError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 SUFFIXES = (".mp4", ".gif")
 
@@ -59,8 +56,6 @@ def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10
 
 
 def _fit(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    from PIL import Image
-
     if picture.size == size:
         return picture
     sheet = Image.new("RGB", size, picture.getpixel((picture.width - 1, picture.height - 1)))
@@ -70,8 +65,6 @@ def _fit(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def _write_gif(frames: Iterator[Image.Image], draft: Path, fps: float) -> int:
     """One palette per frame, as colours are few and flat."""
-    from PIL import Image
-
     count = 0
 
     def reduced() -> Iterator[Image.Image]:

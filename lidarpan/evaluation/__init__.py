@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.dataset import Dataset
@@ -216,9 +218,6 @@ def _worst_error(matches: SegmentMatches, dataset: Dataset, rules: Protocol) -> 
 
 def _shown(results: Iterable[_Scored], total: int, progress: bool) -> Iterator[_Scored]:
     """The same results, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
     console = Console(stderr=True)
     hidden = not progress or not console.is_terminal
     yield from track(results, "scoring", total, console=console, disable=hidden, transient=True)

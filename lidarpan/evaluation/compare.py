@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Group
+from rich.table import Table
 
 from lidarpan.evaluation.report import SCAN_COUNTS
 from lidarpan.structures import InputError
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 Array = NDArray[np.float64]
 
@@ -124,9 +123,6 @@ def compare_files(
 
 def format_comparison(comparison: Comparison, num_scans: int = 5) -> Group:
     """The differences, the scans that changed most, and the verdict, for a rich console."""
-    from rich.console import Group
-    from rich.table import Table
-
     table = Table(
         title=f"B against A, {comparison.num_scans} scans",
         caption="fractions; interval: 95 %, paired bootstrap over scans; * leaves out 0",

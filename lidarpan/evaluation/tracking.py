@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.table import Table
 
 from lidarpan.classes import ClassTable
 from lidarpan.evaluation import Evaluation, ScanScore
@@ -16,9 +18,6 @@ from lidarpan.metrics import (
     TrackingQuality,
     TrackingScores,
 )
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 MEANS = {
     "pat": "PAT",
@@ -175,8 +174,6 @@ def _means_json(
 def _means_table(
     title: str, scores: TrackingScores | SegmentationTrackingScores, names: dict[str, str]
 ) -> Table:
-    from rich.table import Table
-
     table = Table(title=title, caption="fractions")
     table.add_column("score")
     table.add_column("value", justify="right")

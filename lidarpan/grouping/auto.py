@@ -23,7 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
+from lidarpan.grouping.cells import number_by_first, sort_by_group
+from lidarpan.grouping.claims import vote
+from lidarpan.grouping.components import radius_components
+from lidarpan.grouping.fragments import fragment_hulls, join_fragments, near_pairs
 from lidarpan.grouping.methods import per_class
+from lidarpan.grouping.split import split_oversized
+from lidarpan.grouping.surroundings import buried_points, measure_objects
 from lidarpan.structures import FloatArray, IntArray, SemanticArray
 
 WIDE_M = 1.5  # vehicles are wider, all else is narrower
@@ -94,12 +100,6 @@ def group_by_boxes(
     Returns:
         (N,) int32 ids in order of first points; 0 for stuff, void and rejected points.
     """
-    from lidarpan.grouping.cells import number_by_first, sort_by_group
-    from lidarpan.grouping.claims import vote
-    from lidarpan.grouping.components import radius_components
-    from lidarpan.grouping.fragments import fragment_hulls, join_fragments, near_pairs
-    from lidarpan.grouping.split import split_oversized
-
     bounds = bounds_of(classes, join_m, contact_m)
     fragment = radius_components(points, semantic, bounds.radius)
     longest, widest = bounds.loose.T.copy()
@@ -173,9 +173,6 @@ def reject_buried(
     Narrow things (people, bicycles) do stand against hedges and walls: they stay when they are
     as long and high as their class. -> (N,) int32, numbered anew.
     """
-    from lidarpan.grouping.cells import number_by_first
-    from lidarpan.grouping.surroundings import buried_points, measure_objects
-
     stands = np.isin(np.arange(classes.num_classes), classes.upright)
     kind = np.where(classes.is_thing, 1, stands * 2)
     kind_of_point = kind.astype(np.uint8)[semantic]

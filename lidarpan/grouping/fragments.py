@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from lidarpan.grouping.cells import find_root, join_roots
-from lidarpan.grouping.hulls import convex_hull, fits_box, hull_gap, hull_of
+from lidarpan.grouping.hulls import fits_box, hull_gap, hull_of
 
 Array = NDArray[Any]
 
@@ -149,7 +149,8 @@ def join_fragments(
         ease = (1.0 - min(gaps[p] / reach[c, c], 1.0)) ** 2
         length = tight[c, 0] + ease * (loose[c, 0] - tight[c, 0])
         width = tight[c, 1] + ease * (loose[c, 1] - tight[c, 1])
-        hull = convex_hull(np.concatenate((pool[begin[a] : end[a]], pool[begin[b] : end[b]])))
+        corners = np.concatenate((pool[begin[a] : end[a]], pool[begin[b] : end[b]]))
+        hull = hull_of(corners, np.arange(len(corners)))
         if not fits_box(hull, length, width):
             continue
         join_roots(parent, a, b)

@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from lidarpan.classes import ClassTable
+from lidarpan.grouping.claims import settle_claims, vote, write_labels
 from lidarpan.structures import (
     BoolArray,
     FloatArray,
@@ -80,8 +81,6 @@ def merge_semantic_and_instance(
     Raises:
         InputError: a shape or dtype is wrong, an id is negative, or a pair is not (thing, stuff).
     """
-    from lidarpan.grouping.claims import settle_claims, vote, write_labels
-
     claims = check_fusion(semantic, instance, softmax, classes)
     table = protect(classes, protected)
     is_thing, is_stuff = classes.is_thing, np.isin(np.arange(classes.num_classes), classes.stuff)

@@ -12,40 +12,6 @@ Array = NDArray[Any]
 
 
 @njit(cache=True)
-def cross(o: Array, a: Array, b: Array) -> float:
-    """Twice the signed area of the triangle o, a, b; positive when it turns left."""
-    return (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0])
-
-
-@njit(cache=True)
-def convex_hull(points: Array) -> Array:
-    """Hull by Andrew's monotone chain. (n, 2) float64, n >= 1 -> (h, 2), counterclockwise.
-
-    One point gives one vertex, points on a line two; vertices on an edge are dropped.
-    """
-    by_y = np.argsort(points[:, 1], kind="mergesort")
-    order = by_y[np.argsort(points[by_y, 0], kind="mergesort")]
-    n = len(order)
-    hull = np.empty((2 * n, 2), np.float64)
-    size = 0
-    for k in range(n):  # the lower chain, left to right
-        while size >= 2 and cross(hull[size - 2], hull[size - 1], points[order[k]]) <= 0.0:
-            size -= 1
-        hull[size] = points[order[k]]
-        size += 1
-    lower = size
-    for k in range(n - 2, -1, -1):  # the upper chain, back
-        while size > lower and cross(hull[size - 2], hull[size - 1], points[order[k]]) <= 0.0:
-            size -= 1
-        hull[size] = points[order[k]]
-        size += 1
-    size = max(size - 1, 1)
-    if size == 2 and hull[0, 0] == hull[1, 0] and hull[0, 1] == hull[1, 1]:
-        size = 1
-    return hull[:size].copy()
-
-
-@njit(cache=True)
 def keep_right(points: Array, begin: int, end: int, p: Array, q: Array, side: Array) -> int:
     """Move the points strictly right of p -> q to the front of points[begin:end]; where they end.
 

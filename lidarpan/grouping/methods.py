@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
+from lidarpan.grouping.cells import assign_cells, number_by_first
+from lidarpan.grouping.centers import count_peaks, find_peaks, nearest_center, shift_means
+from lidarpan.grouping.components import dbscan_components, grid_components, radius_components
+from lidarpan.grouping.split import split_oversized
 from lidarpan.structures import FloatArray, InputError, IntArray, SemanticArray
 from lidarpan.voxels.grid import Grid
 
@@ -33,8 +37,6 @@ def group_by_graph(
     The graph of Sautier et al., "Is clustering enough for LiDAR instance segmentation?" (3DV 2026),
     with every edge below the threshold instead of those to k nearest neighbours.
     """
-    from lidarpan.grouping.components import radius_components
-
     ids: IntArray = radius_components(points, semantic, per_class(classes, 1) * scale)
     return ids
 
@@ -51,8 +53,6 @@ def group_by_split_graph(
 
     The split of Sautier et al. (3DV 2026), generalised to cuts into more than two parts.
     """
-    from lidarpan.grouping.split import split_oversized
-
     ids = group_by_graph(points, semantic, classes, scale)
     length, width = per_class(classes, 0), per_class(classes, 1)
     cut: IntArray = split_oversized(
@@ -65,8 +65,6 @@ def group_by_grid(
     points: FloatArray, semantic: SemanticArray, classes: ClassTable, cell_m: float = 0.3
 ) -> IntArray:
     """Components of a class's occupied BEV cells, 8 neighbours."""
-    from lidarpan.grouping.components import grid_components
-
     ids: IntArray = grid_components(points, semantic, same_for_all(classes, cell_m))
     return ids
 
@@ -79,8 +77,6 @@ def group_by_dbscan(
     min_points: int = 1,
 ) -> IntArray:
     """DBSCAN per class in BEV (Ester et al. 1996); noise keeps 0."""
-    from lidarpan.grouping.components import dbscan_components, radius_components
-
     radius = same_for_all(classes, eps_m)
     ids: IntArray
     if min_points <= 1:
@@ -105,8 +101,6 @@ def group_by_centers(
     Panoptic-PolarNet (Zhou et al. 2021, section 3.3): a cell is a center when it exceeds the
     threshold and all cells within `reach_cells`. Points with no center in reach keep 0.
     """
-    from lidarpan.grouping.centers import find_peaks, nearest_center
-
     cells = find_peaks(np.ascontiguousarray(heatmap, np.float32), threshold, reach_cells)
     corner, cell = np.array(grid.min_m[:2]), np.array(grid.cell_m[:2])
     radius = radius_scale * np.hypot(per_class(classes, 0), per_class(classes, 1)) / 2
@@ -126,8 +120,6 @@ def group_by_histogram(
 
     The pseudo heatmap of Panoptic-PHNet (Li et al. 2022, section 3.3).
     """
-    from lidarpan.grouping.centers import count_peaks, nearest_center
-
     side = same_for_all(classes, cell_m)
     centers = count_peaks(shifted, semantic, side, reach_cells, min_points)
     radius = radius_scale * np.hypot(per_class(classes, 0), per_class(classes, 1)) / 2
@@ -136,8 +128,6 @@ def group_by_histogram(
 
 def numbered(group: IntArray) -> IntArray:
     """Group indices (-1 = none) to ids 1, 2, ... in order of first points, 0 = none."""
-    from lidarpan.grouping.cells import number_by_first
-
     count = int(group.max()) + 1 if len(group) else 0
     ids: IntArray = number_by_first(group, np.arange(count, dtype=np.int32))
     return ids
@@ -157,10 +147,6 @@ def group_by_mean_shift(
     The iteration of DS-Net (Hong et al. 2021, section 3.3) with one bandwidth per class, a share of
     its box's short side, in place of learned weights of fixed bandwidths.
     """
-    from lidarpan.grouping.cells import assign_cells
-    from lidarpan.grouping.centers import shift_means
-    from lidarpan.grouping.components import radius_components
-
     point_to_cell, cells, _, _ = assign_cells(shifted, semantic, same_for_all(classes, cell_m))
     seen = point_to_cell >= 0
     member, count = point_to_cell[seen], len(cells)

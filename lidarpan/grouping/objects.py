@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidarpan.classes import ClassTable
+from lidarpan.grouping.boxes import fit_boxes
+from lidarpan.grouping.surfaces import class_votes, gather_objects, object_surfaces
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 
@@ -75,9 +77,6 @@ def find_objects(
     Raises:
         InputError: the labels do not fit the scan, or nobody says what their classes are.
     """
-    from lidarpan.grouping.boxes import fit_boxes
-    from lidarpan.grouping.surfaces import class_votes, gather_objects, object_surfaces
-
     table = classes_of(labels, classes)
     if labels.num_points != scan.num_points:
         raise InputError(

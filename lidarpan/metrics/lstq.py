@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lidarpan.metrics.matching import CountArray, LabelArray, ScoreArray, overlap_ids
+from lidarpan.metrics.matching import CountArray, LabelArray, ScoreArray, mean_of, overlap_ids
 from lidarpan.metrics.panoptic import PanopticQuality
 from lidarpan.metrics.tubes import NO_INSTANCE, Track, track_of
 from lidarpan.structures import InputError
@@ -142,17 +142,17 @@ class SegmentationTrackingQuality:
         num_things = int(num_tubes[quality.is_thing].sum())
         s_assoc = float(class_sum.sum()) / num_things if num_things else math.nan
         iou, cls_precision, cls_recall, is_seen = self._points_right()
-        s_cls = _mean(iou[is_seen])
+        s_cls = mean_of(iou[is_seen])
         return SegmentationTrackingScores(
             lstq=math.sqrt(s_assoc * s_cls),
             s_assoc=s_assoc,
             s_cls=s_cls,
-            assoc_precision=_mean(precision),
-            assoc_recall=_mean(recall),
-            cls_precision=_mean(cls_precision[is_seen]),
-            cls_recall=_mean(cls_recall[is_seen]),
-            iou_things=_mean(iou[quality.is_thing]),
-            iou_stuff=_mean(iou[~quality.is_thing & ~quality.ignored]),
+            assoc_precision=mean_of(precision),
+            assoc_recall=mean_of(recall),
+            cls_precision=mean_of(cls_precision[is_seen]),
+            cls_recall=mean_of(cls_recall[is_seen]),
+            iou_things=mean_of(iou[quality.is_thing]),
+            iou_stuff=mean_of(iou[~quality.is_thing & ~quality.ignored]),
             class_assoc=class_sum / np.maximum(num_tubes, 1),
             class_iou=iou,
             num_tubes=num_tubes,
@@ -169,7 +169,3 @@ class SegmentationTrackingQuality:
         seen = np.flatnonzero(union)
         floor = np.maximum
         return right / floor(union, 1), right / floor(pred, 1), right / floor(true, 1), seen
-
-
-def _mean(values: ScoreArray | list[float]) -> float:
-    return float(np.mean(values)) if len(values) else math.nan

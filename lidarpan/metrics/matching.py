@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.metrics.contingency import count_overlaps
 from lidarpan.structures import BoolArray, InputError
 
 LabelArray = NDArray[np.integer[Any]]
@@ -95,8 +97,6 @@ def match_segments(
     Raises:
         InputError: arrays are not integer, not 1-D or not equally long, or a class is out of range.
     """
-    from lidarpan.metrics.contingency import count_overlaps
-
     names = ("pred_semantic", "pred_instance", "true_semantic", "true_instance")
     given = (pred_semantic, pred_instance, true_semantic, true_instance)
     arrays = [_as_int64(name, values) for name, values in zip(names, given, strict=True)]
@@ -129,8 +129,6 @@ def overlap_ids(
         pred: (P, 2) key and size; true: (T, 3) class, id and size; pair: (Q, 3) position in pred,
         position in true, number of common points. All sizes are without ignored points.
     """
-    from lidarpan.metrics.contingency import count_overlaps
-
     ids, number = np.unique(true_instance, return_inverse=True)
     factor = max(len(ids), 1)
     true_key = true_semantic.astype(np.int64) * factor + number
@@ -141,6 +139,11 @@ def overlap_ids(
     _, pred, true, pair = count_overlaps(*arrays, np.array([True, False]))
     segments = np.stack([true[:, 1] // factor, ids[true[:, 1] % factor], true[:, 2]], axis=1)
     return pred[:, 1:], segments, pair
+
+
+def mean_of(values: ScoreArray | list[float]) -> float:
+    """The mean; nan over nothing."""
+    return float(np.mean(values)) if len(values) else math.nan
 
 
 def _as_int64(name: str, values: LabelArray) -> CountArray:

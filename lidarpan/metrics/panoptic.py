@@ -15,6 +15,7 @@ from lidarpan.metrics.matching import (
     ScoreArray,
     SegmentMatches,
     match_segments,
+    mean_of,
 )
 from lidarpan.structures import BoolArray, InputError, PanopticLabels
 
@@ -184,18 +185,18 @@ class PanopticQuality:
             over = over & (true > 0)
         things, stuff = over & self.is_thing, over & ~self.is_thing
         return PanopticScores(
-            pq=_mean(pq, over),
-            sq=_mean(sq, over),
-            rq=_mean(rq, over),
-            miou=_mean(iou, over),
-            pq_dagger=_mean(np.where(self.is_thing, pq, iou), over),
+            pq=mean_of(pq[over]),
+            sq=mean_of(sq[over]),
+            rq=mean_of(rq[over]),
+            miou=mean_of(iou[over]),
+            pq_dagger=mean_of(np.where(self.is_thing, pq, iou)[over]),
             accuracy=float(correct.sum() / max(predicted[~self.ignored].sum(), _EPSILON)),
-            pq_things=_mean(pq, things),
-            sq_things=_mean(sq, things),
-            rq_things=_mean(rq, things),
-            pq_stuff=_mean(pq, stuff),
-            sq_stuff=_mean(sq, stuff),
-            rq_stuff=_mean(rq, stuff),
+            pq_things=mean_of(pq[things]),
+            sq_things=mean_of(sq[things]),
+            rq_things=mean_of(rq[things]),
+            pq_stuff=mean_of(pq[stuff]),
+            sq_stuff=mean_of(sq[stuff]),
+            rq_stuff=mean_of(rq[stuff]),
             class_pq=pq,
             class_sq=sq,
             class_rq=rq,
@@ -229,7 +230,3 @@ def _mask(name: str, ids: Collection[int] | int | None, num_classes: int) -> Boo
     mask = np.zeros(num_classes, np.bool_)
     mask[ids] = True
     return mask
-
-
-def _mean(values: ScoreArray, over: BoolArray) -> float:
-    return float(values[over].mean()) if over.any() else float("nan")

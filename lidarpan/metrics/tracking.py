@@ -8,12 +8,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from lidarpan.metrics.matching import (
     MATCH_IOU,
     LabelArray,
     ScoreArray,
     SegmentMatches,
+    mean_of,
     overlap_ids,
 )
 from lidarpan.metrics.panoptic import PanopticQuality
@@ -153,21 +155,21 @@ class TrackingQuality:
         class_sptq = (iou - self.soft_switches) / errors
         class_tpq = (iou - self.lost_iou) / errors
         true = np.maximum(tp + fn, 1)
-        tq = _mean([score for seen in self._sequences.values() for score in seen.track_scores()])
-        s_assoc = _mean([a for seen in self._sequences.values() for a in seen.associations()])
+        tq = mean_of([score for seen in self._sequences.values() for score in seen.track_scores()])
+        s_assoc = mean_of([a for seen in self._sequences.values() for a in seen.associations()])
         return TrackingScores(
             pat=2 * scores.pq * tq / (scores.pq + tq) if scores.pq + tq else 0.0,
             tq=tq,
             pq=scores.pq,
-            ptq=_mean(class_ptq[has_truth]),
-            sptq=_mean(class_sptq[has_truth]),
-            tpq=_mean(class_tpq[has_truth]),
+            ptq=mean_of(class_ptq[has_truth]),
+            sptq=mean_of(class_sptq[has_truth]),
+            tpq=mean_of(class_tpq[has_truth]),
             lstq=math.sqrt(s_assoc * scores.miou) if s_assoc == s_assoc else s_assoc,
             s_assoc=s_assoc,
             s_cls=scores.miou,
-            motsa=_mean(((tp - fp - self.switches) / true)[has_things]),
-            smotsa=_mean(((iou - fp - self.switches) / true)[has_things]),
-            motsp=_mean((iou / np.maximum(tp, 1))[has_things]),
+            motsa=mean_of(((tp - fp - self.switches) / true)[has_things]),
+            smotsa=mean_of(((iou - fp - self.switches) / true)[has_things]),
+            motsp=mean_of((iou / np.maximum(tp, 1))[has_things]),
             idf1=self._idf1(),
             class_ptq=class_ptq,
             class_sptq=class_sptq,
@@ -222,8 +224,6 @@ class TrackingQuality:
 
     def _idf1(self) -> float:
         """Detections in both under the one-to-one assignment of tracks that keeps most of them."""
-        from scipy.optimize import linear_sum_assignment
-
         kept = 0
         for seen in self._sequences.values():
             rows = {track: i for i, track in enumerate(dict.fromkeys(t for t, _ in seen.met))}
@@ -234,7 +234,3 @@ class TrackingQuality:
             kept += int(table[linear_sum_assignment(table, maximize=True)].sum())
         total = self.num_true + self.num_pred
         return 2 * kept / total if total else math.nan
-
-
-def _mean(values: ScoreArray | list[float]) -> float:
-    return float(np.mean(values)) if len(values) else math.nan

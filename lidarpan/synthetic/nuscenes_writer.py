@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, quaternion, transform
 from lidarpan.datasets.nuscenes_labels import NAME, pack_truth, write_panoptic
@@ -221,8 +222,6 @@ class _Tree:
             )
 
     def write_tables(self) -> None:
-        from PIL import Image
-
         mask = f"maps/{token('map')}.png"
         with whole_file(self.root / mask) as beside:
             Image.new("L", (8, 8), 255).save(beside, format="PNG")

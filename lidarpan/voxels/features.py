@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.ndimage import rank_filter
 
 from lidarpan.structures import FloatArray, IntArray
 from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.moments import lowest_by_cell, sums_around, voxel_moments
 from lidarpan.voxels.voxelize import Voxels
 
 NUM_FEATURES = 13
@@ -93,8 +95,6 @@ def voxel_features(
 
 
 def _average(points: FloatArray, intensity: FloatArray, voxels: Voxels) -> _Voxel:
-    from lidarpan.voxels.moments import voxel_moments
-
     moments = voxel_moments(
         np.ascontiguousarray(points, np.float32),
         np.ascontiguousarray(intensity, np.float32),
@@ -122,10 +122,6 @@ def _lowest_around(voxel: _Voxel, grid: Grid, cell_m: float) -> FloatArray:
     Returns:
         (V,) float32 metres; where all other cells are empty, the lowest of the voxel's own.
     """
-    from scipy.ndimage import rank_filter
-
-    from lidarpan.voxels.moments import lowest_by_cell
-
     stride, *size = _raster(grid, cell_m)
     low = lowest_by_cell(voxel.height, voxel.indices, stride, *size)
     second = rank_filter(low, rank=1, size=3, mode="constant", cval=np.inf)
@@ -147,8 +143,6 @@ def _ground_look(voxel: _Voxel, step: FloatArray, grid: Grid) -> FloatArray:
         20 m, minus 1 (in [-1, 2]; no gain of the sensor changes it), standard deviation of the
         height inside voxels / 2 cm (at most 3), and of the voxels' heights / 10 cm (at most 3).
     """
-    from lidarpan.voxels.moments import sums_around
-
     ground = step < _GROUND_M
     count, one = voxel.count, np.ones_like(step)
     values = (one, step, step * step, count, count * voxel.bright, count * voxel.variance)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lidarpan.structures import FloatArray, InputError, IntArray
 from lidarpan.voxels.grid import Grid
+from lidarpan.voxels.voxelize_kernel import voxelize as kernel
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ def voxelize(points: FloatArray, grid: Grid) -> Voxels:
     """
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype != np.float32:
         raise InputError(f"points must be (N, 3) float32, got {points.shape} {points.dtype}")
-    from lidarpan.voxels.voxelize_kernel import voxelize as kernel
 
     indices, point_to_voxel, num_points = kernel(
         np.ascontiguousarray(points),

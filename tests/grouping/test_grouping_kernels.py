@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from lidarpan.grouping.cells import assign_cells, key_of, number_by_first, slot_of, sort_by_group
 from lidarpan.grouping.centers import find_peaks, nearest_center
-from lidarpan.grouping.hulls import convex_hull, fits_box, hull_gap, hull_of
+from lidarpan.grouping.hulls import fits_box, hull_gap, hull_of
 from lidarpan.grouping.surroundings import MANY, buried_points, measure_objects
 
 seeds = st.integers(0, 9999)
@@ -19,6 +19,23 @@ few = settings(max_examples=40, deadline=None)
 def scattered(seed, n, lattice=False):
     points = np.random.default_rng(seed).normal(0, 2, (n, 2)).astype(np.float32)
     return np.round(points) if lattice else points
+
+
+def convex_hull(points):
+    """Andrew's monotone chain: the hull, counterclockwise from the lowest x."""
+    ordered = sorted(set(map(tuple, np.asarray(points, np.float64).tolist())))
+    chains = []
+    for way in (ordered, ordered[::-1]):
+        chain = []
+        for x, y in way:
+            while len(chain) > 1:
+                (ax, ay), (bx, by) = chain[-2:]
+                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        chains += chain[:-1]
+    return np.array(chains or ordered)
 
 
 @few

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lidarpan.model.sparse import choose_engine
-from lidarpan.model.sparse.tensor import Engine, Epilogue, Geometry, Level, Triple
+from lidarpan.model.sparse.tensor import Engine, Epilogue, Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class _Convolution(nn.Module):
             self.bias = norm.bias - norm.running_mean * scale
         self.rectify = rectify
 
-    def _finish(self, residual: Tensor | None = None) -> Epilogue | None:
+    def _with(self, features: Tensor, residual: Tensor | None = None) -> Operands:
         if self.bias is None and residual is None:
-            return None
-        return Epilogue(self.bias, residual, self.rectify)
+            return Operands(features, self.weight)
+        return Operands(features, self.weight, Epilogue(self.bias, residual, self.rectify))
 
 
 class SubmanifoldConv3d(_Convolution):
@@ -144,54 +144,42 @@ class SubmanifoldConv3d(_Convolution):
 
     def forward(self, x: SparseTensor, residual: Tensor | None = None) -> SparseTensor:
         """Convolve on the same cells; a residual (V, Cout) is added before the clip."""
-        features = x.engine.submanifold(
-            x.level, self.kernel, x.features, self.weight, self._finish(residual)
-        )
-        return x.with_features(features)
+        operands = self._with(x.features, residual)
+        return x.with_features(x.engine.submanifold(x.level, self.kernel, operands))
 
 
-class StridedConv3d(_Convolution):
+class _Resampling(_Convolution):
+    """A convolution between a level and a coarser one."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, ...] = 2,
+        stride: int | tuple[int, ...] = 2,
+        padding: int | tuple[int, ...] = 0,
+    ) -> None:
+        super().__init__(_triple(kernel_size), in_channels, out_channels)
+        self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
+
+
+class StridedConv3d(_Resampling):
     """out[o] = sum_k x[o * stride - padding + k] W[k] on every cell o that sees an occupied one.
 
     (V, Cin) -> (W, Cout); with kernel = stride and no padding o = floor(cell / stride), and
     the coarser grid covers the finer one also where it is not a whole number of strides.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, ...] = 2,
-        stride: int | tuple[int, ...] = 2,
-        padding: int | tuple[int, ...] = 0,
-    ) -> None:
-        super().__init__(_triple(kernel_size), in_channels, out_channels)
-        self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
-
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Convolve to the coarser cells."""
-        level, features = x.engine.strided(
-            x.level, self.geometry, x.features, self.weight, self._finish()
-        )
-        return x.at_level(level, features)
+        return x.at_level(*x.engine.strided(x.level, self.geometry, self._with(x.features)))
 
 
-class InverseConv3d(_Convolution):
+class InverseConv3d(_Resampling):
     """out[f] = sum over o, k with f = o * stride - padding + k of x[o] W[k]. (W, Cin) -> (V, Cout).
 
     The transpose of a strided convolution of the same geometry, on the cells that one came from.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, ...] = 2,
-        stride: int | tuple[int, ...] = 2,
-        padding: int | tuple[int, ...] = 0,
-    ) -> None:
-        super().__init__(_triple(kernel_size), in_channels, out_channels)
-        self.geometry = Geometry(_triple(kernel_size), _triple(stride), _triple(padding))
 
     def forward(self, x: SparseTensor, like: SparseTensor) -> SparseTensor:
         """Back from the coarser cells of x to those of `like`.
@@ -203,7 +191,5 @@ class InverseConv3d(_Convolution):
         known = like.level.maps.get(self.geometry)
         if known is None or known.coarse is not x.level:
             raise InputError(f"x does not come from `like` by a convolution of {self.geometry}")
-        features = x.engine.inverse(
-            like.level, self.geometry, x.features, self.weight, self._finish()
-        )
-        return like.with_features(features)
+        operands = self._with(x.features)
+        return like.with_features(x.engine.inverse(like.level, self.geometry, operands))

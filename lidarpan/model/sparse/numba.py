@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lidarpan.model.sparse import convolve, neighbours
-from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Triple
+from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
 
 
@@ -201,43 +201,25 @@ class NumbaEngine:
 
     name = "numba"
 
-    def submanifold(
-        self,
-        level: Level,
-        kernel: Triple,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         if kernel not in level.maps:
             padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
             level.maps[kernel] = _list_pairs(level, level, Geometry(kernel, (1, 1, 1), padding))
         book = level.maps[kernel]
         return _convolve(features, weight, book, book, mirror=True, finish=finish)
 
-    def strided(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> tuple[Level, Tensor]:
+    def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+        features, weight, finish = x
         found = self._strided_map(level, geometry)
         out = _convolve(features, weight, found.down, found.up, mirror=False, finish=finish)
         return found.coarse, out
 
-    def inverse(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         found = self._strided_map(level, geometry)
         return _convolve(features, weight, found.up, found.down, mirror=False, finish=finish)
 

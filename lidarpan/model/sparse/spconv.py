@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Triple
+from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
 
 
@@ -39,15 +39,9 @@ class SpconvLikeEngine:
         self._algorithm = algorithm
         self._modules: dict[Any, Any] = {}
 
-    def submanifold(
-        self,
-        level: Level,
-        kernel: Triple,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         if len(weight) == 1 or not len(features):
             # One position is a matrix product; the library reads that weight in another layout.
             return _product(features, weight, finish)
@@ -56,15 +50,9 @@ class SpconvLikeEngine:
         out: Tensor = self._run(module, level, level, level.shape, features, weight).features
         return finish.apply(out) if finish else out
 
-    def strided(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> tuple[Level, Tensor]:
+    def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+        features, weight, finish = x
         kernel, stride, padding = geometry
         shape = geometry.coarser(level.shape)
         if not len(features):
@@ -72,23 +60,17 @@ class SpconvLikeEngine:
             level.maps[geometry] = StridedMap(coarse)
             return coarse, _product(features, weight, finish)
         # The library drops a last cell that is cut off: let the finer grid reach to its end.
-        x, y, z = ((n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, *geometry, strict=True))
+        i, j, k = ((n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, *geometry, strict=True))
         module = self._module("SparseConv3d", weight, kernel, stride, padding)
         level.maps.setdefault("library", {}).pop(module.indice_key, None)
-        out = self._run(module, level, level, (x, y, z), features, weight)
+        out = self._run(module, level, level, (i, j, k), features, weight)
         coarse = Level(out.indices, shape, level.batch_size)
         level.maps[geometry] = StridedMap(coarse)
         return coarse, finish.apply(out.features) if finish else out.features
 
-    def inverse(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         coarse = level.maps[geometry].coarse
         if not len(features):
             return _product(features, weight, finish)

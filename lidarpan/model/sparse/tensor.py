@@ -78,37 +78,30 @@ class Epilogue(NamedTuple):
         return torch.relu(out) if self.rectify else out
 
 
+class Operands(NamedTuple):
+    """What a convolution multiplies.
+
+    Attributes:
+        features: (V, C_in), a row for each cell that is read.
+        weight: (K, C_in, C_out), kernel positions in x, y, z order.
+        finish: what follows, None for nothing.
+    """
+
+    features: Tensor
+    weight: Tensor
+    finish: Epilogue | None = None
+
+
 class Engine(Protocol):
     """What multiplies: every method is differentiable in features and weight."""
 
     name: str
 
-    def submanifold(
-        self,
-        level: Level,
-        kernel: Triple,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out) on the same cells."""
 
-    def strided(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> tuple[Level, Tensor]:
+    def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
 
-    def inverse(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out) on `level`, the finer one."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Triple
+from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
 
 PIECE_ELEMENTS = 1 << 26  # of a gathered matrix: 256 MiB in float32
@@ -108,15 +108,9 @@ class TorchEngine:
 
     name = "torch"
 
-    def submanifold(
-        self,
-        level: Level,
-        kernel: Triple,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         if kernel not in level.maps:
             padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
             rows = _find_rows(level, level.indices, Geometry(kernel, (1, 1, 1), padding))
@@ -124,15 +118,9 @@ class TorchEngine:
             level.maps[kernel] = Table(rows, rows.flip(1))
         return _convolve(features, weight, level.maps[kernel], finish)
 
-    def strided(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> tuple[Level, Tensor]:
+    def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
+        features, weight, finish = x
         if geometry not in level.maps:
             indices = _coarser_cells(level, geometry)
             coarse = Level(indices, geometry.coarser(level.shape), level.batch_size)
@@ -141,15 +129,9 @@ class TorchEngine:
         found: StridedMap = level.maps[geometry]
         return found.coarse, _convolve(features, weight, found.table, finish)
 
-    def inverse(
-        self,
-        level: Level,
-        geometry: Geometry,
-        features: Tensor,
-        weight: Tensor,
-        finish: Epilogue | None = None,
-    ) -> Tensor:
+    def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
+        features, weight, finish = x
         found: StridedMap = level.maps[geometry]
         return _convolve(features, weight, found.table.turned(), finish)
 

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter, uniform_filter, zoom
 
 from lidarpan.structures import FloatArray
+from lidarpan.synthetic.heightfield import cast_heightfield
 from lidarpan.synthetic.kinds import KIND, MATERIAL
 from lidarpan.synthetic.towns.surfaces import CODE, SURFACES
 
@@ -105,8 +108,6 @@ class Ground:
 
     def cast(self, origin: FloatArray, directions: FloatArray, limit_m: FloatArray) -> FloatArray:
         """Range at which rays meet the ground, inf if not before limit. -> (R,)."""
-        from lidarpan.synthetic.heightfield import cast_heightfield
-
         local = (origin - np.r_[self.corner, 0]).astype(np.float32)
         ranges: FloatArray = cast_heightfield(
             local, directions, limit_m, self.height, self.tile_max, 0.0, 0.0, CELL_M, TILE
@@ -151,8 +152,6 @@ def _paint(
     background: str,
     polygons: Sequence[tuple[str, Polygon]],
 ) -> NDArray[np.uint8]:
-    from PIL import Image, ImageDraw
-
     image = Image.new("L", (size, size), CODE[background])
     draw = ImageDraw.Draw(image)
     for name, polygon in polygons:
@@ -170,9 +169,6 @@ def _slope(
     relief: Relief,
 ) -> FloatArray:
     """(size, size) float32: relief and mounds on a coarse grid, interpolated to the cells."""
-    from PIL import Image, ImageDraw
-    from scipy.ndimage import uniform_filter
-
     coarse = size // _COARSE + 1
     side = CELL_M * _COARSE
     axis = np.arange(coarse) * side
@@ -220,8 +216,6 @@ def _manner(seed: int) -> tuple[FloatArray, FloatArray]:
 @lru_cache(maxsize=8)
 def _noise(number: int) -> tuple[FloatArray, FloatArray]:
     """Two periodic blocks of standard normal noise: of cells, and of metres."""
-    from scipy.ndimage import gaussian_filter, zoom
-
     rng = np.random.default_rng([number, 77])
     fine = gaussian_filter(rng.normal(size=(_PERIOD, _PERIOD)).astype(np.float32), 1.2, mode="wrap")
     coarse = gaussian_filter(rng.normal(size=(32, 32)).astype(np.float32), 1.2, mode="wrap")

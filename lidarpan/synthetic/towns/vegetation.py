@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.raycast import DensityField
@@ -14,8 +15,6 @@ from lidarpan.synthetic.towns.site import Pose, Site, draw, place
 @lru_cache(maxsize=16)
 def make_density_field(seed: int) -> DensityField:
     """Clumps of leaves of about half a metre with gaps between them, of mean density 1."""
-    from scipy.ndimage import gaussian_filter
-
     rng = np.random.default_rng([seed, 5])
     noise = gaussian_filter(rng.normal(size=(48, 48, 48)).astype(np.float32), 1.3, mode="wrap")
     clumps: FloatArray = np.exp(1.4 * noise / noise.std()).astype(np.float32)
