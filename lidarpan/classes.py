@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -83,6 +84,10 @@ class ClassTable:
         if name not in self.names:
             raise InputError(f"no class {name!r} in {self.name}: {', '.join(self.names)}")
         return self.names.index(name)
+
+    def ids_of(self, names: Iterable[str]) -> tuple[int, ...]:
+        """Train ids of class names; raises InputError that lists the names."""
+        return tuple(self.id_of(name.strip()) for name in names)
 
     def to_train(self, raw: NDArray[np.integer[Any]]) -> SemanticArray:
         """Map raw labels to train ids. (N,) -> (N,) uint8; InputError names unknown raw labels."""

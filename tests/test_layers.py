@@ -34,6 +34,7 @@ LEVELS = {
     "lidarpan.viewer": 3,
     "lidarpan.inference": 4,
     "lidarpan.group_files": 4,
+    "lidarpan.objects_files": 4,
     "lidarpan.evaluation": 5,
     "lidarpan.training": 5,
     "lidarpan.bench": 5,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lidarpan.cli.words import printable
-from lidarpan.errors import InputError
+from lidarpan.errors import InputError, printable
 
 __all__ = ["main"]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lidarpan.classes import DEFAULT_TABLE
 from lidarpan.cli.predict import Classes
 from lidarpan.errors import InputError
+
+if TYPE_CHECKING:
+    from lidarpan.draw.files import Frames
 
 
 class View(str, Enum):
@@ -59,6 +63,9 @@ def draw(
         Path | None, typer.Option(help="Write a recording for the rerun viewer here (.rrd).")
     ] = None,
     window: Annotated[bool, typer.Option(help="Open a window; needs a display.")] = False,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Objects of a lower score are not drawn.")
+    ] = 0.0,
 ) -> None:
     """A map of a scan or a drive from above, a film, a 3D page, a recording or a window."""
     from lidarpan.scans.files import find_scans
@@ -86,6 +93,7 @@ def draw(
             size_px=size,
             range_m=range_m,
             view=view.value,
+            min_score=min_score,
         )
         typer.echo(f"drawn: {out}")
     if drive_map is not None:
@@ -124,26 +132,49 @@ def serve(
     classes: Classes = DEFAULT_TABLE,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Where the slider for unsure objects starts.")
+    ] = 0.0,
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
     from lidarpan.datasets.open import find_classes
     from lidarpan.draw.files import Frames
     from lidarpan.scans.files import find_scans
-    from lidarpan.viewer.server import make_viewer_server
 
     frames = Frames(find_scans(paths), find_classes(classes), labels, truth)
-    frames.read(0)
+    run_server(frames, port, host=host, min_score=min_score)
+
+
+def run_server(
+    frames: Frames,
+    port: int,
+    *,
+    host: str = "127.0.0.1",
+    min_score: float = 0.0,
+    then: Callable[[str], object] = lambda address: None,
+) -> None:
+    """Serve the page over scans until Ctrl+C; `then` is told its address when it is ready."""
+    from lidarpan.grouping.fusion import keep_confident
+    from lidarpan.viewer.server import make_viewer_server
+
+    _, first, _ = frames.read(0)
+    if first is not None:
+        keep_confident(first, min_score)  # complains of labels without scores
     server = make_viewer_server(
         [path.stem for path in frames.scan_paths],
         frames.read,
-        None if labels is None else frames.classes,
-        has_truth=truth is not None,
+        None if frames.labels is None else frames.classes,
+        has_truth=frames.truth is not None,
+        has_scores=first is not None and first.score is not None,
+        min_score=min_score,
         host=host,
         port=port,
     )
     address, bound = server.server_address[:2]
-    typer.echo(f"{len(frames)} scans: http://{address!s}:{bound}/ (Ctrl+C ends it)")
+    url = f"http://{address!s}:{bound}/"
+    typer.echo(f"{len(frames)} scans: {url} (Ctrl+C ends it)")
     try:
+        then(url)
         server.serve_forever()
     finally:
         server.server_close()

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import time
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-from lidarpan.cli.words import printable
-from lidarpan.errors import InputError
-
-if TYPE_CHECKING:
-    from lidarpan.inference import Prediction
 
 
 class Device(str, Enum):
@@ -32,6 +25,20 @@ class Precision(str, Enum):
     fp32 = "fp32"
     fp16 = "fp16"
     bf16 = "bf16"
+
+
+class BoxFormat(str, Enum):
+    """Whose boxes."""
+
+    kitti = "kitti"
+    nuscenes = "nuscenes"
+
+
+class Level(str, Enum):
+    """Whether turned scans are turned back."""
+
+    auto = "auto"
+    off = "off"
 
 
 DATASETS = "semantickitti, nuscenes, an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
@@ -127,6 +134,29 @@ def predict(
     frame: Annotated[
         str | None, typer.Option(help="Of sensors that share a topic, the one in this frame.")
     ] = None,
+    min_score: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Objects of a lower score go back to stuff. [default: the weights']"
+        ),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Classes to keep, such as car,person; the rest is void.")
+    ] = None,
+    objects: Annotated[
+        Path | None, typer.Option(help="Write the list of all objects here, .json or .csv.")
+    ] = None,
+    boxes: Annotated[
+        BoxFormat | None, typer.Option(help="Write boxes for other tools to OUT/boxes.")
+    ] = None,
+    up: Annotated[str | None, typer.Option(help="Axis that points up: x, -x, ... -z.")] = None,
+    forward: Annotated[
+        str | None, typer.Option(help="Axis that points forward: x, -x, ... -z.")
+    ] = None,
+    level: Annotated[
+        Level, typer.Option(help="Turn scans whose ground does not lie below by that ground.")
+    ] = Level.auto,
+    show: Annotated[bool, typer.Option("--show", help="Open the page with the result.")] = False,
 ) -> None:
     """Panoptic labels of scans and recordings.
 
@@ -136,19 +166,36 @@ def predict(
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.inference import predict_sources
+    from lidarpan.cli.told import Notes, open_page, summarize
+    from lidarpan.inference import Handling, predict_sources
+    from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
+    from lidarpan.scans.axes import turn_to
     from lidarpan.scans.headerless import check_letters
     from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
+    turn = turn_to(up or "z", forward or "x") if up or forward else None
     letters = None if columns is None else check_letters(columns)
     sources = open_sources(paths, topic or (), frame, letters)
+    lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
     pipeline = PanopticPipeline.from_weights(
-        weights, device.value, sparse, precision.value, tta=tta, ego_box=ego_box
+        weights,
+        device.value,
+        sparse,
+        precision.value,
+        tta=tta,
+        min_score=min_score,
+        ego_box=ego_box,
+    )
+    handling = Handling(
+        turn=turn,
+        is_levelled=turn is None and level is Level.auto,
+        only=pipeline.classes.ids_of(only.split(",")) if only else (),
+        has_objects=lists.is_wanted,
     )
     make_folder(out)
-    results: list[Prediction] = []
+    notes, results = Notes(pipeline.classes), []
     stream = predict_sources(
         pipeline,
         sources,
@@ -157,80 +204,22 @@ def predict(
         sensor_height_m=sensor_height,
         overwrite=overwrite,
         is_overlapped=overlap,
+        handling=handling,
     )
     begin = time.perf_counter()
     total = count_frames(sources)
-    notes = Notes()
     for result in track(stream, "Predicting", total=total, console=console, transient=True):
-        results.append(dataclasses.replace(result, labels=None))
         for note in notes.of(result):
             console.print(note, soft_wrap=True, markup=False)
+        lists.add(result)
+        results.append(dataclasses.replace(result, labels=None, objects=None))
     for note in notes.rest():
         console.print(note, soft_wrap=True, markup=False)
-    _summarize(results, out, time.perf_counter() - begin)
-
-
-class Notes:
-    """What to say about the scans; of each folder or recording each kind of note once."""
-
-    def __init__(self) -> None:
-        self._said: set[tuple[Path, str]] = set()
-        self._again: dict[Path, int] = {}
-
-    def of(self, result: Prediction) -> list[str]:
-        """Lines to print for a scan."""
-        what = [("warning", f"{result.scan_path}: {warning}") for warning in result.warnings]
-        unusable = result.num_dropped - result.num_own
-        if unusable:
-            dropped = f"{unusable} unusable points are labelled void"
-            what.append(("note", f"{result.scan_path}: {dropped}"))
-        what = [(kind, text) for kind, text in what if self._is_new(text, result.scan_path)]
-        if result.error:
-            what.append(("error", result.error))
-        return [printable(f"{kind}: {text}") for kind, text in what]
-
-    def _is_new(self, text: str, path: Path) -> bool:
-        kind = re.sub(r"\d+(\.\d+)?", "#", text.replace(str(path), ""))
-        is_new = (path.parent, kind) not in self._said
-        self._said.add((path.parent, kind))
-        if not is_new:
-            self._again[path.parent] = self._again.get(path.parent, 0) + 1
-        return is_new
-
-    def rest(self) -> list[str]:
-        """How many notes of each folder or recording were not printed."""
-        return [
-            printable(f"note: {path}: {n} more of these in later scans")
-            for path, n in self._again.items()
-        ]
-
-
-def _summarize(predictions: list[Prediction], out: Path, elapsed_s: float) -> None:
-    failed = [r for r in predictions if r.error]
-    fresh = [r for r in predictions if r.elapsed_ms]
-    there = len(predictions) - len(failed) - len(fresh)
-    if fresh:
-        total = sorted(sum((r.elapsed_ms or {}).values()) for r in fresh)
-        stages = {
-            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in fresh)[len(fresh) // 2]
-            for stage in (fresh[-1].elapsed_ms or {})
-        }
-        typer.echo(
-            f"median {total[len(total) // 2]:.0f} ms per scan: "
-            + ", ".join(f"{stage} {ms:.0f}" for stage, ms in stages.items())
-            + f"; {len(fresh) / elapsed_s:.2g} scans per second in all"
-        )
-    outside = sum(r.outside for r in fresh) / max(len(fresh), 1)
-    if outside > 0.0005:
-        typer.echo(f"{outside:.1%} of the points lie outside the network's range and are void")
-    skipped = f", {there} were there already" if there else ""
-    typer.echo(f"{len(fresh)} scans predicted{skipped}: {out}")
-    own = sum(r.num_own for r in fresh)
-    if own:
-        share = own // len(fresh)
-        typer.echo(f"{share} points a scan lie on the own vehicle: void (--ego-box off keeps them)")
-    if failed:
-        raise InputError(f"{len(failed)} of {len(predictions)} scans could not be predicted")
+    for line in [*notes.counts(), *lists.write(pipeline.classes)]:
+        typer.echo(line)
+    summarize(results, paths, out, time.perf_counter() - begin, is_next_said=not show)
+    if show:
+        open_page([result.scan_path for result in results], out, pipeline.classes)
 
 
 def group(

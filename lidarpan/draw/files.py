@@ -14,6 +14,7 @@ from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
+from lidarpan.grouping.fusion import keep_confident
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -78,6 +79,7 @@ def draw_files(
     size_px: int = 1000,
     range_m: float = 50.0,
     view: str = "bev",
+    min_score: float = 0.0,
 ) -> Path:
     """Draw scans to `out`: one scan to .png, any number to .html, .mp4 or .gif; returns `out`.
 
@@ -91,6 +93,8 @@ def draw_files(
         size_px: edge of a panel.
         range_m: metres shown to each side.
         view: "bev" or "range".
+        min_score: predicted objects of a lower score are drawn as void; in a page that is where
+            its slider stands at first.
 
     Raises:
         InputError: a file does not fit its scan, several scans for a .png, or another suffix.
@@ -100,6 +104,7 @@ def draw_files(
 
     def picture(i: int) -> Image.Image:
         scan, predicted, true = frames.read(i)
+        predicted = predicted and keep_confident(predicted, min_score)
         if view == "range":
             return draw_range_view(
                 scan, predicted, frames.classes, truth=true, mode=shown, size_px=2 * size_px
@@ -123,6 +128,8 @@ def draw_files(
     if suffix not in (".png", ".html", ".mp4", ".gif"):
         raise InputError(f"{out}: wanted a name ending in .png, .html, .mp4 or .gif")
     first = frames.read(0)  # complains before anything is made
+    if first[1] is not None:
+        keep_confident(first[1], min_score)
     out.parent.mkdir(parents=True, exist_ok=True)
     match suffix:
         case ".png":
@@ -139,6 +146,7 @@ def draw_files(
                 truth=None if truth is None else [own for _, _, own in read if own is not None],
                 names=[path.stem for path in scan_paths],
                 title=_title(scan_paths),
+                min_score=min_score,
             )
         case _:
             from lidarpan.draw.video import write_video

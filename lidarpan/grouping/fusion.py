@@ -146,6 +146,18 @@ def keep_confident(labels: PanopticLabels, min_score: float) -> PanopticLabels:
     )
 
 
+def keep_classes(labels: PanopticLabels, train_ids: Sequence[int]) -> PanopticLabels:
+    """The labels with every class but some turned to void; instances keep their ids."""
+    keep = np.zeros(256, np.bool_)
+    keep[list(train_ids)] = True
+    kept = keep[labels.semantic]
+    return replace(
+        labels,
+        semantic=np.where(kept, labels.semantic, np.uint8(0)),
+        instance=np.where(kept, labels.instance, np.int32(0)),
+    )
+
+
 def check_fusion(
     semantic: SemanticArray, instance: IntArray, softmax: FloatArray | None, classes: ClassTable
 ) -> IntArray:

@@ -16,7 +16,29 @@ _MAX_TILT_RAD = np.radians(6.0)
 _MIN_POINTS = 200
 
 
-def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> list[str]:
+class Remark(str):
+    """What is unusual about a scan, in words.
+
+    Attributes:
+        kind: "few" (points), "scale", "axes" (z is not up), "tilt", "ground" (there is none),
+            "height" or "forward".
+    """
+
+    kind: str
+    __slots__ = ("kind",)
+
+    def __new__(cls, kind: str, text: str) -> Remark:
+        """The text with its kind."""
+        remark = super().__new__(cls, text)
+        remark.kind = kind
+        return remark
+
+
+TURNED = frozenset({"axes", "tilt", "ground"})
+"""Kinds of remarks that a turned sensor gives cause for."""
+
+
+def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> list[Remark]:
     """Say in words what is unusual about a street scan: scale, axis order, ground height.
 
     Args:
@@ -25,23 +47,22 @@ def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> li
     """
     points = _thinned(scan.points)
     if len(points) < _MIN_POINTS:
-        return [f"only {scan.num_points} points: too few for a street scene"]
+        said = f"only {scan.num_points} points: too few for a street scene"
+        return [Remark("few", said)]
     distance = np.linalg.norm(points, axis=1)
     range_m = float(np.percentile(distance, 98))
     if range_m > 1000:
-        return [
-            f"98 % of the points lie within {range_m:.0f} m: the coordinates look like "
-            f"{'millimetres' if range_m > 8000 else 'another unit'}, wanted metres"
-        ]
+        unit = "millimetres" if range_m > 8000 else "another unit"
+        said = f"98 % of the points lie within {range_m:.0f} m: the coordinates look like {unit}"
+        return [Remark("scale", f"{said}, wanted metres")]
     if range_m < 2:
-        return [
-            f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
-            "this looks like another unit or a normalised scan"
-        ]
+        said = f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
+        return [Remark("scale", f"{said}this looks like another unit or a normalised scan")]
     far = points[distance > 3.0]
     up = _up_axis(far)
     if up != "z":
-        return [f"the ground lies across {up}, not z: wanted x forward, y left, z up"]
+        said = f"the ground lies across {up}, not z: wanted x forward, y left, z up"
+        return [Remark("axes", said)]
     return [*_height_warnings(points, expected_height_m), *_forward_warnings(far)]
 
 
@@ -116,31 +137,39 @@ def _densest_slab(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(slabs[best] / len(values)), (best + 1) * half - 100
 
 
-def _height_warnings(points: FloatArray, expected_height_m: float) -> list[str]:
+def height_in_words(height_m: float) -> str:
+    """Where the ground lies, seen from the sensor's origin: "0.97 m below the sensor"."""
+    if abs(height_m) < 0.05:
+        return "at the height of the sensor's origin"
+    return f"{abs(height_m):.2f} m {'below' if height_m > 0 else 'above'} the sensor"
+
+
+def _height_warnings(points: FloatArray, expected_height_m: float) -> list[Remark]:
     ground = fit_ground(points)
     if ground is None:
-        return ["no ground found around the sensor: is it a street scan with z up?"]
+        said = "no ground found around the sensor: is it a street scan with z up?"
+        return [Remark("ground", said)]
     warnings = []
     height_m = -ground[2]
     if abs(height_m - expected_height_m) > _HEIGHT_TOLERANCE_M:
-        warnings.append(
-            f"the ground lies {height_m:.2f} m below the sensor, expected "
-            f"{expected_height_m:.2f} m: another mounting height, or z counted from elsewhere"
+        said = (
+            f"the ground lies {height_in_words(height_m)}, expected {expected_height_m:.2f} m: "
+            "another mounting height, or z counted from elsewhere"
         )
+        warnings.append(Remark("height", said))
     tilt = np.arctan(np.hypot(ground[0], ground[1]))
     if tilt > _MAX_TILT_RAD:
-        warnings.append(f"the ground is tilted by {np.degrees(tilt):.0f} degrees: is z up?")
+        said = f"the ground is tilted by {np.degrees(tilt):.0f} degrees: is z up?"
+        warnings.append(Remark("tilt", said))
     return warnings
 
 
-def _forward_warnings(far: FloatArray) -> list[str]:
+def _forward_warnings(far: FloatArray) -> list[Remark]:
     """Streets are longer along the driving direction: compare the spread along y and x."""
     if len(far) < _MIN_POINTS // 2:
         return []
     spread = far[:, :2].std(axis=0)
     if spread[1] < 1.25 * spread[0]:
         return []
-    return [
-        f"the scene is longer along y ({spread[1]:.0f} m) than x ({spread[0]:.0f} m): "
-        "if y points forward, turn the points to x forward, y left"
-    ]
+    said = f"the scene is longer along y ({spread[1]:.0f} m) than x ({spread[0]:.0f} m): "
+    return [Remark("forward", f"{said}if y points forward, turn the points to x forward, y left")]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import lidarpan
-from lidarpan.cli import main
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.synthetic.sensors.sensor import make_sensor
 from lidarpan.synthetic.simulate import simulate_scan
@@ -17,23 +16,6 @@ COMMANDS = [
     "demo", "predict", "group", "evaluate", "compare", "submit", "train", "simulate", "draw",
     "serve", "bench", "doctor", "config",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process: exit code, stdout, stderr."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["lidarpan", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

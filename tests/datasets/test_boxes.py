@@ -97,7 +97,7 @@ def test_nuscenes_boxes_lie_in_the_world(tmp_path):
     assert write_nuscenes(tmp_path / "r.json", scans, CLASSES) == 0
     content = json.loads((tmp_path / "r.json").read_text())
     car, person = content["results"]["abc"]
-    where = [*np.array(turn.rotate([10, 4, -0.9])), 100, 200, 3]
+    where = np.add(turn.rotate([10, 4, -0.9]), [100, 200, 3])
     assert car["translation"] == pytest.approx(where, abs=1e-3)
     assert car["size"] == [1.8, 4.4, 1.5]
     assert Quaternion(car["rotation"]).yaw_pitch_roll[0] == pytest.approx(1.5, abs=1e-4)

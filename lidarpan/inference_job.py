@@ -1,0 +1,308 @@
+"""One scan -> its prediction, in three steps that may overlap with those of other scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.clock import StageClock
+from lidarpan.datasets.annotated import AnnotatedMcap
+from lidarpan.datasets.predictions import (
+    is_complete,
+    read_prediction,
+    write_prediction,
+)
+from lidarpan.grouping.fusion import keep_classes
+from lidarpan.grouping.objects import PanopticObject
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs
+from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.axes import Turn, level_turn
+from lidarpan.scans.ego import AUTO_SCANS, EgoChoice, find_ego_box, hide_ego
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.inspection import (
+    EXPECTED_HEIGHT_M,
+    TURNED,
+    Remark,
+    fit_ground,
+    height_in_words,
+    inspect_scan,
+)
+from lidarpan.scans.source import FileSource, Frame, ScanSource
+from lidarpan.structures import InputError, PanopticLabels, Scan
+
+ROAD_HALF_WIDTH_M = 4.0
+HEIGHT_TOLERANCE_M = 0.3
+"""Scans whose ground lies further from where the weights expect it are shifted."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What became of one scan file, or of one frame of a recording.
+
+    Attributes:
+        scan_path: the input.
+        path: the file written.
+        labels: what was predicted of the usable points; None where the file was there already.
+        warnings: what looked wrong with the input.
+        num_dropped: points of the file that were not used (NaN, infinite, on the own vehicle).
+        num_own: those of them on the vehicle that carries the sensor.
+        elapsed_ms: time of each stage.
+        outside: share of the usable points beyond the network's range, which are void.
+        error: why this scan could not be predicted, or None.
+        objects: those of the labels, where they were asked for; of labels that were there already
+            too.
+        turn: how the scan was turned for the network, or None; the labels are in the file's order.
+        stamp_ns: when the scan was taken, nanoseconds, or None.
+        world_T_sensor: (4, 4) pose of the sensor, or None.
+    """
+
+    scan_path: Path
+    path: Path
+    labels: PanopticLabels | None = None
+    warnings: tuple[str, ...] = ()
+    num_dropped: int = 0
+    num_own: int = 0
+    elapsed_ms: dict[str, float] | None = None
+    outside: float = 0.0
+    error: str | None = None
+    objects: tuple[PanopticObject, ...] | None = None
+    turn: Turn | None = None
+    stamp_ns: int | None = None
+    world_T_sensor: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class Handling:
+    """How scans are taken, and what of their labels is kept.
+
+    Attributes:
+        turn: of every scan's axes into x forward, y left, z up; None where they are so.
+        is_levelled: whether scans whose ground does not lie flat below the sensor are turned by it.
+        only: train ids of the classes to keep, the rest becomes void; empty keeps all.
+        has_objects: whether the objects of each scan are listed.
+    """
+
+    turn: Turn | None = None
+    is_levelled: bool = False
+    only: tuple[int, ...] = ()
+    has_objects: bool = False
+
+    def turned(self, loaded: LoadedScan, expected_m: float) -> tuple[LoadedScan, Turn | None]:
+        """The scan with x forward, y left, z up, and how it was turned."""
+        turn = self.turn
+        if turn is None and self.is_levelled and _kinds(loaded.warnings) & TURNED:
+            turn = level_turn(loaded.scan)
+        if turn is None:
+            return loaded, None
+        scan = turn.of(loaded.scan)
+        before = [said for said in loaded.warnings if not isinstance(said, Remark)]
+        said = [turn.said] if turn.said else []
+        warnings = (*before, *said, *inspect_scan(scan, expected_m))
+        return LoadedScan(scan, loaded.valid, warnings), turn
+
+
+def sensor_height(scan: Scan, expected_m: float) -> float:
+    """Height of the sensor above the road, metres; `expected_m` where they nearly agree.
+
+    From a plane fitted to the ground ahead of and behind the sensor: what lies beside a road may be
+    far below it.
+    """
+    ahead = scan.points[np.abs(scan.points[:, 1]) < ROAD_HALF_WIDTH_M]
+    plane = fit_ground(ahead, reach_m=12.0) or fit_ground(scan.points)
+    if plane is None or abs(-plane[2] - expected_m) < HEIGHT_TOLERANCE_M:
+        return expected_m
+    return -plane[2]
+
+
+class OwnVehicles:
+    """The box of the own vehicle in each folder or recording, looked for once over its scans."""
+
+    def __init__(self, choice: EgoChoice, source: ScanSource, handling: Handling) -> None:
+        self.choice = choice
+        self.source = source
+        self.handling = handling
+        self.found: dict[Path, EgoChoice] = {}
+
+    def box_of(self, path: Path, height_m: float) -> EgoChoice:
+        """The box for a scan; "auto", in the scan alone, where there are no others beside it."""
+        if self.choice != "auto":
+            return self.choice
+        if path.parent not in self.found:
+            points = [scan.points for scan in self._some(path.parent)]
+            self.found[path.parent] = find_ego_box(points, height_m) if points else "auto"
+        return self.found[path.parent]
+
+    def _some(self, folder: Path) -> list[Scan]:
+        """Scans spread evenly over a folder or recording; none where it has one, or cannot say."""
+        source = self.source
+        if isinstance(source, FileSource):
+            chosen = [file for file in source.files if file.parent == folder]
+            source = FileSource(folder, chosen, source.columns)
+        total = source.num_frames or 0
+        if total < 2:
+            return []
+        wanted = set(np.linspace(0, total - 1, min(AUTO_SCANS, total)).round().astype(int))
+        scans = []
+        with suppress(InputError):  # it is said when it is that scan's turn
+            for number, frame in enumerate(source.frames()):
+                if number in wanted:
+                    with suppress(InputError):
+                        seen, _ = self.handling.turned(frame.load(), EXPECTED_HEIGHT_M)
+                        scans.append(seen.scan)
+        return scans
+
+
+@dataclass
+class _Work:
+    """A scan on its way."""
+
+    frame: Frame
+    path: Path
+    loaded: LoadedScan
+    seen: LoadedScan
+    turn: Turn | None
+    height_m: float
+    prepared: PreparedScan
+    clock: StageClock
+    outputs: VoxelOutputs | None = None
+
+    @property
+    def in_file_axes(self) -> LoadedScan:
+        """What was seen, with the coordinates of the file."""
+        kept = self.seen.valid[self.loaded.valid]
+        scan = replace(self.seen.scan, points=self.loaded.scan.points[kept])
+        return replace(self.seen, scan=scan)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The three steps of a scan: before, in and after the network; what is decided passes by."""
+
+    pipeline: PanopticPipeline
+    file_format: str
+    sensor_height_m: float | None
+    overwrite: bool
+    ego: OwnVehicles
+    handling: Handling
+    annotated: AnnotatedMcap | None = None
+
+    def read(self, item: tuple[Frame, Path] | Prediction) -> _Work | Prediction:
+        """Decode the scan, turn it, hide the own vehicle, voxelize it."""
+        if isinstance(item, Prediction):
+            return item
+        frame, path = item
+        is_kept = self.annotated is None and not self.overwrite
+        if is_kept and is_complete(path, frame.path, self.file_format, self.pipeline.classes):
+            return self._there_already(frame, path)
+        clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
+        try:
+            with clock("read"):
+                loaded = frame.load(expected)
+                seen, turn = self.handling.turned(loaded, expected)
+                height = self.sensor_height_m or sensor_height(seen.scan, expected)
+                seen = hide_ego(seen, self.ego.box_of(frame.path, height), height)
+            prepared = self.pipeline.prepare(seen.scan, sensor_height_m=height, clock=clock)
+        except InputError as error:
+            return replace(_prediction(frame, path), error=str(error))
+        return _Work(frame, path, loaded, seen, turn, height, prepared, clock)
+
+    def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
+        """Run the network on it."""
+        if isinstance(work, Prediction):
+            return work
+        try:
+            work.outputs = self.pipeline.run_network(work.prepared, work.clock)
+        except InputError as error:
+            return replace(_prediction(work.frame, work.path), error=str(error))
+        return work
+
+    def write(self, work: _Work | Prediction) -> Prediction:
+        """Group its points and write the labels."""
+        if isinstance(work, Prediction):
+            return work
+        try:
+            labels = self.pipeline.finish(work.prepared, work.outputs, work.clock)
+            if self.handling.only:
+                labels = keep_classes(labels, self.handling.only)
+            with work.clock("write"):
+                self._put(work, labels)
+        except InputError as error:
+            return replace(_prediction(work.frame, work.path), error=str(error))
+        return replace(
+            _prediction(work.frame, work.path),
+            labels=labels,
+            objects=tuple(labels.objects(work.seen.scan)) if self.handling.has_objects else None,
+            turn=work.turn,
+            warnings=tuple(self._warnings(work)),
+            num_dropped=int((~work.seen.valid).sum()),
+            num_own=int(work.loaded.valid.sum() - work.seen.valid.sum()),
+            elapsed_ms=work.clock.elapsed_ms,
+            outside=_outside(work.prepared),
+        )
+
+    def _warnings(self, work: _Work) -> list[str]:
+        """What is said of a scan: nothing of what was mended or does not matter to the network."""
+        expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
+        remedy = ": turn it with --up and --forward"
+        if not self.handling.is_levelled:
+            remedy += ", or by its own ground with --level auto"
+        said = [
+            f"{warning}{remedy}" if _kinds([warning]) & TURNED else str(warning)
+            for warning in work.seen.warnings
+            if not _kinds([warning]) & {"height", "forward"}
+        ]
+        if self.sensor_height_m is None and work.height_m != expected:
+            said.append(
+                f"the ground lies {height_in_words(work.height_m)}: predicted as if it were "
+                f"{expected:.2f} m below (--sensor-height overrides)"
+            )
+        return said
+
+    def _there_already(self, frame: Frame, path: Path) -> Prediction:
+        """A prediction of an earlier run, with its objects where they are wanted."""
+        known = _prediction(frame, path)
+        if not self.handling.has_objects:
+            return known
+        expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
+        try:
+            loaded = frame.load(expected)
+            labels = read_prediction(path, self.pipeline.classes)
+            seen, turn = self.handling.turned(loaded, expected)
+            own = replace(
+                labels,
+                semantic=labels.semantic[loaded.valid],
+                instance=labels.instance[loaded.valid],
+            )
+            objects = own.objects(seen.scan, self.pipeline.classes)
+        except InputError as error:
+            return replace(known, error=str(error))
+        return replace(known, objects=tuple(objects), turn=turn)
+
+    def _put(self, work: _Work, labels: PanopticLabels) -> None:
+        if self.annotated is not None:
+            self.annotated.add(work.frame, work.in_file_axes.scan, labels)
+            return
+        loaded = work.in_file_axes
+        write_prediction(work.path, labels, loaded, self.pipeline.classes, self.file_format)
+
+
+def _kinds(warnings: Iterable[str]) -> set[str]:
+    return {said.kind for said in warnings if isinstance(said, Remark)}
+
+
+def _prediction(frame: Frame, path: Path) -> Prediction:
+    """What is known of a frame before it is predicted."""
+    pose = frame.world_T_sensor
+    return Prediction(frame.path, path, stamp_ns=frame.stamp_ns, world_T_sensor=pose)
+
+
+def _outside(prepared: object) -> float:
+    """Share of the points that are in no voxel, where the network says so."""
+    if not isinstance(prepared, PreparedScan) or not len(prepared.points):
+        return 0.0
+    return float(np.mean(prepared.voxels.point_to_voxel < 0))
