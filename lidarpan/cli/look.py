@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.cli.predict import Classes
+from lidarpan.cli.predict import DATASETS
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
     from lidarpan.draw.files import Frames
+
+
+SomeClasses = Annotated[
+    str | None, typer.Option(help=f"Whose classes: {DATASETS}. [default: what the files say]")
+]
 
 
 class View(str, Enum):
@@ -46,7 +50,7 @@ def draw(
         Path | None, typer.Option(help="Label file of the scan, or a folder of them.")
     ] = None,
     truth: Annotated[Path | None, typer.Option(help="True labels, drawn beside.")] = None,
-    classes: Classes = DEFAULT_TABLE,
+    classes: SomeClasses = None,
     mode: Annotated[
         str, typer.Option(help="panoptic, semantic, instance, height, intensity or error.")
     ] = "panoptic",
@@ -129,7 +133,7 @@ def serve(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
     labels: Annotated[Path | None, typer.Option(help="Folder of their labels.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of their true labels.")] = None,
-    classes: Classes = DEFAULT_TABLE,
+    classes: SomeClasses = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
     min_score: Annotated[
@@ -137,11 +141,10 @@ def serve(
     ] = 0.0,
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
-    from lidarpan.datasets.open import find_classes
     from lidarpan.draw.files import Frames
     from lidarpan.scans.files import find_scans
 
-    frames = Frames(find_scans(paths), find_classes(classes), labels, truth)
+    frames = Frames.of(find_scans(paths), classes, labels, truth)
     run_server(frames, port, host=host, min_score=min_score)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.implied import check_classes
 from lidarpan.datasets.kitti_labels import read_label, unpack_labels
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
 from lidarpan.datasets.whole_numbers import whole_numbers
@@ -26,12 +27,13 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
         classes: the dataset's; nuScenes files count in general or challenge classes.
 
     Raises:
-        InputError: no such file, or not one of these.
+        InputError: no such file, not one of these, or one that holds other classes.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such label file")
     try:
+        check_classes(path, classes)
         match path.suffix.lower():
             case ".label":
                 return unpack_labels(read_label(path), classes)

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.poses import find_poses
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
@@ -37,7 +35,7 @@ def map_files(
     *,
     labels: Path | None,
     poses: Path | None = None,
-    classes: str = DEFAULT_TABLE,
+    classes: str | None = None,
     size_px: int = 2000,
     range_m: float = 40.0,
 ) -> DriveMap:
@@ -48,7 +46,7 @@ def map_files(
         out: a .png; the world file goes beside it.
         labels: a folder with a label file for each, or the file of the one scan.
         poses: a file of poses, see `find_poses`; None looks for poses.txt.
-        classes: whose classes the labels are.
+        classes: whose classes the labels are; None takes what the files say.
         size_px: longer edge of the map.
         range_m: points farther from the sensor are left out.
 
@@ -63,7 +61,7 @@ def map_files(
         raise InputError(f"size must be 64 to 8192 pixels, got {size_px}")
     if not range_m > 0:
         raise InputError(f"range must be above 0 m, got {range_m:g}")
-    frames = Frames(scan_paths, find_classes(classes), labels)
+    frames = Frames.of(scan_paths, classes, labels)
     where = find_poses(scan_paths, poses)
 
     def read(i: int) -> tuple[Scan, PanopticLabels]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
+from lidarpan.datasets.implied import implied_classes
 from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import find_prediction
@@ -35,6 +36,25 @@ class Frames:
     classes: ClassTable
     labels: Path | None = None
     truth: Path | None = None
+
+    @classmethod
+    def of(
+        cls,
+        scan_paths: Sequence[Path],
+        classes: str | None,
+        labels: Path | None = None,
+        truth: Path | None = None,
+    ) -> Frames:
+        """Frames whose classes have a name; None takes what the first label file says.
+
+        Raises:
+            InputError: no such classes, or no label file of the first scan.
+        """
+        places = [place for place in (labels, truth) if place is not None]
+        for place in places if classes is None else ():
+            path = find_prediction(place, scan_paths[0]) if place.is_dir() else place
+            classes = classes or implied_classes(path) if path.is_file() else classes
+        return cls(scan_paths, find_classes(classes or DEFAULT_TABLE), labels, truth)
 
     @cached_property
     def reader(self) -> ScanReader:
@@ -74,7 +94,7 @@ def draw_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = DEFAULT_TABLE,
+    classes: str | None = None,
     mode: str = "panoptic",
     size_px: int = 1000,
     range_m: float = 50.0,
@@ -88,7 +108,7 @@ def draw_files(
         out: what to write; its suffix decides.
         labels: label file of the one scan, or a folder with a file for each.
         truth: true labels, likewise.
-        classes: whose classes the labels are.
+        classes: whose classes the labels are; None takes what the files say.
         mode: see `draw_panoptic`; without labels height is drawn.
         size_px: edge of a panel.
         range_m: metres shown to each side.
@@ -99,7 +119,7 @@ def draw_files(
     Raises:
         InputError: a file does not fit its scan, several scans for a .png, or another suffix.
     """
-    frames = Frames(scan_paths, find_classes(classes), labels, truth)
+    frames = Frames.of(scan_paths, classes, labels, truth)
     shown = mode if labels is not None or mode in ("height", "intensity") else "height"
 
     def picture(i: int) -> Image.Image:

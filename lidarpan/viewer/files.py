@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.draw.files import Frames
 from lidarpan.viewer.rerun import write_rerun
@@ -18,7 +16,7 @@ def window_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = DEFAULT_TABLE,
+    classes: str | None = None,
     mode: str = "panoptic",
 ) -> None:
     """Show scans in a window until it is closed; arguments as `draw_files`.
@@ -26,7 +24,7 @@ def window_files(
     Raises:
         InputError: no display, or a file does not fit its scan.
     """
-    frames = Frames(scan_paths, find_classes(classes), labels, truth)
+    frames = Frames.of(scan_paths, classes, labels, truth)
     show_window([path.stem for path in scan_paths], frames.read, frames.classes, mode=mode)
 
 
@@ -36,7 +34,7 @@ def rerun_files(
     *,
     labels: Path | None = None,
     truth: Path | None = None,
-    classes: str = DEFAULT_TABLE,
+    classes: str | None = None,
     poses: Path | None = None,
 ) -> Path:
     """Write scans as a rerun recording, placed where poses are known; returns `out`.
@@ -44,7 +42,7 @@ def rerun_files(
     Raises:
         InputError: rerun is not installed, or a file does not fit its scan.
     """
-    frames = Frames(scan_paths, find_classes(classes), labels, truth)
+    frames = Frames.of(scan_paths, classes, labels, truth)
     known = poses is not None or has_poses(scan_paths)
     where = find_poses(scan_paths, poses) if known else None
     each = (frames.read(i) for i in range(len(frames)))
