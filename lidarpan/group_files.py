@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import (
-    find_prediction,
     prediction_paths,
     refuse_inputs_as_outputs,
     write_prediction,
 )
+from lidarpan.datasets.semantics import SemanticFolder
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
-from lidarpan.scans.files import load_scan
-from lidarpan.structures import InputError
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import empty_frame, load_scan
+from lidarpan.structures import InputError, PanopticLabels
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """What became of one scan file.
+
+    Attributes:
+        scan_path: the input.
+        path: the file written.
+        error: why this scan could not be grouped, or None.
+    """
+
+    scan_path: Path
+    path: Path
+    error: str | None = None
 
 
 def group_files(
-    scan_paths: Sequence[Path], semantic: Path, out: Path, classes: str, method: str
-) -> Iterator[Path]:
+    scan_paths: Sequence[Path],
+    semantic: Path,
+    out: Path,
+    classes: str,
+    method: str,
+    ids: str | None = None,
+) -> Iterator[Grouped]:
     """Group the thing points of each scan by the semantic labels found for it.
 
     Args:
@@ -30,26 +51,38 @@ def group_files(
         out: folder for the predictions, written in the layout of the classes' benchmark.
         classes: whose, as `find_dataset` takes it.
         method: see `group_points`.
+        ids: how the labels count, as in `SemanticFolder`; None finds it out.
 
     Yields:
-        The prediction file of each scan.
+        One result per scan, in order; a scan that cannot be grouped has its `error` set.
 
     Raises:
-        InputError: a scan has no labels, or another number of them than points.
+        InputError: an output would replace an input, or nobody can say what the labels count.
     """
     table = find_classes(classes)
     paths = prediction_paths(out, scan_paths, classes)
     refuse_inputs_as_outputs(paths, scan_paths)
+    labels = SemanticFolder(semantic, scan_paths, table, ids)
     for scan_path, path in zip(scan_paths, paths, strict=True):
-        loaded = load_scan(scan_path)
-        label_path = find_prediction(semantic, scan_path)
-        labels = read_prediction(label_path, table)
-        if labels.num_points != loaded.num_file_points:
-            raise InputError(
-                f"{label_path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "
-                f"got {labels.num_points}"
-            )
-        points, known = loaded.scan.points, labels.semantic[loaded.valid]
-        instance = group_points(points, known, table, method=method)
-        panoptic = merge_semantic_and_instance(known, instance, None, table)
-        yield write_prediction(path, panoptic, loaded, table, classes)
+        try:
+            loaded, panoptic = _group(scan_path, labels, method)
+            yield Grouped(scan_path, write_prediction(path, panoptic, loaded, table, classes))
+        except InputError as error:
+            yield Grouped(scan_path, path, str(error))
+
+
+def _group(
+    scan_path: Path, labels: SemanticFolder, method: str
+) -> tuple[LoadedScan, PanopticLabels]:
+    label_path, semantic = labels.read(scan_path)
+    loaded = empty_frame(scan_path) or load_scan(scan_path)
+    if len(semantic) != loaded.num_file_points:
+        raise InputError(
+            f"{label_path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "
+            f"got {len(semantic)}"
+        )
+    points, known = loaded.scan.points, semantic[loaded.valid]
+    if not len(points):
+        return loaded, PanopticLabels.all_void(0)
+    instance = group_points(points, known, labels.classes, method=method)
+    return loaded, merge_semantic_and_instance(known, instance, None, labels.classes)

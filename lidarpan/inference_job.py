@@ -24,6 +24,7 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.axes import Turn, level_turn
 from lidarpan.scans.ego import AUTO_SCANS, EgoChoice, find_ego_box, hide_ego
 from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import empty_frame
 from lidarpan.scans.inspection import (
     EXPECTED_HEIGHT_M,
     TURNED,
@@ -201,6 +202,9 @@ class Job:
             return self._there_already(frame, path)
         clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
+            empty = empty_frame(frame.path)
+            if empty is not None and self.annotated is None:
+                return self._write_empty(frame, path, empty)
             with clock("read"):
                 loaded = frame.load(expected)
                 seen, turn = self.handling.turned(loaded, expected)
@@ -210,6 +214,13 @@ class Job:
         except InputError as error:
             return replace(_prediction(frame, path), error=str(error))
         return _Work(frame, path, loaded, seen, turn, height, prepared, clock)
+
+    def _write_empty(self, frame: Frame, path: Path, empty: LoadedScan) -> Prediction:
+        """Labels of no points, so that what follows finds a file for every frame."""
+        labels = PanopticLabels.all_void(0, self.pipeline.classes)
+        write_prediction(path, labels, empty, self.pipeline.classes, self.file_format)
+        known = _prediction(frame, path)
+        return replace(known, labels=labels, warnings=empty.warnings, elapsed_ms={"read": 0.0})
 
     def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
         """Run the network on it."""

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from lidarpan.errors import InputError, printable
+
 
 class Device(str, Enum):
     """Where the network runs."""
@@ -228,6 +230,13 @@ def group(
     classes: Classes,
     out: Annotated[Path, typer.Option(help="Folder for the panoptic predictions.")],
     method: Annotated[str, typer.Option(help="Grouping method.")] = "auto",
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            help="What the labels count: raw labels, train ids, or train0, those from the first "
+            "real class on. [default: found out]"
+        ),
+    ] = None,
 ) -> None:
     """Panoptic labels from any network's semantic labels."""
     from rich.progress import track
@@ -237,9 +246,15 @@ def group(
 
     scans = find_scans(paths)
     make_folder(out)
-    stream = group_files(scans, semantic, out, classes, method)
-    count = sum(1 for _ in track(stream, "Grouping", total=len(scans), transient=True))
-    typer.echo(f"{count} scans grouped: {out}")
+    stream = group_files(scans, semantic, out, classes, method, ids)
+    failed = 0
+    for result in track(stream, "Grouping", total=len(scans), transient=True):
+        if result.error:
+            failed += 1
+            typer.echo(printable(f"error: {result.error}"), err=True)
+    typer.echo(f"{len(scans) - failed} scans grouped: {out}")
+    if failed:
+        raise InputError(f"{failed} of {len(scans)} scans could not be grouped")
 
 
 def make_folder(folder: Path) -> None:

@@ -13,11 +13,10 @@ from lidarpan.structures import InputError
 
 
 def find_poses(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[np.float64]:
-    """Find the pose of each scan in a file of poses as KITTI writes them: 12 numbers a line.
+    """Find the pose of each scan in a file of poses, as `read_sensor_poses` reads them.
 
     Line k belongs to the scan whose name is the number k; where the names are no such numbers and
-    there are as many lines as scans, to the scan in place k. With a `calib.txt` beside the file
-    the poses are the camera's, as KITTI has them, and `Tr` turns them into the sensor's.
+    there are as many lines as scans, to the scan in place k.
 
     Args:
         scan_paths: T scans of one drive.
@@ -32,18 +31,13 @@ def find_poses(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
     """
     if file is None:
         file = _beside(scan_paths)
-    try:
-        poses = read_poses(file.parent, file.name)
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: wanted text, 12 numbers a line, got a binary file") from None
+    poses = read_poses(file.parent, file.name)
     if poses is None:
         raise InputError(f"{file}: no such file of poses")
-    if not np.isfinite(poses).all():
-        raise InputError(f"{file}: wanted finite numbers, got NaN or infinite ones")
     numbers = [int(path.stem) if path.stem.isdecimal() else -1 for path in scan_paths]
-    if min(numbers) >= 0 and max(numbers) < len(poses):
+    if min(numbers) >= 0 and max(numbers) < len(poses) and np.isfinite(poses[numbers]).all():
         return poses[numbers]
-    if len(poses) == len(scan_paths):
+    if len(poses) == len(scan_paths) and np.isfinite(poses).all():
         return poses
     raise InputError(
         f"{file}: wanted a pose for each of {len(scan_paths)} scans up to "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from lidarpan.datasets.kitti_labels import (
     write_predictions,
 )
 from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.pose_files import read_sensor_poses
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.find import natural_key
 from lidarpan.structures import InputError, Scan
@@ -130,8 +131,9 @@ def _sequences_of(split: str) -> Sequence[str]:
 def _scan_files(sequence: str, file: Path, poses: NDArray[np.float64] | None) -> ScanFiles:
     labels = file.parents[1] / "labels" / f"{file.stem}.label"
     number = int(file.stem) if file.stem.isdigit() else -1
-    has_pose = poses is not None and 0 <= number < len(poses)
-    pose = poses[number] if poses is not None and has_pose else None
+    pose = poses[number] if poses is not None and 0 <= number < len(poses) else None
+    if pose is not None and not np.isfinite(pose).all():
+        pose = None  # the file of poses leaves this frame out
     return ScanFiles(
         f"{sequence}/{file.stem}", sequence, file, labels if labels.is_file() else None, pose
     )
@@ -164,33 +166,20 @@ def read_poses(sequence: Path, name: str = "poses.txt") -> NDArray[np.float64] |
     """(P, 4, 4) world_T_sensor of a sequence folder, None without its file of poses.
 
     `poses.txt` holds camera poses; with T = `Tr` (camera from sensor) of `calib.txt` the sensor's
-    pose is T^-1 P T, in the sensor frame of the first scan. Without `calib.txt` T is the identity.
+    pose is T^-1 P T, in the sensor frame of the first scan. Other files and frames are recognised,
+    see `read_sensor_poses`. Frames that a file with numbers leaves out are NaN.
 
     Raises:
-        InputError: a line has not 12 numbers.
+        InputError: as `read_sensor_poses`.
     """
     file = sequence / name
     if not file.is_file():
         return None
-    rows = [_matrix(line.split(), file) for line in _lines(file) if line.strip()]
-    poses = np.array(rows, np.float64).reshape(-1, 4, 4)
-    camera_T_sensor = np.eye(4)
-    calibration = sequence / "calib.txt"
-    if calibration.is_file():
-        for line in _lines(calibration):
-            if line.startswith("Tr:"):
-                camera_T_sensor = _matrix(line.split()[1:], calibration)
-    world: NDArray[np.float64] = np.linalg.inv(camera_T_sensor) @ poses @ camera_T_sensor
+    read = read_sensor_poses(file)
+    if read.frames is None:
+        return read.poses
+    if read.frames.min() < 0 or read.frames.max() > 100 * len(read.frames) + 100_000:
+        raise InputError(f"{file}: wanted numbers of frames, got {read.frames.max()}")
+    world = np.full((int(read.frames.max()) + 1, 4, 4), np.nan)
+    world[read.frames] = read.poses
     return world
-
-
-def _lines(file: Path) -> Iterable[str]:
-    return file.read_text().splitlines()
-
-
-def _matrix(words: Sequence[str], file: Path) -> NDArray[np.float64]:
-    try:
-        rows = np.array(words, np.float64).reshape(3, 4)
-    except ValueError:
-        raise InputError(f"{file}: wanted 12 numbers a line, got {' '.join(words)[:60]}") from None
-    return np.vstack([rows, [0.0, 0.0, 0.0, 1.0]])

@@ -10,6 +10,7 @@ from lidarpan.datasets.poses import find_poses
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
 from lidarpan.draw.linking import ObjectLinker, ids_stay
+from lidarpan.scans.files import with_points
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 
@@ -61,8 +62,11 @@ def map_files(
         raise InputError(f"size must be 64 to 8192 pixels, got {size_px}")
     if not range_m > 0:
         raise InputError(f"range must be above 0 m, got {range_m:g}")
-    frames = Frames.of(scan_paths, classes, labels)
     where = find_poses(scan_paths, poses)
+    kept = set(with_points(scan_paths))
+    where = where[[path in kept for path in scan_paths]]
+    scan_paths = [path for path in scan_paths if path in kept]
+    frames = Frames.of(scan_paths, classes, labels)
 
     def read(i: int) -> tuple[Scan, PanopticLabels]:
         scan, own, _ = frames.read(i)

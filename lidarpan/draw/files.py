@@ -17,6 +17,7 @@ from lidarpan.datasets.predictions import find_prediction
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.grouping.fusion import keep_confident
 from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import with_points
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
@@ -119,6 +120,7 @@ def draw_files(
     Raises:
         InputError: a file does not fit its scan, several scans for a .png, or another suffix.
     """
+    scan_paths = with_points(scan_paths)
     frames = Frames.of(scan_paths, classes, labels, truth)
     shown = mode if labels is not None or mode in ("height", "intensity") else "height"
 

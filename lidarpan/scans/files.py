@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError, Scan
 
 __all__ = ["LoadedScan", "find_scans", "inspect_scan", "load_scan", "read_scan"]
+
+_log = logging.getLogger("lidarpan")
 
 _MAGIC = {
     b"\x89PNG": "a PNG image",
@@ -98,6 +102,27 @@ def read_file(path: Path, columns: str | None = None) -> FileFields:
         return _read_file(path, columns)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def empty_frame(path: Path) -> LoadedScan | None:
+    """The scan without points that an empty file is, None for any other file.
+
+    Recorders write such files where a frame was lost: a film goes on past it.
+    """
+    if not path.is_file() or path.stat().st_size:
+        return None
+    nothing = Scan(np.zeros((0, 3), np.float32), np.zeros(0, np.float32), path=path)
+    return LoadedScan(nothing, np.zeros(0, np.bool_), ("an empty file: a frame without points",))
+
+
+def with_points(paths: Sequence[Path]) -> list[Path]:
+    """The scan files but for empty ones among others: a film goes on past a lost frame."""
+    kept = [path for path in paths if not path.is_file() or path.stat().st_size]
+    if not kept:
+        return list(paths)
+    for path in (path for path in paths if path not in set(kept)):
+        _log.warning("%s: an empty file: a frame without points, passed over", path)
+    return kept
 
 
 def count_points(path: Path) -> int:

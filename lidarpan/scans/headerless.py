@@ -269,13 +269,14 @@ def _guess(others: Numbers) -> str:
         is_constant[:3] = True
     for k in np.flatnonzero(~is_constant):
         column = some[:, k]
-        if (np.diff(column) >= 0).mean() > 0.99 and "t" not in letters:
-            letters[k] = "t"
+        is_ring = column.max() < 1024 and bool((column == np.round(column)).all())
+        if (np.diff(column) >= 0).mean() > 0.99 and not {"t", "r"} <= set(letters):
+            letters[k] = "r" if is_ring and "r" not in letters else "t"
         elif (column < 0).mean() > 0.01:
             continue
         elif "i" not in letters:
             letters[k] = "i"
-        elif "r" not in letters and column.max() < 1024 and (column == np.round(column)).all():
+        elif "r" not in letters and is_ring:
             letters[k] = "r"
     if len(letters) and "i" not in letters and is_constant[0] and not _is_colour(some):
         letters[0] = "i"  # all of one brightness

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,6 +93,16 @@ def choose_scale(values: Iterable[NDArray[np.generic]]) -> IntensityScale:
     return IntensityScale(
         divisor, f"95 % of the values lie below {bulk:.3g}: divided by {divisor:.3g}, their spread"
     )
+
+
+def common_scale(scans: Sequence[NDArray[np.generic]]) -> IntensityScale:
+    """What to divide the intensities of some scans by: what most of them want, else all together.
+
+    Args:
+        scans: (M,) intensities of each.
+    """
+    (scale, count), *_ = Counter(choose_scale([values]) for values in scans).most_common()
+    return scale if 2 * count > len(scans) else choose_scale(scans)
 
 
 def scaled(values: NDArray[np.generic], scale: IntensityScale) -> tuple[FloatArray, int]:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import FileFields, LoadedScan, intensity_values, scan_of_fields
 from lidarpan.scans.files import read_file
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
-from lidarpan.scans.intensity import IntensityScale, choose_scale, contradicts, thinned
+from lidarpan.scans.intensity import (
+    IntensityScale,
+    choose_scale,
+    common_scale,
+    contradicts,
+    thinned,
+)
 from lidarpan.structures import InputError
 
 _SAMPLE = 8
@@ -90,7 +96,7 @@ class ScanReader:
             if file.scale is not None:
                 self._scales.setdefault(group, file.scale)
         for group, parts in values.items():
-            self._scales.setdefault(group, choose_scale(parts))
+            self._scales.setdefault(group, common_scale(parts))
 
 
 def _group(path: Path, file: FileFields, column: str) -> _Group:

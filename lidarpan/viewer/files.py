@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.draw.files import Frames
+from lidarpan.scans.files import with_points
 from lidarpan.viewer.rerun import write_rerun
 from lidarpan.viewer.window import show_window
 
@@ -24,6 +25,7 @@ def window_files(
     Raises:
         InputError: no display, or a file does not fit its scan.
     """
+    scan_paths = with_points(scan_paths)
     frames = Frames.of(scan_paths, classes, labels, truth)
     show_window([path.stem for path in scan_paths], frames.read, frames.classes, mode=mode)
 
@@ -42,6 +44,7 @@ def rerun_files(
     Raises:
         InputError: rerun is not installed, or a file does not fit its scan.
     """
+    scan_paths = with_points(scan_paths)
     frames = Frames.of(scan_paths, classes, labels, truth)
     known = poses is not None or has_poses(scan_paths)
     where = find_poses(scan_paths, poses) if known else None

@@ -49,7 +49,7 @@ def test_bad_poses_are_explained(tmp_path):
     with pytest.raises(InputError, match="no such file of poses"):
         find_poses(scan, tmp_path / "none.txt")
     (tmp_path / "bad.txt").write_text("1 2 3\n")
-    with pytest.raises(InputError, match="12 numbers a line, got 1 2 3"):
+    with pytest.raises(InputError, match=r"12 finite numbers a line.*got 1 2 3"):
         find_poses(scan, tmp_path / "bad.txt")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="got a binary file"):

@@ -91,7 +91,7 @@ def test_poses_turn_from_camera_to_sensor_axes(tmp_path):
     (tmp_path / "calib.txt").unlink()
     np.testing.assert_allclose(read_poses(tmp_path)[1][:3, 3], [2, 3, 1])
     (tmp_path / "poses.txt").write_text("1 2 3\n")
-    with pytest.raises(InputError, match="wanted 12 numbers a line, got 1 2 3"):
+    with pytest.raises(InputError, match=r"line 1: wanted 12 finite numbers a line.*got 1 2 3"):
         read_poses(tmp_path)
 
 

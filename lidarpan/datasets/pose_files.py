@@ -1,0 +1,174 @@
+"""Files of poses, as KITTI, KITTI-360, TUM and odometry write them -> where the sensor was.
+
+A line is 12 numbers (the upper rows of a matrix), 16 (all of it), either behind the number of its
+frame (KITTI-360), or eight: a time, a place and a quaternion x y z w (TUM). Whose poses they are,
+the camera's (x right, y down, z forward) or the sensor's (x forward, z up), shows in where the
+drive goes.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import InputError
+
+Pose = NDArray[np.float64]
+_log = logging.getLogger("lidarpan")
+
+_TR_NAMES = ("Tr:", "Tr_velo_to_cam:", "Tr_velo_cam:", "Tr_velodyne_to_camera:")
+_CAMERA_T_SENSOR = np.array(
+    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
+)
+"""The axes of KITTI's camera, its place left out."""
+
+_MIN_DRIVE_M = 1.0
+_CLEAR = 2.0
+
+
+@dataclass(frozen=True)
+class PoseFile:
+    """What a file of poses holds.
+
+    Attributes:
+        poses: (P, 4, 4) in the file's own frame.
+        frames: (P,) number of the frame of each, or None where line k is frame k.
+        times_s: (P,) time of each, or None.
+    """
+
+    poses: Pose
+    frames: NDArray[np.int64] | None = None
+    times_s: NDArray[np.float64] | None = None
+
+
+def read_sensor_poses(file: Path, calibration: Path | None = None) -> PoseFile:
+    """Read world_T_sensor of each line of a file of poses.
+
+    Args:
+        file: of poses.
+        calibration: `calib.txt` with `Tr` (camera from sensor); None takes that beside the file.
+
+    Returns:
+        Poses in the sensor's frame of the first line for a camera's poses, else as they are.
+
+    Raises:
+        InputError: no such file, a line that is no pose, or a calibration that cannot be inverted.
+    """
+    read = read_pose_file(file)
+    calibration = calibration or file.parent / "calib.txt"
+    camera_T_sensor = read_calibration(calibration) if calibration.is_file() else None
+    whose = _whose(read.poses)
+    if whose == "sensor" and camera_T_sensor is not None:
+        _log.warning(
+            "%s: the drive goes along x: taken for the sensor's poses, not moved by Tr", file
+        )
+    if whose == "sensor":
+        return read
+    if camera_T_sensor is None and whose == "camera":
+        _log.warning(
+            "%s: the drive goes along z, so these are a camera's poses, and there is no Tr in %s: "
+            "only its axes are turned",
+            file,
+            calibration,
+        )
+        camera_T_sensor = _CAMERA_T_SENSOR
+    if camera_T_sensor is None:
+        return read
+    world = np.linalg.inv(camera_T_sensor) @ read.poses @ camera_T_sensor
+    return PoseFile(world, read.frames, read.times_s)
+
+
+def read_pose_file(file: Path) -> PoseFile:
+    """Read a file of poses as it is; errors as `read_sensor_poses`."""
+    rows = [line.replace(",", " ").split() for line in _text(file).splitlines()]
+    numbered = [(k, row) for k, row in enumerate(rows, 1) if row and not row[0].startswith("#")]
+    if not numbered:
+        raise InputError(f"{file}: wanted a pose a line, got an empty file")
+    width = len(numbered[0][1])
+    if width not in (8, 12, 13, 16, 17):
+        raise _wrong(file, *numbered[0])
+    table = np.empty((len(numbered), width))
+    for place, (k, row) in enumerate(numbered):
+        try:
+            table[place] = row if len(row) == width else [np.nan] * width
+        except ValueError:
+            raise _wrong(file, k, row) from None
+        if not np.isfinite(table[place]).all():
+            raise _wrong(file, k, row)
+    if width == 8:
+        return PoseFile(_of_quaternions(table, file), times_s=table[:, 0])
+    frames = table[:, 0].astype(np.int64) if width in (13, 17) else None
+    poses = np.tile(np.eye(4), (len(table), 1, 1))
+    poses[:, :3] = table[:, width - (16 if width > 13 else 12) :][:, :12].reshape(-1, 3, 4)
+    return PoseFile(poses, frames)
+
+
+def read_calibration(file: Path) -> Pose | None:
+    """(4, 4) camera_T_sensor of a `calib.txt`, None where it has no line of such a name.
+
+    Raises:
+        InputError: the line has not 12 numbers, or is no pose.
+    """
+    lines = [line.split() for line in _text(file).splitlines() if line.strip()]
+    found = next((line for line in lines if line[0] in _TR_NAMES), None)
+    if found is None:
+        return None
+    try:
+        rows = np.array(found[1:], np.float64).reshape(3, 4)
+    except ValueError:
+        raise InputError(
+            f"{file}: wanted 12 numbers behind {found[0]}, got {' '.join(found[1:])[:60]}"
+        ) from None
+    if not np.isfinite(rows).all() or abs(abs(np.linalg.det(rows[:, :3])) - 1) > 0.1:
+        raise InputError(
+            f"{file}: {found[0]} wanted a rotation and a place, got {' '.join(found[1:])[:60]}"
+        )
+    return np.vstack([rows, [0.0, 0.0, 0.0, 1.0]])
+
+
+def _whose(poses: Pose) -> str | None:
+    """Whose poses these are, by the axis along which they go; None where they hardly move."""
+    step = np.diff(poses[:, :3, 3], axis=0)
+    ahead = np.abs(np.einsum("kji,kj->ki", poses[:-1, :3, :3], step)).sum(axis=0)
+    if ahead.sum() < _MIN_DRIVE_M:
+        return None
+    x, _, z = ahead
+    if z > _CLEAR * x:
+        return "camera"
+    return "sensor" if x > _CLEAR * z else None
+
+
+def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:
+    """Lines of time x y z qx qy qz qw as (P, 4, 4) poses."""
+    from lidarpan.scans.pcd import rotation
+
+    poses = np.tile(np.eye(4), (len(table), 1, 1))
+    poses[:, :3, 3] = table[:, 1:4]
+    for pose, (x, y, z, w) in zip(poses, table[:, 4:], strict=True):
+        length = np.sqrt(x * x + y * y + z * z + w * w)
+        if abs(length - 1) > 0.1:
+            raise InputError(
+                f"{file}: wanted time x y z and a quaternion a line, got length {length:.3g}"
+            )
+        pose[:3, :3] = rotation(np.array([w, x, y, z]) / length)
+    return poses
+
+
+def _text(file: Path) -> str:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file of poses")
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: wanted text, numbers a line, got a binary file") from None
+
+
+def _wrong(file: Path, line: int, words: list[str]) -> InputError:
+    return InputError(
+        f"{file}: line {line}: wanted 12 finite numbers a line, or 8, 13, 16 or 17 of the "
+        f"kinds in the docs, got {' '.join(words)[:60]}"
+    )

@@ -1,0 +1,89 @@
+"""Poses in every format and frame are the sensor's; what is no pose is refused by line."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from lidarpan.datasets.pose_files import read_calibration, read_sensor_poses
+from lidarpan.structures import InputError
+
+TR = "Tr: 0 -1 0 0 0 0 -1 -0.08 1 0 0 -0.27\n"
+CAMERA = [f"1 0 0 0 0 1 0 0 0 0 1 {8 * k}" for k in range(3)]
+SENSOR = [f"1 0 0 {8 * k} 0 1 0 0 0 0 1 0" for k in range(3)]
+
+
+def ahead(tmp_path, lines, calibration=None):
+    (tmp_path / "poses.txt").write_text("\n".join(lines) + "\n")
+    if calibration is not None:
+        (tmp_path / "calib.txt").write_text(calibration)
+    return read_sensor_poses(tmp_path / "poses.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "calibration"),
+    [
+        (CAMERA, TR),
+        (CAMERA, "P0: 1 0 0 0 0 1 0 0 0 0 1 0\n"),
+        (CAMERA, TR.replace("Tr:", "Tr_velo_to_cam:")),
+        (CAMERA, None),
+        (SENSOR, TR),
+        (SENSOR, None),
+        ([f"{k} {line}" for k, line in enumerate(CAMERA)], TR),
+        ([f"{line} 0 0 0 1" for line in CAMERA], TR),
+        ([f"{k} {line} 0 0 0 1" for k, line in enumerate(CAMERA)], TR),
+        (["# time x y z qx qy qz qw", *(f"0.{k} {8 * k} 0 0 0 0 0 1" for k in range(3))], TR),
+        ([line.replace(" ", ",") for line in SENSOR], None),
+    ],
+)
+def test_a_drive_straight_ahead_goes_along_x(tmp_path, lines, calibration):
+    read = ahead(tmp_path, lines, calibration)
+    np.testing.assert_allclose(read.poses[:, :3, 3], [[0, 0, 0], [8, 0, 0], [16, 0, 0]], atol=1e-9)
+    np.testing.assert_allclose(read.poses[:, :3, :3], np.tile(np.eye(3), (3, 1, 1)), atol=1e-9)
+
+
+def test_numbers_of_frames_and_times_are_kept(tmp_path):
+    read = ahead(tmp_path, [f"{k + 5} {line}" for k, line in enumerate(SENSOR)])
+    assert read.frames.tolist() == [5, 6, 7]
+    read = ahead(tmp_path, [f"1.{k} {k} 0 0 0 0 0 1" for k in range(3)])
+    assert read.times_s.tolist() == [1.0, 1.1, 1.2]
+
+
+def test_what_was_found_out_is_said(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    ahead(tmp_path, CAMERA, "P0: 1\n")
+    ahead(tmp_path, SENSOR, TR)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "no Tr in" in first
+    assert "taken for the sensor's poses" in second
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([], "got an empty file"),
+        (["1 2 3"], "line 1: wanted 12 finite numbers a line.*got 1 2 3"),
+        ([*CAMERA, "1 0 0 0"], "line 4"),
+        ([*CAMERA, CAMERA[0].replace("8", "nan").replace("1 0", "nan 0", 1)], "line 4"),
+        (["1 0 0 x 0 1 0 0 0 0 1 0"], "line 1"),
+        (["0 0 0 0 0 0 0 0"], "quaternion"),
+    ],
+)
+def test_what_is_no_pose_is_refused_by_its_line(tmp_path, lines, message):
+    with pytest.raises(InputError, match=message):
+        ahead(tmp_path, lines)
+
+
+def test_a_calibration_that_is_none_is_refused(tmp_path):
+    file = tmp_path / "calib.txt"
+    for text, message in {
+        "Tr: 0 0 0 0 0 0 0 0 0 0 0 0\n": "wanted a rotation and a place",
+        "Tr: 1 2 3\n": "wanted 12 numbers",
+        "Tr: nan 0 0 0 0 1 0 0 0 0 1 0\n": "wanted a rotation",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_calibration(file)
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="binary"):
+        read_calibration(file)

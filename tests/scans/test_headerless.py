@@ -1,0 +1,85 @@
+"""Files without a header are read in as many columns as make sense of them, or refused."""
+
+import numpy as np
+import pytest
+
+from lidarpan.scans.files import load_scan
+from lidarpan.scans.headerless import Layout, check_letters, find_layout, name_columns
+from lidarpan.scans.reader import ScanReader
+from lidarpan.structures import InputError
+
+
+def layouts(rows, rng):
+    """Letters -> (N, C) float32 rows, of which x y z and the intensity are those of `rows`."""
+    x, y, z, i = rows.T
+    n = len(rows)
+    ring, time = np.arange(n) // 500, np.linspace(0, 0.1, n)
+    of = lambda *columns: np.column_stack(columns).astype(np.float32)  # noqa: E731
+    return {
+        "xyz": of(x, y, z),
+        "xyzi": rows,
+        "xyzir": of(rows, ring),
+        "xyz_i": of(x, y, z, 0 * x, i),
+        "xyzit": of(rows, time),
+        "xyzi__": of(rows, 0 * x, 0 * x - 1),
+        "xyzirt": of(rows, ring, time),
+        "xyz___": of(x, y, z, *np.tile(rng.integers(0, 256, n), (3, 1))),  # grey of a camera
+        "xyzi____": of(rows, np.ones((n, 4))),
+    }
+
+
+@pytest.mark.parametrize("order", ["file", "shuffled", "every third"])
+def test_columns_are_counted_and_named(rows, order):
+    rng = np.random.default_rng(1)
+    chosen = {"file": slice(None), "shuffled": rng.permutation(len(rows)), "every third": slice(
+        None, None, 3)}[order]  # fmt: skip
+    for letters, table in layouts(rows, rng).items():
+        table = table[chosen][: len(table[chosen]) // 60 * 60]
+        layout = find_layout(table.ravel(), "f")
+        assert layout == Layout(table.shape[1]), letters
+        if order == "file":
+            assert name_columns(table)[1] == letters
+
+
+def test_every_layout_is_the_same_scan(tmp_path, rows):
+    for letters, table in layouts(rows, np.random.default_rng(2)).items():
+        table.tofile(tmp_path / "s.bin")
+        loaded = load_scan(tmp_path / "s.bin")
+        np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
+        if "i" in letters:
+            np.testing.assert_array_equal(loaded.scan.intensity, rows[:, 3])
+        said = [text for text in loaded.warnings if "--columns" in text]
+        assert bool(said) == (letters not in ("xyzi", "xyzir")), letters
+
+
+def test_columns_one_after_the_other_are_known(tmp_path, rows):
+    rows.T.copy().tofile(tmp_path / "s.bin")
+    loaded = load_scan(tmp_path / "s.bin")
+    np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
+    assert any("all x first" in text for text in loaded.warnings)
+
+
+def test_float64_is_known(tmp_path, rows):
+    rows.astype(np.float64).tofile(tmp_path / "s.bin")
+    loaded = load_scan(tmp_path / "s.bin")
+    np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
+    assert any("float64" in text for text in loaded.warnings)
+
+
+def test_what_the_caller_says_of_the_columns_counts(tmp_path, rows):
+    swapped = np.column_stack([rows[:, 3], rows[:, 1], rows[:, 0], rows[:, 2]]).astype(np.float32)
+    swapped.tofile(tmp_path / "s.bin")
+    scan = ScanReader([tmp_path / "s.bin"], "iyxz").load(tmp_path / "s.bin").scan
+    np.testing.assert_array_equal(scan.points, rows[:, :3])
+    np.testing.assert_array_equal(scan.intensity, rows[:, 3])
+    with pytest.raises(InputError, match="wanted 7 float32 per point"):
+        ScanReader([], "xyzi___").load(tmp_path / "s.bin")
+    for letters in ("xy", "xyzz", "xyzq"):
+        with pytest.raises(InputError, match="--columns: wanted a letter for each number"):
+            check_letters(letters)
+
+
+def test_numbers_that_fit_no_columns_are_refused(tmp_path, rows):
+    rows.ravel()[:47_981].tofile(tmp_path / "s.bin")  # a prime number of them
+    with pytest.raises(InputError, match="11995 points of 4 and 1 numbers more"):
+        load_scan(tmp_path / "s.bin")
