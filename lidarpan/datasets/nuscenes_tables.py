@@ -224,7 +224,8 @@ def _chain(scene: Row, samples: dict[str, Row], folder: Path) -> Iterator[str]:
 
 
 def _transform(row: Row) -> NDArray[np.float64]:
-    pose = transform(row["translation"], row["rotation"])
+    with np.errstate(invalid="ignore"):
+        pose = transform(row["translation"], row["rotation"])
     if not np.isfinite(pose).all():
         raise ValueError(f"a pose that is no number in the row {row['token']}")
     return pose
