@@ -7,6 +7,7 @@ takes plain values. An unknown key is an error that names the file, the path and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from lidarpan.scans.ego import parse_ego_box
 from lidarpan.structures import InputError
 from lidarpan.voxels.grid import Grid
 
+_SHIPPED_AS = (Path(), Path("configs"))
 Triple = tuple[float, float, float]
 
 
@@ -212,12 +214,21 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
             named), or a value does not fit.
     """
     source = str(path) if path else "defaults"
-    tree = read_yaml(path, "the configuration") if path else {}
+    tree = read_yaml(_find_config(path), "the configuration") if path else {}
     for override in overrides:
         _apply(tree, override)
     config = parse_config(tree, source)
     _check_names(config, source)
     return config
+
+
+def _find_config(path: Path) -> Path:
+    """The file itself; where there is none, the shipped one of its name: "town" or "town.yaml"."""
+    if path.is_file():
+        return path
+    shipped = resources.files("lidarpan").joinpath(f"configs/{path.stem}.yaml")
+    is_name = path.name in (path.stem, f"{path.stem}.yaml") and path.parent in _SHIPPED_AS
+    return Path(str(shipped)) if is_name and shipped.is_file() else path
 
 
 def _check_names(config: Config, source: str) -> None:

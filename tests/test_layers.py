@@ -16,6 +16,7 @@ LEVELS = {
     "lidarpan.structures": 0,
     "lidarpan.clock": 0,
     "lidarpan.overlap": 0,
+    "lidarpan.optional": 0,
     "lidarpan.whole_file": 0,
     "lidarpan.checked_yaml": 0,
     "lidarpan.classes": 1,

@@ -41,14 +41,16 @@ fi
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 if [ "${LIDARPAN_CUDA:-}" = 1 ] || nvidia-smi >/dev/null 2>&1; then
     say "NVIDIA driver found: installing torch with CUDA"
-    pip install -q "torch>=2.4"
+    # spconv's wheels are built for CUDA 12, so torch's are taken from the index of the same CUDA;
+    # where it cannot be reached, pip falls back to the build that PyPI has of this version.
+    pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cu126 "torch==$torch_version"
 else
     say "No NVIDIA driver: installing torch for the CPU"
     # The CPU index serves small wheels; where it cannot be reached, pip falls back to what it has.
     pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
 fi
 say "Installing lidarpan and its dependencies"
-pip install -q -e '.[curves,dev,recordings]'
+pip install -q -e '.[curves,dev,las,nuscenes,open3d,recordings,spconv,train]'
 pip install -q --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
 
 # --- Compile the kernels once, so that no command has to: the demo needs nearly all of them, and

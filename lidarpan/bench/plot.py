@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lidarpan.optional import need
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -25,10 +26,7 @@ COLORS = {
 
 def check_png(path: Path) -> None:
     """InputError unless matplotlib is there, the path ends in .png and can be written to."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError("curves are drawn by matplotlib: run pip install matplotlib") from None
+    need("matplotlib", "curves", "a drawing of curves")
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: curves are drawn as .png: choose such a name")
     with suppress(FileExistsError):

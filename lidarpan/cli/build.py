@@ -32,12 +32,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file, see configs/.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a shipped one by name: town.")],
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run in the out folder.")] = False,
 ) -> None:
     """Train the network; weights, logs and the effective configuration go to the out folder."""
     from lidarpan.config import load_config
+    from lidarpan.optional import need
+
+    need("lightning.pytorch", "train", "training")
     from lidarpan.training.module import train as run
 
     best = run(load_config(config, overrides or ()), resume=resume)

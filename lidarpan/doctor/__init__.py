@@ -30,7 +30,7 @@ SYSTEM_LIBRARIES = {
 NEEDED = ("numpy", "numba", "torch", "safetensors", "pydantic", "yaml", "typer", "rich", "scipy",
           "PIL")  # fmt: skip
 OPTIONAL = {
-    "open3d": "simulator",
+    "open3d": "window, slower simulator",
     "lightning": "training",
     "nuscenes": "nuScenes' own evaluator",
     "laspy": "LAS and LAZ files",
@@ -42,7 +42,7 @@ WHEELS = {
     "yaml": "pyyaml",
 }
 """How packages are called where they are installed from, if not as they are imported."""
-REQUIREMENTS = {"laspy": "laspy[lazrs]", "numpy": "numpy>=1.26,<2"}
+REQUIREMENTS = {"laspy": "laspy[lazrs]", "numpy": "numpy>=1.26"}
 """What pip is told, if not the name alone."""
 
 

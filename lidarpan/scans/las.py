@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.structures import InputError
@@ -20,7 +21,7 @@ def read_las(path: Path) -> Fields:
     Raises:
         InputError: not such a file, damaged, or cut off.
     """
-    import laspy
+    laspy = need("laspy", "las", f"{path}:")
 
     _check_header(path)
     try:
@@ -70,7 +71,7 @@ def write_las(path: Path, columns: Fields) -> None:
         path: `.las` or `.laz`.
         columns: (M,) values by name.
     """
-    import laspy
+    laspy = need("laspy", "las", f"{path}:")
 
     header = laspy.LasHeader(point_format=6, version="1.4")
     header.scales = np.full(3, 1e-4)

@@ -1,25 +1,10 @@
-"""Libraries that only some formats need: imported when asked for, missed with a command."""
+"""Libraries that only some formats need."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from lidarpan.optional import need
 
-from lidarpan.structures import InputError
+__all__ = ["EXTRA", "need"]
 
-EXTRA = "pip install 'lidarpan[recordings]'"
-"""The command that installs what recordings need."""
-
-
-def need(module: str, command: str) -> Any:
-    """Import an optional library by name.
-
-    Raises:
-        InputError: it is not installed; the message is the command that installs it.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise InputError(
-            f"this file needs the library {module.split('.')[0]}, which is not installed: {command}"
-        ) from None
+EXTRA = "recordings"
+"""The extra that installs what recordings need."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import ERROR_COLORS, class_colors, color_points
 from lidarpan.metrics.errors import POINT_KINDS, point_errors
+from lidarpan.optional import need
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import instance_rows
 from lidarpan.whole_file import whole_file
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     Frame = tuple[Scan, PanopticLabels | None, PanopticLabels | None]
 
-INSTALL = "pip install 'rerun-sdk>=0.23' 'pyarrow<25' 'numpy<2'"
 RADIUS_PX = 1.5
 
 
@@ -51,11 +51,7 @@ def write_rerun(
     path = Path(path)
     if path.suffix.lower() != ".rrd":
         raise InputError(f"{path}: a rerun recording is an .rrd, got {path.suffix or 'no suffix'}")
-    try:
-        import rerun
-    except ImportError as error:
-        reason = "is not installed" if error.name == "rerun" else f"does not load ({error})"
-        raise InputError(f"{path}: rerun {reason}: {INSTALL}") from error
+    rerun = need("rerun", "rerun", "a recording for rerun")
     count = 0
     with whole_file(path) as beside:
         stream = rerun.RecordingStream("lidarpan")

@@ -10,6 +10,7 @@ import numpy as np
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import color_points
 from lidarpan.draw.text import BACKGROUND, EDGE, INK
+from lidarpan.optional import need
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import instance_rows
 from lidarpan.viewer.display import INSTEAD, need_display
@@ -68,7 +69,7 @@ def window_shapes(
     Raises:
         InputError: as `color_points`.
     """
-    import open3d
+    open3d = need("open3d", "open3d", "a window")
 
     colors = color_points(scan, labels, classes, truth, mode).colors
     points = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(scan.points.astype(float)))
@@ -98,7 +99,7 @@ def _add_object(row: dict[str, Any], kind: str, mode: str, lines: _Lines, names:
             lines.add(np.column_stack([hull, np.full(len(hull), z)]), color)
         for x, y in row["hull"]:
             lines.add(np.array([(x, y, row["low"]), (x, y, row["high"])]), color)
-    import open3d
+    open3d = need("open3d", "open3d", "a window")
 
     text = open3d.t.geometry.TriangleMesh.create_text(
         f"{kind.replace('_', ' ')} {row['id']}", depth=0.0
@@ -132,7 +133,7 @@ class _Lines:
 
     def shape(self) -> Any:
         """The lines as an open3d LineSet."""
-        import open3d
+        open3d = need("open3d", "open3d", "a window")
 
         lines = open3d.geometry.LineSet()
         lines.points = open3d.utility.Vector3dVector(np.concatenate(self._points))
@@ -151,7 +152,7 @@ class Window:
         classes: ClassTable | None,
         mode: str,
     ) -> None:
-        import open3d
+        open3d = need("open3d", "open3d", "a window")
 
         self._names, self._load, self._classes = names, load, classes
         self._index, self._frame = 0, load(0)

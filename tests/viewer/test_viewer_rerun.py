@@ -12,7 +12,7 @@ from lidarpan.viewer.rerun import write_rerun
 
 def test_missing_rerun_is_one_line_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(InputError, match=r"not installed: pip install 'rerun-sdk>=0\.23'"):
+    with pytest.raises(InputError, match=r"not installed: pip install 'lidarpan\[rerun\]'"):
         write_rerun(tmp_path / "a.rrd", [street()], CLASSES)
     with pytest.raises(InputError, match=r"an \.rrd, got \.html"):
         write_rerun(tmp_path / "a.html", [street()], CLASSES)

@@ -16,7 +16,7 @@ from lidarpan.scans.packets.ouster import OusterFrame, frame_fields, read_info
 from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
 from lidarpan.structures import InputError
 
-EXTRA = "pip install 'lidarpan[ouster]'"
+EXTRA = "ouster"
 
 
 @dataclass
