@@ -30,7 +30,7 @@ SYSTEM_LIBRARIES = {
 NEEDED = ("numpy", "numba", "torch", "safetensors", "pydantic", "yaml", "typer", "rich", "scipy",
           "PIL")  # fmt: skip
 OPTIONAL = {
-    "open3d": "window, slower simulator",
+    "open3d": "window, and the faster ray caster of the simulator",
     "lightning": "training",
     "nuscenes": "nuScenes' own evaluator",
     "laspy": "LAS and LAZ files",
