@@ -1,5 +1,5 @@
 # Each target installs what it needs on its first run.
-.PHONY: install demo test check browser test-cuda bench clean
+.PHONY: install demo test check docs browser test-cuda bench clean
 VENV := .venv
 STAMP := $(VENV)/.installed
 
@@ -21,6 +21,10 @@ browser:
 
 test: check browser
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 -q
+
+docs: $(STAMP)
+	$(VENV)/bin/python -c "import mkdocs, mkdocstrings" 2>/dev/null || $(VENV)/bin/pip install -q -e '.[docs]'
+	$(VENV)/bin/mkdocs build -q
 
 test-cuda: $(STAMP)
 	LIDARPAN_REQUIRE_CUDA=1 $(VENV)/bin/python -m pytest -m cuda

@@ -111,6 +111,11 @@ class ClassTable:
         return raw
 
     @classmethod
+    def from_name(cls, name: str) -> ClassTable:
+        """A shipped table: "semantickitti" or "nuscenes". Raises InputError otherwise."""
+        return load_class_table(name)
+
+    @classmethod
     def from_yaml(cls, path: str | Path) -> ClassTable:
         """Read one's own class table; see docs/datasets.md.
 

@@ -1,0 +1,5 @@
+"""python -m lidarpan."""
+
+from lidarpan.cli import main
+
+main()
