@@ -11,6 +11,7 @@ from lidarpan.scans.e57 import E57Source
 from lidarpan.scans.find import find_scans
 from lidarpan.scans.packets.source import open_capture, open_ouster_topic
 from lidarpan.scans.recordings.clouds import PACKET_TYPES
+from lidarpan.scans.recordings.cut_database import CutDatabase, is_cut_off
 from lidarpan.scans.recordings.mcap import McapFiles
 from lidarpan.scans.recordings.messages import Recording
 from lidarpan.scans.recordings.rosbag import RosBag, open_rosbag1, read_metadata
@@ -154,9 +155,12 @@ def open_messages(path: Path) -> Recording:
             case ".bag":
                 return open_rosbag1(path)
             case _:
-                return RosBag(path)
+                return CutDatabase(path, path) if is_cut_off(path) else RosBag(path)
     metadata = read_metadata(path) or {}
     if metadata.get("storage_identifier") != "mcap":
+        databases = sorted(path.glob("*.db3"))
+        if len(databases) == 1 and is_cut_off(databases[0]):
+            return CutDatabase(path, databases[0])
         return RosBag(path)
     names = metadata.get("relative_file_paths")
     files = [path / Path(str(name)).name for name in names] if isinstance(names, list) else []

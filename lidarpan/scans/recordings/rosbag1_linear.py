@@ -58,6 +58,9 @@ class _DamagedError(Exception):
 def _records(stream: BinaryIO) -> Iterator[tuple[Header, bytes]]:
     while size := stream.read(4):
         header = _header(_exactly(stream, _length(size, _MAX_HEADER)))
+        if header["op"][0] == _CHUNK and header["compression"] == b"none":
+            _length(stream.read(4), _MAX_DATA)
+            continue  # its records follow, and those of a chunk that is cut off are good
         data = _exactly(stream, _length(stream.read(4), _MAX_DATA))
         yield header, data
 
@@ -91,8 +94,6 @@ def _header(data: bytes) -> Header:
 
 def _unpack(header: Header, data: bytes) -> bytes:
     match header["compression"]:
-        case b"none":
-            return data
         case b"bz2":
             return bz2.decompress(data)
         case b"lz4":
