@@ -97,10 +97,13 @@ class Ros:
     """Messages of ROS 1 or 2 as rosbags serialises them."""
 
     def __init__(self, version):
-        from rosbags.typesys import Stores, get_typestore
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
         self.version = version
         self.store = get_typestore(Stores.ROS1_NOETIC if version == 1 else Stores.ROS2_HUMBLE)
+        if version == 1:
+            text = "geometry_msgs/TransformStamped[] transforms\n"
+            self.store.register(get_types_from_msg(text, "tf2_msgs/msg/TFMessage"))
 
     def header(self, stamp_ns, frame_id, number=0):
         types = self.store.types

@@ -37,18 +37,22 @@ class OsfSource:
     is_recording: bool = True
 
     def __post_init__(self) -> None:
-        next(self._scans(), None)
+        if next(self._scans(), None) is None:
+            raise InputError(f"{self.path}: no points: wanted scans, got none: cut off?")
 
-    def _scans(self) -> Iterator[Any]:
-        """The sensor's LidarScans; raises InputError where the file is damaged."""
+    def _scans(self) -> Iterator[tuple[Any, Any]]:
+        """The sensor's scans, each with its metadata; raises InputError where the file breaks."""
         sdk = need("ouster.sdk", EXTRA)
         seen = 0
         try:
-            for entry in sdk.open_source(str(self.path)):
-                scans = entry if isinstance(entry, (list, tuple)) else _listed(entry)
+            source = sdk.open_source(str(self.path))
+            for entry in source:
+                scans = _listed(entry)
                 if scans and scans[0] is not None:
-                    yield scans[0]
+                    yield scans[0], _metadata(source, scans[0])
                     seen += 1
+        except InputError:
+            raise
         except Exception as error:  # the library raises all kinds
             raise InputError(
                 f"{self.path}: damaged behind {seen} whole scans ({one_line(error)})"
@@ -56,11 +60,11 @@ class OsfSource:
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The frames from number `start` on."""
-        for number, scan in enumerate(self._scans()):
+        for number, (scan, metadata) in enumerate(self._scans()):
             if number < start:
                 continue
             path = frame_path(self.path, number)
-            info = read_info(scan.sensor_info.to_json_string(), str(self.path))
+            info = read_info(metadata.to_json_string(), str(self.path))
             came = np.asarray(scan.packet_timestamp, np.uint64)
             columns = np.asarray(scan.timestamp, np.uint64)
             stamps = came[came > 0] if (came > 0).any() else columns[columns > 0]
@@ -77,13 +81,24 @@ class OsfSource:
 
 
 def _listed(entry: Any) -> list[Any]:
-    """The scans of a set of them, or the one scan."""
-    return [entry] if hasattr(entry, "packet_timestamp") else [entry[i] for i in range(len(entry))]
+    """The scans of all sensors at one time; versions of the library give them differently."""
+    if hasattr(entry, "packet_timestamp"):
+        return [entry]
+    return [entry[i] for i in range(len(entry))]
+
+
+def _metadata(source: Any, scan: Any) -> Any:
+    """The sensor's metadata, which versions of the library keep in different places."""
+    if hasattr(scan, "sensor_info"):
+        return scan.sensor_info
+    known = source.metadata
+    return known[0] if isinstance(known, list) else known
 
 
 def _pose(scan: Any) -> Pose | None:
     """Pose of the middle column; None where every one is the identity, as without mapping."""
-    poses = np.asarray(scan.pose, np.float64)
+    given = scan.body_to_world if hasattr(scan, "body_to_world") else scan.pose
+    poses = np.asarray(given, np.float64)
     if np.allclose(poses, np.eye(4)):
         return None
     pose: Pose = poses[len(poses) // 2]

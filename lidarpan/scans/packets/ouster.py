@@ -107,9 +107,9 @@ def read_info(text: str, origin: str) -> OusterInfo:
             beam[0, 3] = arm_mm
         height = int(layout.get("pixels_per_column") or altitude.shape[0])
         columns = int(layout.get("columns_per_packet") or 16)
-        if not (
-            altitude.shape == azimuth.shape == (height,) and 0 < width <= 1 << 14 and columns > 0
-        ):
+        fits = altitude.shape == azimuth.shape == (height,) and 0 < width <= 1 << 14
+        is_finite = all(np.isfinite(part).all() for part in (altitude, azimuth, beam, to_sensor))
+        if not (fits and is_finite and columns > 0):
             raise ValueError(f"{altitude.shape} and {azimuth.shape} angles, {height} beams")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
