@@ -383,7 +383,7 @@ def test_an_osf_recording_has_the_frames_of_the_capture_it_was_made_of(real_data
         np.testing.assert_array_equal(loaded.scan.intensity, theirs.scan.intensity)
         assert abs(ours.stamp_ns - 1650410295350216000) < 10**9
     (tmp_path / "b.osf").write_bytes((tmp_path / "a.osf").read_bytes()[:5000])
-    with pytest.raises(InputError, match="damaged|no points"):
+    with pytest.raises(InputError, match=r"damaged|no points"):
         list(open_recording(tmp_path / "b.osf").frames())
 
 
