@@ -1,4 +1,4 @@
-"""lidarpan train, simulate, config."""
+"""lidarpan train, adapt, simulate, config."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import make_folder
+from lidarpan.cli.predict import Device, make_folder
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")
@@ -26,6 +26,11 @@ def register(app: typer.Typer) -> None:
         "to train on, few scans of many places: lidarpan simulate semantickitti --out data/town "
         "--scans 2400 --rate 0.5 --scans-per-town 6"
     )(simulate)
+    app.command(
+        epilog="Examples: lidarpan adapt drive/ --out my.safetensors · minutes, and better: "
+        "lidarpan adapt drive/ --out my.safetensors --full · then: lidarpan predict drive/ --out "
+        "labels/ --weights my.safetensors"
+    )(adapt)
     app.command(epilog="Example: lidarpan config configs/town.yaml --set network.bev_channels=48")(
         config
     )
@@ -45,6 +50,58 @@ def train(
 
     best = run(load_config(config, overrides or ()), resume=resume)
     typer.echo(f"best weights: {best}")
+
+
+def adapt(
+    paths: Annotated[list[str], typer.Argument(help="Unlabelled scans: files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
+    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    full: Annotated[
+        bool, typer.Option("--full", help="Teach the network too: minutes, not seconds.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Most training steps of --full.")] = 120,
+    scans: Annotated[int, typer.Option(min=2, help="Most scans to look at.")] = 24,
+    sensor_height: Annotated[
+        float | None,
+        typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of the report. [default: beside the weights]")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    seed: Annotated[int, typer.Option(help="Of --full.")] = 0,
+) -> None:
+    """Fit weights to unlabelled scans of your own sensor; the old ones come back without a gain."""
+    from rich.console import Console
+
+    from lidarpan.scans.files import find_scans
+    from lidarpan.training.adapt import adapt as run
+    from lidarpan.training.adapt_report import verdict, write_report
+
+    console = Console(stderr=True, highlight=False)
+    make_folder(out.parent)
+    with console.status("Reading scans ...") as status:
+
+        def say(text: str) -> None:
+            console.print(text, soft_wrap=True, markup=False)
+            status.update(text)
+
+        result = run(
+            weights,
+            find_scans(paths),
+            out,
+            full=full,
+            steps=steps,
+            most_scans=scans,
+            sensor_height_m=sensor_height,
+            device=device.value,
+            seed=seed,
+            say=say,
+        )
+        status.update("Writing the report ...")
+        page = write_report(result, weights, report or out.with_name(f"{out.stem}_report"))
+    typer.echo(f"{verdict(result)} {out}")
+    typer.echo(f"report: {page}")
 
 
 def simulate(

@@ -74,10 +74,16 @@ class ScanNorm(nn.Module):
             return rows
         share = self.own_share(len(rows))
         if share == 1:
-            mean, var = (self.running_mean, self.running_var) if self.training else (None, None)
-            return functional.batch_norm(
+            # the backward pass wants the statistics as they are now: the next scan moves them
+            mean = self.running_mean.clone() if self.training else None
+            var = self.running_var.clone() if self.training else None
+            y = functional.batch_norm(
                 rows, mean, var, self.weight, self.bias, True, self.momentum, self.eps
             )
+            if mean is not None and var is not None:
+                self.running_mean.copy_(mean)
+                self.running_var.copy_(var)
+            return y
         mean, var = self.statistics(rows)
         scale = self.weight / torch.sqrt(var + self.eps)
         return rows * scale + (self.bias - mean * scale)

@@ -105,3 +105,15 @@ def test_a_linear_change_of_the_input_is_undone():
     norm, x = make_norm().eval(), tensor([900, 400])
     changed = x.with_features(x.features * torch.tensor([3.0, 0.5, 10.0]) + 4)
     torch.testing.assert_close(norm(changed), norm(x), atol=2e-4, rtol=1e-3)
+
+
+def test_a_large_and_a_small_scan_can_be_learnt_from_together():
+    """The small one borrows from the stored statistics, which the large one has moved."""
+    norm = ScanNorm(4).train()
+    indices = torch.zeros((MIN_ROWS + 20, 4), dtype=torch.int32)
+    indices[:, 1] = torch.arange(len(indices))
+    indices[MIN_ROWS + 10 :, 0] = 1
+    rows = torch.randn(len(indices), 4, requires_grad=True)
+    norm(SparseTensor(rows, indices, (len(indices), 4, 4), 2)).square().sum().backward()
+    assert torch.isfinite(rows.grad).all()
+    assert norm.running_mean.abs().sum() > 0

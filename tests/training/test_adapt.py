@@ -1,0 +1,246 @@
+"""Weights fitted to unlabelled scans: what is believed, what is taken, and what is left alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from lidarpan.classes import load_class_table
+from lidarpan.config import Config
+from lidarpan.model.checkpoint import load_weights, save_weights
+from lidarpan.model.copies import COPIES, Copy
+from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.weights import build_network
+from lidarpan.pipeline import PanopticPipeline
+from lidarpan.structures import InputError
+from lidarpan.training import adapt as adapt_module
+from lidarpan.training.adapt import adapt
+from lidarpan.training.adapt_report import write_report
+from lidarpan.training.augment import Sample
+from lidarpan.training.own_scans import (
+    agreement,
+    consistency,
+    probabilities_of,
+    read_own_scans,
+    split_scans,
+)
+from lidarpan.training.teacher import (
+    HIGHEST,
+    LOWEST,
+    Lesson,
+    class_thresholds,
+    pseudo_sample,
+    teach,
+    without_prior,
+)
+
+KITTI = load_class_table("semantickitti")
+SMALL = Config.model_validate(
+    {
+        "grid": {"min_m": [-9.6, -9.6, -3.2], "max_m": [9.6, 9.6, 3.2], "voxel_m": [0.4, 0.4, 0.4]},
+        "network": {
+            "channels": [8, 12],
+            "encoder_blocks": [1, 1],
+            "decoder_blocks": [1],
+            "bev_channels": 8,
+            "bev_blocks": 1,
+        },
+        "prior": {"power": 0.5, "trained": {"person": 0.05, "car": 0.02}},
+    }
+)
+SECTIONS = {"name", "classes", "sensor", "grid", "network", "grouping", "fusion", "prior"}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(5)
+    header = {"config": SMALL.model_dump(mode="json", include=SECTIONS)}
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, build_network(SMALL).state_dict(), header)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drive")
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        ground = np.c_[rng.uniform(-9, 9, (1500, 2)), np.full(1500, -1.73)]
+        boxes = (
+            rng.uniform(0, 1.5, (4, 150, 3))
+            + [0, 0, -1.7]
+            + rng.uniform(3, 7, (4, 1, 3)) * [1, 1, 0]
+        )
+        points = np.concatenate([ground, boxes.reshape(-1, 3)])
+        rows = np.c_[points, rng.random(len(points))].astype(np.float32)
+        rows.tofile(folder / f"{k:06d}.bin")
+    return sorted(folder.glob("*.bin"))
+
+
+@pytest.fixture(scope="module")
+def own(weights, scans):
+    return read_own_scans(scans[:2], PanopticPipeline.from_weights(weights, "cpu"))
+
+
+@pytest.fixture(scope="module")
+def network(weights):
+    network = build_network(SMALL)
+    network.load_state_dict(load_weights(weights)[0])
+    return network.eval()
+
+
+def lessons_of(pipeline, own):
+    old = voxel_network(pipeline.network)
+    said = [probabilities_of(old, one) for one in own]
+    return [
+        Lesson(one, without_prior(out, old), pipeline.finish(one.prepared, out))
+        for one, out in zip(own, said, strict=True)
+    ]
+
+
+def test_scans_are_split_evenly_and_wholly():
+    paths = list(range(40))
+    fitted, held = split_scans(paths, 16)
+    assert len(fitted) + len(held) == 16
+    assert len(held) == 4
+    assert not set(fitted) & set(held)
+    assert [len(part) for part in split_scans(paths[:2], 24)] == [1, 1]
+    with pytest.raises(InputError, match="two scans"):
+        split_scans(paths[:1], 24)
+
+
+def test_agreement_is_the_mean_iou_over_the_classes_of_the_first():
+    confusion = np.array([[0, 0, 0], [0, 300, 100], [0, 50, 150.0]])
+    assert agreement(confusion) == pytest.approx((300 / 450 + 150 / 300) / 2)
+    confusion[2] = [0, 3, 5]
+    assert agreement(confusion) == pytest.approx(300 / 403)  # 8 points say nothing
+
+
+def test_a_scan_agrees_with_itself(weights, own):
+    plain = voxel_network(PanopticPipeline.from_weights(weights, "cpu").network)
+    assert consistency(plain, own, Copy(0.0)) == 1.0
+    assert consistency(plain, own, COPIES[0]) < 1.0
+
+
+def test_the_prior_is_taken_out_of_what_is_learnt(weights, own):
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    bare = PanopticPipeline.from_weights(weights, "cpu", prior_power=0.0)
+    one, other = voxel_network(pipeline.network), voxel_network(bare.network)
+    said, plain = probabilities_of(one, own[0]), probabilities_of(other, own[0])
+    assert not np.allclose(said.probabilities, plain.probabilities, atol=1e-3)
+    assert np.allclose(without_prior(said, one), plain.probabilities, atol=1e-5)
+    assert without_prior(plain, other) is plain.probabilities
+
+
+def test_each_class_keeps_its_surest_voxels(own):
+    rng = np.random.default_rng(0)
+    sharp = rng.dirichlet(np.full(19, 0.1), 3000).astype(np.float32)
+    lesson = Lesson(own[0], sharp, None)
+    thresholds = class_thresholds([lesson], keep=0.6)
+    best, sure = sharp.argmax(1), sharp.max(1)
+    for c in range(19):
+        assert LOWEST <= thresholds[c] <= HIGHEST
+        kept = (sure[best == c] >= thresholds[c]).mean()
+        if LOWEST < thresholds[c] < HIGHEST:
+            assert kept == pytest.approx(0.6, abs=0.02)
+
+
+def test_what_is_not_sure_is_void(weights, own):
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    teacher = voxel_network(pipeline.network)
+    (lesson,) = lessons_of(pipeline, own[:1])
+    none = pseudo_sample(lesson, teacher, np.full(19, 1.1, np.float32))
+    assert not none.semantic.any()
+    assert not none.instance.any()
+    every = pseudo_sample(lesson, teacher, np.zeros(19, np.float32))
+    inside = own[0].prepared.voxels.point_to_voxel >= 0
+    objects = lesson.labels.instance > 0
+    assert (every.semantic[inside & ~objects] > 0).all()
+    kept = every.instance > 0
+    assert (every.semantic[kept] == lesson.labels.semantic[kept]).all()
+    assert (every.semantic[objects & ~kept] == 0).all()
+
+
+def towns(rng):
+    points = rng.uniform((-8, -8, -1.8), (8, 8, 1), (2000, 3)).astype(np.float32)
+    semantic = np.where(points[:, 2] < -1, KITTI.id_of("road"), KITTI.id_of("building"))
+    none = np.zeros(2000, np.int32)
+    return [Sample(points, np.zeros(2000, np.float32), semantic.astype(np.uint8), none)]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "best", "asked"), [((5, 4, 3, 2, 1, 0), 0, 4), ((1, 2, 9, 3, 4, 5), 2, 6)]
+)
+def test_teaching_stops_at_the_peak(weights, own, network, verdicts, best, asked):
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    answers = iter(verdicts)
+    seen = []
+
+    def judge(candidate):
+        seen.append({k: v.clone() for k, v in candidate.state_dict().items()})
+        return float(next(answers))
+
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    taught = teach(
+        network,
+        lessons_of(pipeline, own),
+        towns(np.random.default_rng(0)),
+        voxel_network(pipeline.network),
+        KITTI,
+        judge,
+        class_weight=torch.ones(19),
+        steps=5,
+        judge_every=1,
+    )
+    assert len(seen) == asked
+    assert taught.step == best
+    assert taught.gain == max(verdicts) - verdicts[0]
+    for name, tensor in taught.network.state_dict().items():
+        assert torch.equal(tensor, seen[best][name])
+        assert torch.equal(before[name], network.state_dict()[name])  # the given one is left alone
+    assert not torch.equal(seen[0]["semantic_head.weight"], seen[1]["semantic_head.weight"])
+    for name in before:
+        if "running" in name:
+            assert torch.equal(seen[-1][name], before[name])
+
+
+def test_without_a_gain_the_old_weights_come_back(weights, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_module, "CLEARLY", 1.0)
+    lines = []
+    result = adapt(weights, scans, tmp_path / "my.safetensors", device="cpu", say=lines.append)
+    assert not result.is_new
+    assert result.out.read_bytes() == weights.read_bytes()
+    assert any("steady" in line for line in lines)
+    assert set(result.fitted) | set(result.held_out) == set(scans)
+
+
+def test_a_steadier_share_is_taken_and_reported(weights, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_module, "CLEARLY", 1e-9)
+    monkeypatch.setattr(
+        adapt_module, "consistency", lambda network, scans, copy: 1 - norm_share(network.network)
+    )
+    result = adapt(weights, scans, tmp_path / "my.safetensors", device="cpu")
+    assert result.is_new
+    assert result.trials[result.chosen].share == min(adapt_module.SHARES)
+    _, header = load_weights(result.out)
+    assert header["config"]["network"]["norm_share"] == min(adapt_module.SHARES)
+    assert header["adapted"]["steps"] == 0
+    page = write_report(result, weights, tmp_path / "report")
+    text = page.read_text()
+    assert "in place of 1" in text
+    for when in ("before", "after"):
+        assert f"0_{when}.png" in text
+        assert (tmp_path / "report" / f"0_{when}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def norm_share(network):
+    from lidarpan.model.inference import scan_norms
+
+    (share,) = {norm.share for norm in scan_norms(network).values()}
+    return share
+
+
+def test_names_and_files_are_checked_first(weights, scans, tmp_path):
+    with pytest.raises(InputError, match="safetensors"):
+        adapt(weights, scans, tmp_path / "my.pt")
+    with pytest.raises(InputError, match="two scans"):
+        adapt(weights, scans[:1], tmp_path / "my.safetensors")
