@@ -267,6 +267,9 @@ class Job:
             for warning in work.seen.warnings
             if not _kinds([warning]) & {"height", "forward"}
         ]
+        unlike = self.pipeline.network.remark(work.prepared)
+        if unlike is not None:
+            said.append(unlike)
         if self.sensor_height_m is None and work.height_m != expected:
             said.append(
                 f"the ground lies {height_in_words(work.height_m)}: predicted as if it were "

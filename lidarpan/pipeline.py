@@ -14,6 +14,7 @@ from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.model.contract import Network, OwnNetwork, as_network
 from lidarpan.model.copies import COPIES
+from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.prior import street_prior
 from lidarpan.model.sparse import choose_engine
@@ -79,6 +80,7 @@ class PanopticPipeline:
         precision: str = "fp32",
         *,
         tta: bool = False,
+        likeness: Likeness | None = None,
     ) -> PanopticPipeline:
         """A pipeline around an existing network, with the configured grid and rules."""
         classes = config.build_classes()
@@ -92,6 +94,7 @@ class PanopticPipeline:
             copies=COPIES if tta else (),
             ground_m=-config.sensor.height_m,
             intensity=config.sensor.intensity,
+            likeness=likeness,
         )
         return cls(
             voxel_network,
@@ -138,13 +141,14 @@ class PanopticPipeline:
         """
         target = choose_device(device)
         check_precision(precision, target)
-        network, config = load_network(weights, target)
+        network, config, likeness = load_network(weights, target)
         config = config.chosen(
             fusion={"min_score": min_score, "patches": patches},
             prior={"power": prior_power},
             sensor={"ego_box": ego_box},
         )
-        return cls.from_config(config, network, choose_engine(target, sparse), precision, tta=tta)
+        engine = choose_engine(target, sparse)
+        return cls.from_config(config, network, engine, precision, tta=tta, likeness=likeness)
 
     def predict(
         self,

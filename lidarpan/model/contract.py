@@ -64,6 +64,9 @@ class Network(Protocol):
     def per_point(self, prepared: Any, outputs: Any) -> PointOutputs:
         """The answer for each of the N points."""
 
+    def remark(self, prepared: Any) -> str | None:
+        """What the network finds unusual about a scan, a sentence, or None."""
+
 
 class WrappedNetwork:
     """A network of the user's, checked: the errors name what came and what to do."""
@@ -105,10 +108,13 @@ class WrappedNetwork:
         """The answer itself."""
         return outputs
 
+    def remark(self, prepared: Scan) -> None:
+        """Nothing: it is not known what the network has seen."""
+
 
 def as_network(network: Network | OwnNetwork, num_classes: int) -> Network:
-    """The network itself where it has the three steps, else a WrappedNetwork around it."""
-    if all(hasattr(network, step) for step in ("prepare", "run", "per_point")):
+    """The network itself where it has these methods, else a WrappedNetwork around it."""
+    if all(hasattr(network, step) for step in ("prepare", "run", "per_point", "remark")):
         return cast("Network", network)
     return WrappedNetwork(cast("OwnNetwork", network), num_classes)
 

@@ -9,6 +9,7 @@ import torch
 
 from lidarpan.model.contract import Network, PointOutputs
 from lidarpan.model.copies import Copy, average_copies
+from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import HeadOutputs, PanopticNetwork
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.sparse import choose_engine
@@ -43,6 +44,7 @@ class VoxelNetwork:
         copies: turned, mirrored and scaled copies of each scan to average over.
         ground_m: height of the ground in what the network was trained on, metres.
         intensity: "rank", or "raw" for what is not to be changed (see `brightness`).
+        likeness: of the scans that the network was trained on, or None.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class VoxelNetwork:
         copies: Sequence[Copy] = (),
         ground_m: float = 0.0,
         intensity: str = "rank",
+        likeness: Likeness | None = None,
     ) -> None:
         self.network = network.eval()
         self.grid = grid
@@ -66,6 +69,11 @@ class VoxelNetwork:
         self.prior, self.ground = prior, ground
         self.copies, self.ground_m = tuple(copies), ground_m
         self.intensity = intensity
+        self.likeness = likeness
+
+    def remark(self, prepared: PreparedScan) -> str | None:
+        """Says where a scan is unlike those trained on; None for its like, or where none is known."""
+        return self.likeness.remark(prepared.features) if self.likeness else None
 
     def prepare(self, scan: Scan) -> PreparedScan:
         """Voxels of a scan and their features, on the CPU."""

@@ -11,14 +11,19 @@ import torch
 from lidarpan.config import Config, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
+from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.structures import InputError
 
 PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
-def load_network(weights: str | Path, device: torch.device) -> tuple[PanopticNetwork, Config]:
+def load_network(
+    weights: str | Path, device: torch.device
+) -> tuple[PanopticNetwork, Config, Likeness | None]:
     """Read weights and put them into their network, folded for inference, on a device.
+
+    The last of the three says which scans they were trained on; older files do not.
 
     Raises:
         InputError: no such weights, or they do not fit their configuration.
@@ -28,7 +33,7 @@ def load_network(weights: str | Path, device: torch.device) -> tuple[PanopticNet
     config = parse_config(header["config"], str(path))
     network = build_network(config)
     fit_weights(network, state, str(path))
-    return fold_batch_norm(network).to(device), config
+    return fold_batch_norm(network).to(device), config, Likeness.from_header(header)
 
 
 def build_network(config: Config) -> PanopticNetwork:
