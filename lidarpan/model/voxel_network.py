@@ -72,7 +72,7 @@ class VoxelNetwork:
         self.likeness = likeness
 
     def remark(self, prepared: PreparedScan) -> str | None:
-        """Says where a scan is unlike those trained on; None for its like, or where none is known."""
+        """Says where a scan is unlike those trained on; None where it is not, or none is known."""
         return self.likeness.remark(prepared.features) if self.likeness else None
 
     def prepare(self, scan: Scan) -> PreparedScan:
