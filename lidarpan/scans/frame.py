@@ -17,7 +17,7 @@ from lidarpan.scans.inspection import fit_ground
 
 _NEAR_M = 15.0
 _JUMP_M = (2.0, 60.0)
-_PASSING_M = 1.0
+_PASSING_M, _AWAY_M = 1.0, 4.0
 _MEETING = 0.15
 _MIN_LINES = 100
 _MIN_POINTS = 200
@@ -94,7 +94,10 @@ def _share_near(points: Points, place: NDArray[np.float64]) -> float:
 
 
 def _rays(points: Points) -> NDArray[np.float64]:
-    """Lines (a, b, c) with a x + b y = c, (a, b) of length 1, through neighbours far apart."""
+    """Lines through neighbours far apart: (L, 5) of a, b, c with a x + b y = c, and their middle.
+
+    (a, b) has length 1.
+    """
     step = max(1, len(points) // 50_000)
     first = points[:-1:step, :2].astype(np.float64)
     along = points[1::step, :2].astype(np.float64)[: len(first)] - first
@@ -102,12 +105,15 @@ def _rays(points: Points) -> NDArray[np.float64]:
     far = np.flatnonzero((length > _JUMP_M[0]) & (length < _JUMP_M[1]))
     far = far[:: (len(far) // 4_000) | 1]
     normal = np.stack([-along[far, 1], along[far, 0]], axis=1) / length[far, None]
-    return np.column_stack([normal, (normal * first[far]).sum(axis=1)])
+    middle = first[far] + along[far] / 2
+    return np.column_stack([normal, (normal * first[far]).sum(axis=1), middle])
 
 
 def _share_through(lines: NDArray[np.float64], place: NDArray[np.float64]) -> float:
-    """How many of the lines pass within a metre of a place, as a share."""
-    return float(np.mean(np.abs(lines[:, :2] @ place - lines[:, 2]) < _PASSING_M))
+    """How many of the lines come from well away and pass within a metre of a place, as a share."""
+    is_near = np.abs(lines[:, :2] @ place - lines[:, 2]) < _PASSING_M
+    is_away = np.hypot(*(lines[:, 3:] - place).T) > _AWAY_M
+    return float(np.mean(is_near & is_away))
 
 
 def _meeting_point(lines: NDArray[np.float64]) -> NDArray[np.float64]:
