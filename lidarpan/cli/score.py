@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lidarpan.cli.predict import DATASETS
+from lidarpan.errors import InputError
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
@@ -41,11 +42,18 @@ def register(app: typer.Typer) -> None:
     app.add_typer(submit, name="submit")
 
 
+Sequences = Annotated[
+    str | None,
+    typer.Option(help="Sequences of one's own instead of a split: their names, with commas."),
+]
+
+
 def evaluate(
     dataset: WhichDataset,
     data: Annotated[Path, typer.Option(help="Root of the dataset.")],
     predictions: Annotated[Path, typer.Option(help="Folder above sequences/ or panoptic/.")],
-    split: Annotated[str, typer.Option(help="Which split.")],
+    split: Annotated[str | None, typer.Option(help="Which split.")] = None,
+    sequences: Sequences = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores here.")] = None,
     per_scan: Annotated[Path | None, typer.Option(help="Write a row per scan here (CSV).")] = None,
     min_points: Annotated[
@@ -73,8 +81,11 @@ def evaluate(
     from lidarpan.evaluation import evaluate_folder
     from lidarpan.evaluation.report import format_table, write_csv, write_json
 
+    chosen = sequences or split
+    if chosen is None:
+        raise InputError("wanted --split or --sequences: which scans to score")
     evaluation = evaluate_folder(
-        dataset, data, predictions, split, min_points=min_points, protocol=protocol
+        dataset, data, predictions, chosen, min_points=min_points, protocol=protocol
     )
     console = Console()
     console.print(format_table(evaluation))

@@ -188,6 +188,10 @@ class Dataset(Protocol):
         message = f"{int(on_stuff.sum())} points of {', '.join(names)} have an instance id"
         return Checked(content, labels, [(message, True)])
 
+    def missing_scans(self, listed: Sequence[ScanFiles], split: str) -> list[tuple[str, str]]:
+        """What the benchmark's split has and the data has not: (sequence or folder, message)."""
+        return []
+
     def check_papers(self, folder: Path, split: str, task: str) -> list[tuple[str, str]]:
         """Faults of the files beside the predictions, all mended by `papers`: (file, message)."""
         return []

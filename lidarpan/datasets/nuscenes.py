@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.benchmark_counts import NUSCENES
 from lidarpan.datasets.dataset import Checked, Dataset, ScanFiles
 from lidarpan.datasets.nuscenes_labels import (
     FACTOR,
@@ -19,10 +21,16 @@ from lidarpan.datasets.nuscenes_labels import (
     write_panoptic,
 )
 from lidarpan.datasets.nuscenes_submission import check_meta, check_panoptic, inputs_used
-from lidarpan.datasets.nuscenes_tables import find_token, find_version, read_key_frames
+from lidarpan.datasets.nuscenes_tables import (
+    find_token,
+    find_version,
+    read_key_frames,
+    split_scenes,
+)
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import plain_path
 from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.intensity import bytes_or_fractions, scaled
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 _POINT_BYTES = 20  # x y z intensity ring, float32
@@ -57,9 +65,28 @@ class NuScenes(Dataset):
     def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
         """The key frames with panoptic labels."""
         frames = self.list_scans(root, split)
-        if any(f.labels is None or f.labels.suffix != ".npz" for f in frames):
+        labelled = [f for f in frames if f.labels is not None and f.labels.suffix == ".npz"]
+        if not labelled:
             raise InputError(f"{root}: wanted panoptic labels of the {split} split, found none")
-        return frames
+        return labelled
+
+    def missing_scans(self, listed: Sequence[ScanFiles], split: str) -> list[tuple[str, str]]:
+        """Scenes of the test split that are not there, and key frames that lack."""
+        if split != "test":
+            return []
+        there = {files.sequence for files in listed}
+        scenes = [name for name in split_scenes()[split] if name not in there]
+        faults = [
+            (
+                f"panoptic/{split}",
+                f"{name} is not in the data: the benchmark scores the whole split",
+            )
+            for name in scenes
+        ]
+        if not scenes and len(listed) != NUSCENES[split]:
+            wanted = f"wanted the {NUSCENES[split]} key frames of the {split} split"
+            faults.append((f"panoptic/{split}", f"{wanted}, the data has {len(listed)}"))
+        return faults
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """All points of the file, with ring and pose; InputError for a damaged file."""
@@ -74,7 +101,7 @@ class NuScenes(Dataset):
             raise InputError(f"{file}: wanted finite points, got NaN or infinite ones")
         scan = Scan(
             np.column_stack([rows[:, 1], -rows[:, 0], rows[:, 2]]),
-            np.clip(rows[:, 3] / np.float32(255.0), 0.0, 1.0),
+            scaled(rows[:, 3], bytes_or_fractions(rows[:, 3]))[0],
             ring=rows[:, 4].astype(np.int32),
             world_T_sensor=files.world_T_sensor,
         )

@@ -146,6 +146,7 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
     for home in homes:
         tried += [home / f"{stem}{end}" for end in LABEL_ENDS]
     tried += [mirrored_path(folder, scan_path, end) for end in LABEL_ENDS]
+    tried += _lidarseg_results(folder, tried)
     found = next((path for path in tried if path.is_file()), None)
     if found is None:
         raise InputError(
@@ -153,6 +154,15 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
             f"{folder / stem}.label|.npz|.ply|.npy and the like"
         )
     return found
+
+
+def _lidarseg_results(folder: Path, tried: Sequence[Path]) -> list[Path]:
+    """Where nuScenes' lidarseg benchmark wants the classes of a scan, beside panoptic ones."""
+    panoptic = [path for path in tried if path.name.endswith("_panoptic.npz")]
+    names = [(path.parent.name, path.name.replace("_panoptic.npz", "_lidarseg.bin"))
+             for path in panoptic]  # fmt: skip
+    homes = ((folder / "lidarseg" / split, folder / split, folder) for split, _ in names)
+    return [home / name for (_, name), places in zip(names, homes, strict=True) for home in places]
 
 
 def is_complete(

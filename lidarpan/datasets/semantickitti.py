@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.benchmark_counts import SEMANTICKITTI
 from lidarpan.datasets.dataset import Dataset, ScanFiles
 from lidarpan.datasets.kitti_labels import (
     pack_labels,
@@ -22,6 +24,7 @@ from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.pose_files import read_sensor_poses
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.find import natural_key
+from lidarpan.scans.intensity import IntensityScale, common_scale, scaled, thinned
 from lidarpan.structures import InputError, Scan
 
 __all__ = [
@@ -44,6 +47,7 @@ SPLITS: dict[str, tuple[str, ...]] = {
 }
 """The benchmark's sequences by split."""
 
+_SAMPLE = 8
 _POINT_BYTES = 16  # x y z intensity, float32
 
 
@@ -52,7 +56,7 @@ class SemanticKitti(Dataset):
 
     Scan i is called "08/000123"; its points are all those of the file, its pose comes from
     `poses.txt` (camera frame) and `Tr` of `calib.txt`. A split is "train", "valid" or "test", whose
-    sequences that exist are used, or one sequence, such as "08".
+    sequences that exist are used, or the names of some that exist, such as "08" or "0006,drive".
     """
 
     name = NAME
@@ -64,12 +68,13 @@ class SemanticKitti(Dataset):
     def __init__(self) -> None:
         """Take the shipped class table."""
         self.classes = load_class_table(self.name)
+        self._scales: dict[Path, IntensityScale] = {}
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans of a split; InputError: no such folder or split, or no scans of it."""
         folder = sequences_folder(root)
         listed: list[ScanFiles] = []
-        for sequence in _sequences_of(split):
+        for sequence in _sequences_of(split, folder):
             files = sorted((folder / sequence / "velodyne").glob("*.bin"), key=natural_key)
             poses = read_poses(folder / sequence) if files else None
             listed += (_scan_files(sequence, file, poses) for file in files)
@@ -87,7 +92,7 @@ class SemanticKitti(Dataset):
                 folder / sequence / "velodyne" / f"{truth.stem}.bin",
                 truth,
             )
-            for sequence in _sequences_of(split)
+            for sequence in _sequences_of(split, folder)
             for truth in sorted((folder / sequence / "labels").glob("*.label"), key=natural_key)
         ]
         if not listed:
@@ -102,9 +107,20 @@ class SemanticKitti(Dataset):
         rows = np.fromfile(file, np.float32).reshape(-1, 4)
         if not np.isfinite(rows).all():
             raise InputError(f"{file}: wanted finite points, got NaN or infinite ones")
-        points, intensity = np.ascontiguousarray(rows[:, :3]), np.clip(rows[:, 3], 0.0, 1.0)
+        points = np.ascontiguousarray(rows[:, :3])
+        intensity, _ = scaled(rows[:, 3], self._scale_of(file.parent))
         scan = Scan(points, intensity, world_T_sensor=files.world_T_sensor)
         return LoadedScan(scan, np.ones(len(rows), np.bool_))
+
+    def _scale_of(self, folder: Path) -> IntensityScale:
+        """What to divide the intensities of a folder by: KITTI's are fractions, others bytes."""
+        if folder not in self._scales:
+            files = sorted(folder.glob("*.bin"), key=natural_key)
+            some = np.unique(np.linspace(0, len(files) - 1, _SAMPLE).round().astype(int))
+            sizes = (files[k] for k in some if files[k].stat().st_size % _POINT_BYTES == 0)
+            parts = [thinned(np.fromfile(file, np.float32)[3::4]) for file in sizes]
+            self._scales[folder] = common_scale(parts) if parts else IntensityScale(1.0)
+        return self._scales[folder]
 
     def count_points(self, files: ScanFiles) -> int:
         """By the size of the file."""
@@ -114,18 +130,42 @@ class SemanticKitti(Dataset):
         """The labels as they are: the official evaluator tells raw labels of one class apart."""
         return read_packed(file, self.classes)
 
+    def missing_scans(self, listed: Sequence[ScanFiles], split: str) -> list[tuple[str, str]]:
+        """Sequences of the test split that lack scans: a submission needs them all."""
+        if split != "test":
+            return []
+        there = Counter(files.sequence for files in listed)
+        return [
+            (
+                f"sequences/{sequence}",
+                f"wanted its {SEMANTICKITTI[sequence]} scans, the data has {there[sequence]}: the "
+                "benchmark scores the whole split",
+            )
+            for sequence in SPLITS[split]
+            if there[sequence] != SEMANTICKITTI[sequence]
+        ]
+
     def prediction_of(self, files: ScanFiles, split: str) -> str:
         """`sequences/NN/predictions/NNNNNN.label`."""
         sequence, number = files.name.split("/")
         return f"sequences/{sequence}/predictions/{number}.label"
 
 
-def _sequences_of(split: str) -> Sequence[str]:
+def _sequences_of(split: str, folder: Path) -> Sequence[str]:
     if split in SPLITS:
         return SPLITS[split]
-    if split in {sequence for sequences in SPLITS.values() for sequence in sequences}:
-        return (split,)
-    raise InputError(f"no split {split!r} of SemanticKITTI: wanted {', '.join(SPLITS)}")
+    names = split.split(",")
+    if all((folder / name).is_dir() for name in names if name) and all(names):
+        return names
+    there = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_by_number)
+    raise InputError(
+        f"no split {split!r} of SemanticKITTI: wanted {', '.join(SPLITS)} or sequences of "
+        f"{folder}, which has {', '.join(there[:12]) or 'none'}"
+    )
+
+
+def _by_number(name: str) -> tuple[object, ...]:
+    return natural_key(Path(name))
 
 
 def _scan_files(sequence: str, file: Path, poses: NDArray[np.float64] | None) -> ScanFiles:
@@ -143,7 +183,8 @@ def _none_there(folder: Path, split: str, what: str, kind: str) -> InputError:
     there = sorted(path.parent.name for path in folder.glob(f"*/{kind}"))
     return InputError(
         f"{folder}: wanted {what} of the {split} split (sequences "
-        f"{', '.join(_sequences_of(split))}), got sequences {', '.join(there) or 'none'}"
+        f"{', '.join(_sequences_of(split, folder))}), got sequences "
+        f"{', '.join(there) or 'none'}: name others with --sequences"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Submission:
         task: "segmentation" or "tracking".
         scene_of: path -> its sequence or scene, for tracking.
         scans: the scans in the order of `wanted`, for tracking; None leaves positions unchecked.
+        missing: (sequence, message) for what the benchmark's split has and the data has not.
     """
 
     dataset: Dataset
@@ -60,6 +61,7 @@ class Submission:
     task: str = "segmentation"
     scene_of: dict[str, str] = field(default_factory=dict)
     scans: Split | None = None
+    missing: Sequence[tuple[str, str]] = ()
 
 
 def open_submission(
@@ -91,7 +93,8 @@ def open_submission(
     scans = open_dataset(rules, data, split)
     wanted = {rules.prediction_of(f, split): rules.count_points(f) for f in scans.files}
     scene_of = dict(zip(wanted, (files.sequence for files in scans.files), strict=True))
-    return Submission(rules, predictions, split, wanted, task, scene_of, scans)
+    missing = rules.missing_scans(scans.files, split)
+    return Submission(rules, predictions, split, wanted, task, scene_of, scans, missing)
 
 
 def check_submission(submission: Submission, track: Track = iter) -> list[Fault]:
@@ -107,7 +110,7 @@ def check_submission(submission: Submission, track: Track = iter) -> list[Fault]
         track: wraps the files while they are read, such as rich.progress.track.
     """
     folder = submission.predictions
-    faults: list[Fault] = []
+    faults = [Fault(place, message) for place, message in submission.missing]
     places: dict[str, list[Places]] = {}
     number = {name: i for i, name in enumerate(submission.wanted)}
     rules = submission.dataset

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from lidarpan.datasets.paths import scan_stem
 from lidarpan.structures import InputError
 
 _SHOWN_FAULTS = 100
+_log = logging.getLogger("lidarpan")
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ def find_label_files(
     faults = [f"{folder}: wanted predictions, found none" for folder in empty]
     missing = sorted(wanted - found)
     faults += [f"{path}: no such file" for path in missing if path.parent not in empty]
-    left_over = sorted(found - wanted)
+    left_over = sorted(
+        found - wanted - _without_truth(rules, Path(root), pairs, predictions, split)
+    )
     home = rules.home(split)
     if not home or f"/{home}/" not in pairs[0].prediction.absolute().as_posix():
         of_others = _scan_names(truth)  # scans of another split may have their labels here
@@ -114,6 +118,28 @@ def _pairs(
     if not any(folder.is_dir() for folder in folders):
         raise InputError(f"{predictions}: wanted {rules.layout} in it")
     return usual
+
+
+def _without_truth(
+    rules: Dataset, root: Path, pairs: list[LabelFiles], predictions: Path, split: str
+) -> set[Path]:
+    """Predictions of scans that nobody has labelled, which are said and not scored."""
+    try:
+        scans = rules.list_scans(root, split)
+    except InputError:
+        return set()  # true labels can be scored without the scans
+    scored = {pair.name for pair in pairs}
+    others = [files for files in scans if files.name not in scored]
+    if not others:
+        return set()
+    _log.warning(
+        "%s: %d of %d scans of the %s split have no true labels: they are not scored",
+        root, len(others), len(scans), split,
+    )  # fmt: skip
+    above = predictions.parent if predictions.name == rules.top else predictions
+    if pairs[0].is_scored:
+        return {rules.scored_path(above, files.scan) for files in others}
+    return {above / rules.prediction_of(files, split) for files in others}
 
 
 def _scan_names(truth: list[ScanFiles]) -> set[str]:

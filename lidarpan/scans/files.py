@@ -17,11 +17,8 @@ from lidarpan.scans.find import SUFFIXES, find_scans
 from lidarpan.scans.headerless import MAX_COLUMNS, find_layout, name_columns, read_numbers
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
 from lidarpan.scans.intensity import (
-    BYTES,
     IntensityScale,
-    choose_scale,
-    contradicts,
-    thinned,
+    bytes_or_fractions,
 )
 from lidarpan.scans.las import read_las
 from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
@@ -176,8 +173,7 @@ def _floats(path: Path, width: int, meaning: str) -> NDArray[np.float32]:
 def _nuscenes_bin(path: Path) -> FileFields:
     rows = _floats(path, 5, "x y z intensity ring")
     x, y, z, intensity, ring = rows.T
-    own = choose_scale([thinned(intensity)])
-    scale = own if contradicts(BYTES, own) and own.divisor == 1 else BYTES
+    scale = bytes_or_fractions(intensity)
     fields: Fields = {"x": y, "y": -x, "z": z, "intensity": intensity, "ring": ring}
     return FileFields(fields, scale=scale)
 

@@ -95,6 +95,12 @@ def choose_scale(values: Iterable[NDArray[np.generic]]) -> IntensityScale:
     )
 
 
+def bytes_or_fractions(values: NDArray[np.generic]) -> IntensityScale:
+    """The scale of intensities that should be bytes, such as nuScenes', but may be fractions."""
+    own = choose_scale([thinned(values)])
+    return own if contradicts(BYTES, own) and own.divisor == 1 else BYTES
+
+
 def common_scale(scans: Sequence[NDArray[np.generic]]) -> IntensityScale:
     """What to divide the intensities of some scans by: what most of them want, else all together.
 
