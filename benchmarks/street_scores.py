@@ -20,7 +20,7 @@ import numpy as np
 from street_sets import StreetSet, choose_sets, protocols, scored_as
 
 from lidarpan import PanopticPipeline
-from lidarpan.inference import sensor_height
+from lidarpan.inference import Handling, sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.metrics.score_map import ScoreMap, fit_score_map
 from lidarpan.model.checkpoint import load_weights, save_weights
@@ -42,6 +42,7 @@ class Answers:
 
     def _ask(self, path: Path) -> tuple[Any, ...]:
         loaded = load_scan(path, self.pipeline.sensor_height_m)
+        loaded, _ = Handling(is_levelled=True).turned(loaded, self.pipeline.sensor_height_m)
         height = sensor_height(loaded.scan, self.pipeline.sensor_height_m)
         shown = hide_ego(loaded, "auto", height)
         prepared = self.pipeline.prepare(shown.scan, sensor_height_m=height)

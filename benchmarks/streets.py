@@ -18,7 +18,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,9 @@ from street_tables import as_markdown, as_text
 from street_variants import Variant, choose_variants
 
 from lidarpan import PanopticPipeline
-from lidarpan.inference import sensor_height
+from lidarpan.inference import Handling, sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
@@ -103,11 +104,13 @@ class Bench:
         self.protocols = protocols()
         self.elapsed_s: list[float] = []
 
-    def predict(self, scan: Scan) -> PanopticLabels:
-        """Labels as `lidarpan predict` makes them."""
-        begin = time.perf_counter()
-        height = sensor_height(scan, self.pipeline.sensor_height_m)
-        labels = self.pipeline.predict(scan, sensor_height_m=height)
+    def predict(self, scan: Scan, loaded: LoadedScan) -> PanopticLabels:
+        """Labels of a scan, levelled and raised as `lidarpan predict` does."""
+        begin, expected = time.perf_counter(), self.pipeline.sensor_height_m
+        seen = replace(loaded, scan=scan, valid=np.ones(scan.num_points, np.bool_))
+        seen, _ = Handling(is_levelled=True).turned(seen, expected)
+        height = sensor_height(seen.scan, expected)
+        labels = self.pipeline.predict(seen.scan, sensor_height_m=height)
         self.elapsed_s.append(time.perf_counter() - begin)
         return labels
 
@@ -125,7 +128,7 @@ class Bench:
                 if changed is None:
                     continue
                 scan, keep = changed
-                labels = self.predict(scan)
+                labels = self.predict(scan, loaded)
                 for tally in tallies.setdefault(variant.name, self._tallies(street)):
                     guess = scored_as(
                         labels.semantic, self.pipeline.classes, tally.protocol, street

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.inference import sensor_height
+from lidarpan.inference import Handling, sensor_height
 from lidarpan.model.copies import Copy
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
@@ -48,9 +48,10 @@ def read_own_scans(
 ) -> list[OwnScan]:
     """Read scans as `lidarpan predict` does. Raises InputError for a file that is none."""
     expected = pipeline.sensor_height_m or EXPECTED_HEIGHT_M
+    handling = Handling(is_levelled=True)
     own = []
     for path in paths:
-        loaded = load_scan(path, expected)
+        loaded, _ = handling.turned(load_scan(path, expected), expected)
         height = sensor_height_m or sensor_height(loaded.scan, expected)
         scan = hide_ego(loaded, pipeline.ego_box, height).scan.raised(height - expected)
         prepared = pipeline.network.prepare(scan)
