@@ -56,6 +56,7 @@ OWNERS = {
         "metrics/contingency",
         "model/sparse/",
         "synthetic/heightfield",
+        "synthetic/raycast_kernel",
         "voxels/",
     ),
     "spconv": ("model/sparse/",),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -33,35 +36,54 @@ class Hits:
 
 
 class Caster:
-    """The ray caster of a mesh."""
+    """The ray caster of a mesh: open3d's where it is installed, else one of our own.
+
+    They differ in the last bits of a range, so a town gives the same bytes with either, not with
+    both.
+    """
 
     def __init__(self, mesh: Mesh) -> None:
         """Build the search tree of a mesh; an empty mesh is hit by nothing."""
-        import open3d
-
-        o3d: Any = open3d
-        self._tensor = o3d.core.Tensor
-        self._scene: Any = None
-        if len(mesh.triangles):
-            self._scene = o3d.t.geometry.RaycastingScene(nthreads=2)
-            self._scene.add_triangles(
-                self._tensor(np.ascontiguousarray(mesh.vertices)),
-                self._tensor(np.ascontiguousarray(mesh.triangles.astype(np.uint32))),
-            )
+        engine = _OwnTree if _open3d() is None else _Open3dScene
+        self._tree = engine(mesh) if len(mesh.triangles) else None
 
     def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
         """First triangle of each ray. (3,) or (R, 3), (R, 3) -> R hits."""
         count = len(directions)
-        if self._scene is None or count == 0:
+        if self._tree is None or count == 0:
             return Hits(
                 np.full(count, np.inf, np.float32),
                 np.full(count, NO_TRIANGLE, np.int32),
                 np.zeros((count, 3), np.float32),
             )
-        rays = np.empty((count, 6), np.float32)
-        rays[:, :3] = origins
-        rays[:, 3:] = directions
-        answer = self._scene.cast_rays(self._tensor(rays))
+        return self._tree.cast(np.broadcast_to(origins, (count, 3)), directions)
+
+
+@lru_cache(maxsize=1)
+def _open3d() -> Any:
+    """The library, None where it is not installed or does not load."""
+    try:
+        return import_module("open3d")
+    except (ImportError, OSError) as error:
+        logging.getLogger("lidarpan").info("towns are cast without open3d: %s", error)
+        return None
+
+
+class _Open3dScene:
+    """Embree, by open3d."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        o3d = _open3d()
+        self._tensor = o3d.core.Tensor
+        self._scene = o3d.t.geometry.RaycastingScene(nthreads=2)
+        self._scene.add_triangles(
+            self._tensor(np.ascontiguousarray(mesh.vertices)),
+            self._tensor(np.ascontiguousarray(mesh.triangles.astype(np.uint32))),
+        )
+
+    def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
+        """(R, 3), (R, 3) -> R hits."""
+        answer = self._scene.cast_rays(self._tensor(np.hstack([origins, directions])))
         triangle = answer["primitive_ids"].numpy().astype(np.int64)
         triangle[triangle == 0xFFFFFFFF] = NO_TRIANGLE
         return Hits(
@@ -69,6 +91,29 @@ class Caster:
             triangle.astype(np.int32),
             answer["primitive_normals"].numpy(),
         )
+
+
+class _OwnTree:
+    """A tree of boxes in compiled Python."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        from lidarpan.synthetic.raycast_kernel import build_tree
+
+        self._corners = np.ascontiguousarray(mesh.vertices[mesh.triangles], np.float32)
+        self._triangles, self._boxes = build_tree(self._corners)
+        a, b, c = self._corners.astype(np.float64).transpose(1, 0, 2)
+        normal = np.cross(b - a, c - a)
+        length = np.linalg.norm(normal, axis=1, keepdims=True)
+        self._normal = (normal / np.maximum(length, 1e-30)).astype(np.float32)
+
+    def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
+        """(R, 3), (R, 3) -> R hits."""
+        from lidarpan.synthetic.raycast_kernel import cast_rays
+
+        rays = (np.ascontiguousarray(array, np.float32) for array in (origins, directions))
+        ranges, triangle = cast_rays(self._corners, self._triangles, self._boxes, *rays)
+        is_hit = (triangle >= 0)[:, None]
+        return Hits(ranges, triangle, np.where(is_hit, self._normal[triangle], np.float32(0)))
 
 
 @dataclass(frozen=True)

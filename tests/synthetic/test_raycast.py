@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from lidarpan.synthetic import raycast
+from lidarpan.synthetic.actors.mesh import Mesh
 from lidarpan.synthetic.raycast import NO_TRIANGLE, Caster, DensityField, penetrate
 from lidarpan.synthetic.towns.site import Site
 from lidarpan.synthetic.towns.solids import build_parts
@@ -98,3 +102,90 @@ def test_parts_have_outward_triangles():
     ]
     outward = np.einsum("ij,ij->i", normal, middle - inside)
     assert (outward > 0).all()
+
+
+def first_hit(corners, origin, way):
+    """The obvious twin: where each plane is met, if that is inside of all three edges."""
+    best = (np.inf, NO_TRIANGLE)
+    for i, (a, b, c) in enumerate(corners.astype(float)):
+        normal = np.cross(b - a, c - a)
+        along = normal @ way
+        if along == 0:
+            continue
+        t = normal @ (a - origin) / along
+        at = origin + t * way
+        sides = [normal @ np.cross(q - p, at - p) for p, q in ((a, b), (b, c), (c, a))]
+        if t >= 0 and min(sides) >= -1e-12 and t < best[0]:
+            best = (t, i)
+    return best
+
+
+def own_caster(monkeypatch, mesh):
+    monkeypatch.setattr(raycast, "_open3d", lambda: None)
+    return Caster(mesh)
+
+
+def soup(rng, count, size=1.0):
+    corners = rng.uniform(-5, 5, (count, 1, 3)) + rng.normal(0, size, (count, 3, 3))
+    vertices = corners.reshape(-1, 3).astype(np.float32)
+    nothing = np.zeros(count, np.uint8)
+    return Mesh(vertices, np.arange(3 * count, dtype=np.int32).reshape(-1, 3), nothing, nothing)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 9999), st.integers(1, 40))
+def test_own_caster_meets_what_the_obvious_twin_meets(seed, count):
+    rng = np.random.default_rng(seed)
+    mesh = soup(rng, count)
+    ways = rng.normal(size=(20, 3)).astype(np.float32)
+    ways[:3] = np.eye(3)  # along the axes
+    origin = rng.uniform(-6, 6, 3).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        hits = own_caster(patch, mesh).cast(origin, ways)
+    for k, way in enumerate(ways.astype(float)):
+        t, triangle = first_hit(mesh.vertices[mesh.triangles], origin.astype(float), way)
+        assert hits.range_m[k] == pytest.approx(t, rel=1e-4)
+        assert hits.triangle[k] == triangle
+        if triangle != NO_TRIANGLE:
+            a, b, c = mesh.vertices[mesh.triangles[triangle]].astype(float)
+            normal = np.cross(b - a, c - a)
+            assert hits.normal[k] == pytest.approx(normal / np.linalg.norm(normal), abs=1e-4)
+
+
+def test_own_caster_agrees_with_open3d(monkeypatch):
+    pytest.importorskip("open3d", reason="no open3d: pip install 'lidarpan[open3d]'")
+    rng = np.random.default_rng(0)
+    mesh = soup(rng, 5000, 0.2)
+    ways = rng.normal(size=(20_000, 3)).astype(np.float32)
+    ways /= np.linalg.norm(ways, axis=1, keepdims=True)
+    origins = rng.uniform(-5, 5, (20_000, 3)).astype(np.float32)
+    theirs = Caster(mesh).cast(origins, ways)
+    ours = own_caster(monkeypatch, mesh).cast(origins, ways)
+    same = ours.triangle == theirs.triangle
+    assert 0.3 < (ours.triangle >= 0).mean() < 1
+    assert same.mean() > 0.9995  # rays through an edge
+    np.testing.assert_allclose(ours.range_m[same], theirs.range_m[same], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours.normal[same], theirs.normal[same], atol=1e-3)
+
+
+def test_towns_are_alike_with_either_caster(monkeypatch):
+    pytest.importorskip("open3d", reason="no open3d: pip install 'lidarpan[open3d]'")
+    from lidarpan.synthetic.sensors.sensor import make_sensor
+    from lidarpan.synthetic.simulate import simulate_scan
+
+    sensor = make_sensor(num_beams=32, azimuth_steps=120)
+    theirs = simulate_scan(3, sensor)
+    monkeypatch.setattr(raycast, "_open3d", lambda: None)
+    ours = simulate_scan(3, sensor)
+    assert ours.scan.num_points == pytest.approx(theirs.scan.num_points, rel=0.01)
+    counts = [np.bincount(scan.kind, minlength=40) / len(scan.kind) for scan in (ours, theirs)]
+    np.testing.assert_allclose(*counts, atol=0.005)
+
+
+def test_an_empty_mesh_is_hit_by_nothing(monkeypatch):
+    empty = Mesh(
+        np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), *[np.zeros(0, np.uint8)] * 2
+    )
+    hits = own_caster(monkeypatch, empty).cast(np.zeros(3, np.float32), np.eye(3, dtype=np.float32))
+    assert np.isinf(hits.range_m).all()
+    assert (hits.triangle == NO_TRIANGLE).all()
