@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lidarpan.cli.predict import DATASETS
+from lidarpan.cli.recordings import SomeFrame, SomeTopics
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: lidarpan draw 000000.bin --labels 000000.label --out map.png · lidarpan "
         "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png · "
         "lidarpan draw velodyne/ --labels predictions/ --out drive.mp4 (or .html, to look around)"
-        " · lidarpan draw sequences/08/velodyne --labels predictions/ --map drive.png"
+        " · lidarpan draw sequences/08/velodyne --labels predictions/ --map drive.png · "
+        "lidarpan draw drive.mcap --topic /points --labels labels/ --out drive.mp4"
     )(draw)
     app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")(
         serve
@@ -70,9 +72,12 @@ def draw(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Objects of a lower score are not drawn.")
     ] = 0.0,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
 ) -> None:
     """A map of a scan or a drive from above, a film, a 3D page, a recording or a window."""
-    from lidarpan.scans.files import find_scans
+    from lidarpan.scans.frame_paths import FramePaths
+    from lidarpan.scans.sources import open_sources
 
     if out is None and drive_map is None and rerun is None and not window:
         raise InputError(
@@ -83,7 +88,7 @@ def draw(
         from lidarpan.viewer.display import need_display
 
         need_display()
-    scans = find_scans(paths)
+    scans = FramePaths(open_sources(paths, topic or (), frame))
     if out is not None:
         from lidarpan.draw.files import draw_files
 
@@ -139,12 +144,16 @@ def serve(
     min_score: Annotated[
         float, typer.Option(min=0, max=1, help="Where the slider for unsure objects starts.")
     ] = 0.0,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
     from lidarpan.draw.files import Frames
-    from lidarpan.scans.files import find_scans
+    from lidarpan.scans.frame_paths import FramePaths
+    from lidarpan.scans.sources import open_sources
 
-    frames = Frames.of(find_scans(paths), classes, labels, truth)
+    scans = FramePaths(open_sources(paths, topic or (), frame))
+    frames = Frames.of(scans, classes, labels, truth)
     run_server(frames, port, host=host, min_score=min_score)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lidarpan.cli.recordings import SomeFrame, SomeTopics
 from lidarpan.errors import InputError, printable
 
 
@@ -129,13 +130,8 @@ def predict(
             "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
         ),
     ] = False,
-    topic: Annotated[
-        list[str] | None,
-        typer.Option(help="Topic of a bag or MCAP file; several are merged by their extrinsics."),
-    ] = None,
-    frame: Annotated[
-        str | None, typer.Option(help="Of sensors that share a topic, the one in this frame.")
-    ] = None,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
     min_score: Annotated[
         float | None,
         typer.Option(

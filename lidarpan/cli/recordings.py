@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from lidarpan.scans.describe import Contents, Sample
 
 
+SomeTopics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic", help="Topic of a bag or MCAP file; several are merged by their extrinsics."
+    ),
+]
+SomeFrame = Annotated[
+    str | None,
+    typer.Option("--frame", help="Of sensors that share a topic, the one in this frame."),
+]
+
+
 class ScanFormat(str, Enum):
     """What scans are converted to."""
 
@@ -102,13 +114,8 @@ def convert(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     to: Annotated[ScanFormat, typer.Option(help="Format to write.")],
-    topic: Annotated[
-        list[str] | None,
-        typer.Option(help="Topic of a bag or MCAP file; several are merged by their extrinsics."),
-    ] = None,
-    frame: Annotated[
-        str | None, typer.Option(help="Of sensors that share a topic, the one in this frame.")
-    ] = None,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
     keep_empty: Annotated[
         bool,
         typer.Option("--keep-empty", help="Write points without a return too, at (0, 0, 0)."),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.semantickitti import read_poses
+from lidarpan.scans.frame_paths import FramePaths
 from lidarpan.structures import InputError
 
 
@@ -20,7 +21,8 @@ def find_poses(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
 
     Args:
         scan_paths: T scans of one drive.
-        file: of poses; None looks for `poses.txt` beside the scans' folder, else beside the scans.
+        file: of poses; None takes those of a recording, else looks for `poses.txt` beside the
+            scans' folder, else beside the scans.
 
     Returns:
         (T, 4, 4) world_T_sensor.
@@ -30,6 +32,9 @@ def find_poses(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
             not fit the scans.
     """
     if file is None:
+        recorded = scan_paths.poses() if isinstance(scan_paths, FramePaths) else None
+        if recorded is not None:
+            return recorded
         file = _beside(scan_paths)
     poses = read_poses(file.parent, file.name)
     if poses is None:
@@ -59,7 +64,9 @@ def _beside(scan_paths: Sequence[Path]) -> Path:
 
 
 def has_poses(scan_paths: Sequence[Path]) -> bool:
-    """Whether `find_poses` finds a file of poses by itself."""
+    """Whether `find_poses` finds poses by itself."""
+    if isinstance(scan_paths, FramePaths) and scan_paths.poses() is not None:
+        return True
     folders = {path.absolute().parent for path in scan_paths}
     return len(folders) == 1 and any(
         (place / "poses.txt").is_file() for folder in folders for place in (folder.parent, folder)

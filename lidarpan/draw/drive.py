@@ -63,9 +63,10 @@ def map_files(
     if not range_m > 0:
         raise InputError(f"range must be above 0 m, got {range_m:g}")
     where = find_poses(scan_paths, poses)
-    kept = set(with_points(scan_paths))
-    where = where[[path in kept for path in scan_paths]]
-    scan_paths = [path for path in scan_paths if path in kept]
+    kept = with_points(scan_paths)
+    there = set(kept)
+    where = where[[path in there for path in scan_paths]]
+    scan_paths = kept
     frames = Frames.of(scan_paths, classes, labels)
 
     def read(i: int) -> tuple[Scan, PanopticLabels]:

@@ -18,6 +18,7 @@ from lidarpan.draw import draw_panoptic, draw_range_view, save_png
 from lidarpan.grouping.fusion import keep_confident
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import with_points
+from lidarpan.scans.frame_paths import FramePaths
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
@@ -58,9 +59,10 @@ class Frames:
         return cls(scan_paths, find_classes(classes or DEFAULT_TABLE), labels, truth)
 
     @cached_property
-    def reader(self) -> ScanReader:
+    def reader(self) -> ScanReader | FramePaths:
         """Reads the scans."""
-        return ScanReader(self.scan_paths)
+        paths = self.scan_paths
+        return paths if isinstance(paths, FramePaths) else ScanReader(paths)
 
     def __len__(self) -> int:
         return len(self.scan_paths)
@@ -105,7 +107,7 @@ def draw_files(
     """Draw scans to `out`: one scan to .png, any number to .html, .mp4 or .gif; returns `out`.
 
     Args:
-        scan_paths: files that `load_scan` reads.
+        scan_paths: files that `load_scan` reads, or the FramePaths of any sources.
         out: what to write; its suffix decides.
         labels: label file of the one scan, or a folder with a file for each.
         truth: true labels, likewise.

@@ -112,11 +112,11 @@ def empty_frame(path: Path) -> LoadedScan | None:
     return LoadedScan(nothing, np.zeros(0, np.bool_), ("an empty file: a frame without points",))
 
 
-def with_points(paths: Sequence[Path]) -> list[Path]:
+def with_points(paths: Sequence[Path]) -> Sequence[Path]:
     """The scan files but for empty ones among others: a film goes on past a lost frame."""
     kept = [path for path in paths if not path.is_file() or path.stat().st_size]
-    if not kept:
-        return list(paths)
+    if not kept or len(kept) == len(paths):
+        return paths
     for path in (path for path in paths if path not in set(kept)):
         _log.warning("%s: an empty file: a frame without points, passed over", path)
     return kept
