@@ -70,8 +70,6 @@ class ScanNorm(nn.Module):
 
     def _one_scan(self, rows: Tensor) -> Tensor:
         """Voxels of one scan, (V, C) -> (V, C)."""
-        if not len(rows):
-            return rows
         share = self.own_share(len(rows))
         if share == 1:
             # the backward pass wants the statistics as they are now: the next scan moves them

@@ -117,3 +117,11 @@ def test_a_large_and_a_small_scan_can_be_learnt_from_together():
     norm(SparseTensor(rows, indices, (len(indices), 4, 4), 2)).square().sum().backward()
     assert torch.isfinite(rows.grad).all()
     assert norm.running_mean.abs().sum() > 0
+
+
+def test_a_scan_without_voxels_keeps_its_place_in_the_graph():
+    """Processes that train together wait for the gradients of all parameters, zero or not."""
+    norm, x = make_norm(), tensor([0])
+    norm(x).sum().backward()
+    assert (norm.weight.grad == 0).all()
+    assert (norm.bias.grad == 0).all()
