@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,12 +49,21 @@ class ScanNorm(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0, dtype=torch.long))
 
     def forward(
-        self, x: SparseTensor, residual: Tensor | None = None, rectify: bool = False
+        self,
+        x: SparseTensor,
+        residual: Tensor | None = None,
+        rectify: bool = False,
+        reuse: bool = False,
     ) -> Tensor:
-        """(V, C) features -> (V, C), plus a residual, clipped at zero where `rectify`."""
+        """(V, C) features -> (V, C), plus a residual, clipped at zero where `rectify`.
+
+        With `reuse` nobody needs the features any more: the answer may take their memory.
+        """
         if self.training:
             self.num_batches_tracked += 1
         counts = x.scan_counts()
+        if counts is not None and len(counts) == 1 and self._is_plain(x.features):
+            return self._in_numba(x.features, residual, rectify, reuse)
         if counts is None:
             y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
         elif len(counts) == 1:
@@ -85,6 +95,40 @@ class ScanNorm(nn.Module):
         mean, var = self.statistics(rows)
         scale = self.weight / torch.sqrt(var + self.eps)
         return rows * scale + (self.bias - mean * scale)
+
+    def _is_plain(self, rows: Tensor) -> bool:
+        """Whether numba may work on features: single precision on the CPU, and only to predict."""
+        on_cpu = rows.device.type == "cpu" and rows.dtype == torch.float32
+        return on_cpu and len(rows) > 0 and not self.training and not torch.is_grad_enabled()
+
+    def _in_numba(
+        self, rows: Tensor, residual: Tensor | None, rectify: bool, reuse: bool
+    ) -> Tensor:
+        """One scan on the CPU without gradients: two passes over its voxels."""
+        from lidarpan.model.sparse import norm_kernel
+        from lidarpan.model.sparse.numba import num_threads
+
+        threads = num_threads()
+        values, share = rows.contiguous().numpy(), self.own_share(len(rows))
+        mean, var = self.running_mean.numpy(), self.running_var.numpy()
+        if share > 0:
+            own_mean, own_var = norm_kernel.column_moments(values, threads)
+            mean = share * own_mean + (1 - share) * mean
+            var = share * own_var + (1 - share) * var
+        scale = self.weight.detach().numpy() / np.sqrt(var + self.eps)
+        shift = self.bias.detach().numpy() - mean * scale
+        added = rows.new_zeros((0, rows.shape[1])) if residual is None else residual.contiguous()
+        out = rows if reuse and rows.is_contiguous() else torch.empty(rows.shape)
+        norm_kernel.scale_rows(
+            values,
+            scale.astype(np.float32),
+            shift.astype(np.float32),
+            added.numpy(),
+            rectify,
+            out.numpy(),
+            threads,
+        )
+        return out
 
     def statistics(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance that one scan's voxels (V, C) are normalised by. (C,) each."""

@@ -28,7 +28,7 @@ class NormAct(nn.Module):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         """Normalise and clip at zero."""
-        return x.with_features(self.norm(x, rectify=True))
+        return x.with_features(self.norm(x, rectify=True, reuse=True))
 
 
 class ResidualBlock(nn.Module):
@@ -50,7 +50,7 @@ class ResidualBlock(nn.Module):
         """The formula above."""
         y = self.conv2(self.act1(self.conv1(x)))
         residual: Tensor = self.skip(x.features)
-        return x.with_features(self.norm2(y, residual, rectify=True))
+        return x.with_features(self.norm2(y, residual, rectify=True, reuse=True))
 
 
 def _blocks(count: int, in_channels: int, out_channels: int) -> nn.Sequential:

@@ -5,6 +5,7 @@ import torch
 from lidarpan.model import norm as norm_module
 from lidarpan.model.norm import MIN_ROWS, ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.sparse.norm_kernel import column_moments
 
 CHANNELS = 3
 
@@ -53,13 +54,26 @@ def slow_twin(norm, x):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("counts", [[900], [900, 400], [900, 20, 300], [5, 0, 1]])
-def test_norm_is_its_formula(share, shuffle, counts):
+@pytest.mark.parametrize("counts", [[900], [3], [900, 400], [900, 20, 300], [5, 0, 1]])
+@pytest.mark.parametrize("learning", [False, True])  # without gradients numba does single scans
+def test_norm_is_its_formula(share, shuffle, counts, learning):
     norm, x = make_norm(share).eval(), tensor(counts, shuffle)
-    np.testing.assert_allclose(norm(x).detach(), slow_twin(norm, x), atol=2e-5)
     residual = torch.randn_like(x.features)
-    both = norm(x, residual, rectify=True).detach()
-    np.testing.assert_allclose(both, (slow_twin(norm, x) + residual.numpy()).clip(0), atol=2e-5)
+    before = x.features.clone()
+    with torch.set_grad_enabled(learning):
+        alone, both = norm(x), norm(x, residual, rectify=True)
+    want = slow_twin(norm, x)
+    np.testing.assert_allclose(alone.detach(), want, atol=2e-5)
+    np.testing.assert_allclose(both.detach(), (want + residual.numpy()).clip(0), atol=2e-5)
+    assert torch.equal(x.features, before)
+
+
+def test_moments_of_columns_far_from_zero_and_with_any_number_of_threads():
+    rows = np.random.default_rng(0).normal(300, 0.5, (5000, 7)).astype(np.float32)
+    mean, var = column_moments(rows, 1)
+    np.testing.assert_allclose(mean, rows.astype(np.float64).mean(0), rtol=1e-6)
+    np.testing.assert_allclose(var, rows.astype(np.float64).var(0), rtol=1e-3)
+    assert all((column_moments(rows, 2)[k] == (mean, var)[k]).all() for k in (0, 1))
 
 
 def test_one_scan_in_training_is_batch_norm_in_training():

@@ -84,7 +84,8 @@ class _Convolve(torch.autograd.Function):
         return grad_x, grad_weight, None, None, None
 
 
-def _threads() -> int:
+def num_threads() -> int:
+    """Threads that kernels may take: torch's, as far as numba has as many."""
     return min(torch.get_num_threads(), int(numba.config.NUMBA_NUM_THREADS))
 
 
@@ -112,7 +113,7 @@ def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None
         residual.numpy(),
         bool(finish and finish.rectify),
         out.numpy(),
-        _threads(),
+        num_threads(),
     )
     return out if padded == cout else out[:, :cout].contiguous()
 
@@ -135,7 +136,7 @@ def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> 
         width,
         offsets_per_task,
         parts.numpy(),
-        _threads(),
+        num_threads(),
     )
     out = parts.sum(0) if slices > 1 else parts[0]
     return out if padded == cout else out[:, :, :cout].contiguous()
