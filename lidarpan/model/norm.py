@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lidarpan.model.sparse import norm_kernel
 from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.sparse.numba import num_threads
 
 MIN_ROWS = 256
 """A scan with fewer voxels on a level borrows from the stored statistics, the more the fewer."""
@@ -105,9 +107,6 @@ class ScanNorm(nn.Module):
         self, rows: Tensor, residual: Tensor | None, rectify: bool, reuse: bool
     ) -> Tensor:
         """One scan on the CPU without gradients: two passes over its voxels."""
-        from lidarpan.model.sparse import norm_kernel
-        from lidarpan.model.sparse.numba import num_threads
-
         threads = num_threads()
         values, share = rows.contiguous().numpy(), self.own_share(len(rows))
         mean, var = self.running_mean.numpy(), self.running_var.numpy()
