@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
+    from lidarpan.classes import ClassTable
+    from lidarpan.draw import draw_panoptic
+    from lidarpan.grouping import group_points
+    from lidarpan.grouping.fusion import merge_semantic_and_instance
+    from lidarpan.metrics import PanopticQuality
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.files import read_scan
     from lidarpan.structures import PanopticLabels, Scan
 
-# torch and numba each keep a pool of OpenMP threads: one that waits must leave its core to the
-# other, or the two slow each other down threefold. Read when the pools are loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
 __version__ = "0.1.0"
-__all__ = ["InputError", "PanopticLabels", "PanopticPipeline", "Scan", "read_scan"]
+__all__ = [
+    "ClassTable",
+    "InputError",
+    "PanopticLabels",
+    "PanopticPipeline",
+    "PanopticQuality",
+    "Scan",
+    "draw_panoptic",
+    "group_points",
+    "merge_semantic_and_instance",
+    "read_scan",
+]
+_HOMES = {
+    "ClassTable": "classes",
+    "PanopticLabels": "structures",
+    "PanopticPipeline": "pipeline",
+    "PanopticQuality": "metrics",
+    "Scan": "structures",
+    "draw_panoptic": "draw",
+    "group_points": "grouping",
+    "merge_semantic_and_instance": "grouping.fusion",
+    "read_scan": "scans.files",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load the heavy parts on first use."""
-    match name:
-        case "PanopticPipeline":
-            from lidarpan.pipeline import PanopticPipeline
+    """Load a name's module on first use: importing the package alone stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lidarpan' has no attribute {name!r}")
+    return getattr(import_module(f"lidarpan.{_HOMES[name]}"), name)
 
-            return PanopticPipeline
-        case "Scan" | "PanopticLabels":
-            from lidarpan import structures
 
-            return getattr(structures, name)
-        case "read_scan":
-            from lidarpan.scans.files import read_scan
-
-            return read_scan
-        case _:
-            raise AttributeError(f"module 'lidarpan' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

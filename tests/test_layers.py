@@ -1,6 +1,7 @@
-"""The architecture as tests: imports run downwards, heavy libraries have one owner."""
+"""The architecture as tests: rooms, levels, no circle, heavy libraries with one owner."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,41 +9,7 @@ from pathlib import Path
 import lidarpan
 
 PACKAGE = Path(lidarpan.__file__).parent
-
-# Longest matching prefix decides; a module may import only from its own level or below.
-LEVELS = {
-    "lidarpan": 0,
-    "lidarpan.errors": 0,
-    "lidarpan.structures": 0,
-    "lidarpan.clock": 0,
-    "lidarpan.overlap": 0,
-    "lidarpan.optional": 0,
-    "lidarpan.whole_file": 0,
-    "lidarpan.checked_yaml": 0,
-    "lidarpan.classes": 1,
-    "lidarpan.class_rows": 1,
-    "lidarpan.scans": 1,
-    "lidarpan.voxels": 1,
-    "lidarpan.metrics": 1,
-    "lidarpan.config": 2,
-    "lidarpan.grouping": 2,
-    "lidarpan.model": 2,
-    "lidarpan.datasets": 2,
-    "lidarpan.tracking": 3,
-    "lidarpan.synthetic": 3,
-    "lidarpan.draw": 3,
-    "lidarpan.pipeline": 3,
-    "lidarpan.viewer": 3,
-    "lidarpan.inference": 4,
-    "lidarpan.group_files": 4,
-    "lidarpan.objects_files": 4,
-    "lidarpan.evaluation": 5,
-    "lidarpan.training": 5,
-    "lidarpan.bench": 5,
-    "lidarpan.demo": 5,
-    "lidarpan.doctor": 5,
-    "lidarpan.cli": 6,
-}
+DESIGN = PACKAGE.parent / "docs" / "design.md"
 
 UPWARDS = {("lidarpan.structures", "lidarpan.grouping.objects")}
 """On first use: the method PanopticLabels.objects."""
@@ -68,53 +35,108 @@ OWNERS = {
 }
 
 
-def level_of(module):
-    prefixes = [p for p in LEVELS if module == p or module.startswith((p + ".", p + "_"))]
-    return LEVELS[max(prefixes, key=len)]
+def levels():
+    """Level of each room, from the table of docs/design.md."""
+    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", DESIGN.read_text(), re.M)
+    return {room: int(level) for level, rooms in rows for room in re.findall(r"`(\w+)`", rooms)}
 
 
-def imports_of(path):
-    """(imported module, whether it is under TYPE_CHECKING) of every import of a file."""
+LEVELS = levels()
+
+
+def room_of(module):
+    return module.split(".")[1]
+
+
+def module_of(path):
+    name = path.relative_to(PACKAGE.parent).with_suffix("").as_posix().replace("/", ".")
+    return name.removesuffix(".__init__")
+
+
+FILES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TOP = ("lidarpan", "lidarpan.__main__")  # the lazy names, and the way to the command line
+
+
+def imports_of(path, only_at_import=False):
+    """Every module that a file imports, but for TYPE_CHECKING and, if asked, in functions."""
     tree = ast.parse(path.read_text())
-    checking = {
+    left_out = {
         node
         for block in ast.walk(tree)
-        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        if (isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test))
+        or (only_at_import and isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef))
         for node in ast.walk(block)
     }
     for node in ast.walk(tree):
-        if node in checking:
+        if node in left_out:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{a.name}" for a in node.names if node.module == "lidarpan")
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in FILES else node.module
 
 
-def files():
-    return [(p, p.relative_to(PACKAGE).as_posix()) for p in sorted(PACKAGE.rglob("*.py"))]
+def graph(only_at_import):
+    return {
+        module: {
+            imported
+            for imported in imports_of(path, only_at_import)
+            if imported in FILES and (module, imported) not in UPWARDS and imported != module
+        }
+        for module, path in FILES.items()
+        if module not in TOP
+    }
+
+
+def circles(edges):
+    """Nodes on a circle: what is left when those without a way on are taken off one by one."""
+    left = {node: set(after) for node, after in edges.items()}
+    while ends := [node for node, after in left.items() if not after & set(left)]:
+        for node in ends:
+            del left[node]
+    return sorted(left)
+
+
+def test_every_room_has_its_line_in_the_design():
+    found = {room_of(module) for module in FILES if module not in TOP}
+    assert found <= set(LEVELS)
+    assert set(LEVELS) - found <= {"tracking"}
 
 
 def test_imports_run_downwards():
-    wrong = []
-    for path, name in files():
-        if name == "__init__.py":
-            continue  # its imports are on first use
-        module = "lidarpan." + name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        wrong += [
-            f"{module} imports {imported}"
-            for imported in imports_of(path)
-            if imported.startswith("lidarpan.") and level_of(imported) > level_of(module)
-            if (module, imported) not in UPWARDS
-        ]
+    wrong = [
+        f"{module} imports {imported}"
+        for module, after in graph(only_at_import=False).items()
+        for imported in after
+        if imported not in TOP and LEVELS[room_of(imported)] > LEVELS[room_of(module)]
+    ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_modules_and_no_rooms_import_in_a_circle():
+    """Imports in functions count too; those on first use that UPWARDS names are the exception."""
+    modules = graph(only_at_import=False)
+    assert circles(modules) == []
+    assert circles(graph(only_at_import=True)) == []
+    rooms = {}
+    for module, after in modules.items():
+        own = rooms.setdefault(room_of(module), set())
+        own |= {room_of(other) for other in after if other not in TOP} - {room_of(module)}
+    assert circles(rooms) == []
+
+
+def test_a_circle_would_be_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["a", "b", "c"]
 
 
 def test_heavy_libraries_have_one_owner():
     wrong = [
         f"{name} imports {imported}"
-        for path, name in files()
+        for path in FILES.values()
+        for name in [path.relative_to(PACKAGE).as_posix()]
         for imported in imports_of(path)
         for library in [imported.split(".")[0]]
         if library in OWNERS and not name.startswith(OWNERS[library])
@@ -122,10 +144,39 @@ def test_heavy_libraries_have_one_owner():
     assert not wrong, "\n".join(wrong)
 
 
-def test_import_is_light():
-    code = (
-        "import sys, lidarpan, lidarpan.cli; "
-        "print([m for m in ('torch', 'numba', 'open3d', 'lightning', 'scipy') if m in sys.modules])"
-    )
+def run(code):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+def test_import_is_light_and_leaves_the_environment_alone():
+    heavy = ("torch", "numba", "open3d", "lightning", "scipy", "nuscenes", "matplotlib", "jinja2")
+    code = (
+        "import os, sys; before = dict(os.environ); import lidarpan, lidarpan.cli; "
+        f"print([m for m in {heavy} if m in sys.modules], dict(os.environ) == before)"
+    )
+    assert run(code) == "[] True"
+
+
+def test_the_top_of_the_package_is_what_people_use():
+    assert set(dir(lidarpan)) == {*lidarpan.__all__, "__version__"}
+    for name in lidarpan.__all__:
+        assert getattr(lidarpan, name).__name__ == name
+    code = (
+        "import os; before = dict(os.environ); from lidarpan import *; "
+        "print(dict(os.environ) == before, PanopticPipeline.__name__)"
+    )
+    assert run(code) == "True PanopticPipeline"
+
+
+def test_the_library_does_not_print():
+    """print and consoles are the command line's; the library logs and returns."""
+    wrong = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for module, path in FILES.items()
+        if room_of(module + ".") not in ("cli",)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "Console")
+    ]
+    assert not wrong, wrong

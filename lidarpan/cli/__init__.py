@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 
 from lidarpan.errors import InputError, printable
@@ -17,6 +19,10 @@ def main() -> None:
 
     Interrupted, also while modules are still being loaded, it says so and exits with 130.
     """
+    # torch and numba each keep a pool of OpenMP threads: one that waits must leave its core to the
+    # other, or the two slow each other down. Read once, when the pools are loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _say_what_the_library_logs()
     try:
         from lidarpan.cli.app import app
 
@@ -36,6 +42,14 @@ def main() -> None:
         raise
     finally:
         _flush()
+
+
+def _say_what_the_library_logs() -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("lidarpan")
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
 
 
 def _fail(message: str) -> None:
@@ -63,6 +77,4 @@ def _flush() -> None:
 
 def _drop_stdout() -> None:
     """Leave nothing for the interpreter to write at its end, which would fail again."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,7 @@ from lidarpan.cli.recordings import SomeFrame, SomeTopics
 from lidarpan.errors import InputError
 
 if TYPE_CHECKING:
-    from lidarpan.draw.files import Frames
+    pass
 
 
 SomeClasses = Annotated[
@@ -90,7 +89,7 @@ def draw(
         need_display()
     scans = FramePaths(open_sources(paths, topic or (), frame))
     if out is not None:
-        from lidarpan.draw.files import draw_files
+        from lidarpan.draw_files import draw_files
 
         draw_files(
             scans,
@@ -148,6 +147,7 @@ def serve(
     frame: SomeFrame = None,
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
+    from lidarpan.cli.serving import run_server
     from lidarpan.draw.files import Frames
     from lidarpan.scans.frame_paths import FramePaths
     from lidarpan.scans.sources import open_sources
@@ -155,38 +155,3 @@ def serve(
     scans = FramePaths(open_sources(paths, topic or (), frame))
     frames = Frames.of(scans, classes, labels, truth)
     run_server(frames, port, host=host, min_score=min_score)
-
-
-def run_server(
-    frames: Frames,
-    port: int,
-    *,
-    host: str = "127.0.0.1",
-    min_score: float = 0.0,
-    then: Callable[[str], object] = lambda address: None,
-) -> None:
-    """Serve the page over scans until Ctrl+C; `then` is told its address when it is ready."""
-    from lidarpan.grouping.fusion import keep_confident
-    from lidarpan.viewer.server import make_viewer_server
-
-    _, first, _ = frames.read(0)
-    if first is not None:
-        keep_confident(first, min_score)  # complains of labels without scores
-    server = make_viewer_server(
-        [path.stem for path in frames.scan_paths],
-        frames.read,
-        None if frames.labels is None else frames.classes,
-        has_truth=frames.truth is not None,
-        has_scores=first is not None and first.score is not None,
-        min_score=min_score,
-        host=host,
-        port=port,
-    )
-    address, bound = server.server_address[:2]
-    url = f"http://{address!s}:{bound}/"
-    typer.echo(f"{len(frames)} scans: {url} (Ctrl+C ends it)")
-    try:
-        then(url)
-        server.serve_forever()
-    finally:
-        server.server_close()

@@ -164,7 +164,7 @@ def predict(
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.cli.told import Notes, open_page, summarize
+    from lidarpan.cli.told import Notes, summarize
     from lidarpan.inference import Handling, predict_sources
     from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
@@ -217,6 +217,8 @@ def predict(
         typer.echo(line)
     summarize(results, paths, out, time.perf_counter() - begin, is_next_said=not show)
     if show:
+        from lidarpan.cli.serving import open_page
+
         open_page([result.scan_path for result in results], out, pipeline.classes)
 
 

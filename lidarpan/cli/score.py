@@ -77,6 +77,7 @@ def evaluate(
 ) -> None:
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
     from rich.console import Console
+    from rich.progress import track
 
     from lidarpan.evaluation import evaluate_folder
     from lidarpan.evaluation.report import format_table, write_csv, write_json
@@ -84,8 +85,22 @@ def evaluate(
     chosen = sequences or split
     if chosen is None:
         raise InputError("wanted --split or --sequences: which scans to score")
+    stderr = Console(stderr=True)
     evaluation = evaluate_folder(
-        dataset, data, predictions, chosen, min_points=min_points, protocol=protocol
+        dataset,
+        data,
+        predictions,
+        chosen,
+        min_points=min_points,
+        protocol=protocol,
+        progress=lambda results, total: track(
+            results,
+            "Scoring",
+            total,
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        ),
     )
     console = Console()
     console.print(format_table(evaluation))

@@ -137,13 +137,3 @@ def _next_command(results: Sequence[Prediction], paths: Sequence[str], out: Path
         return f"lidarpan draw {scan} --labels {labels} --out view.html"
     scans = " ".join(shlex.quote(path) for path in paths)
     return f"lidarpan serve {scans} --labels {shlex.quote(str(out))}"
-
-
-def open_page(scan_paths: Sequence[Path], labels: Path, classes: ClassTable) -> None:
-    """Serve the page over scans and their labels and open it in a browser, until Ctrl+C."""
-    import webbrowser
-
-    from lidarpan.cli.look import run_server
-    from lidarpan.draw.files import Frames
-
-    run_server(Frames(scan_paths, classes, labels), 0, then=webbrowser.open)

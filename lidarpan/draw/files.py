@@ -1,4 +1,4 @@
-"""Scan and label files -> a picture, a film, a page or the map of a drive."""
+"""Scan files with the label files that belong to them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from PIL import Image
-
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.datasets.implied import implied_classes
 from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import find_prediction
-from lidarpan.draw import draw_panoptic, draw_range_view, save_png
-from lidarpan.grouping.fusion import keep_confident
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import with_points
 from lidarpan.scans.frame_paths import FramePaths
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -89,99 +84,3 @@ class Frames:
             )
         valid = loaded.valid
         return PanopticLabels(labels.semantic[valid], labels.instance[valid], labels.score)
-
-
-def draw_files(
-    scan_paths: Sequence[Path],
-    out: Path,
-    *,
-    labels: Path | None = None,
-    truth: Path | None = None,
-    classes: str | None = None,
-    mode: str = "panoptic",
-    size_px: int = 1000,
-    range_m: float = 50.0,
-    view: str = "bev",
-    min_score: float = 0.0,
-) -> Path:
-    """Draw scans to `out`: one scan to .png, any number to .html, .mp4 or .gif; returns `out`.
-
-    Args:
-        scan_paths: files that `load_scan` reads, or the FramePaths of any sources.
-        out: what to write; its suffix decides.
-        labels: label file of the one scan, or a folder with a file for each.
-        truth: true labels, likewise.
-        classes: whose classes the labels are; None takes what the files say.
-        mode: see `draw_panoptic`; without labels height is drawn.
-        size_px: edge of a panel.
-        range_m: metres shown to each side.
-        view: "bev" or "range".
-        min_score: predicted objects of a lower score are drawn as void; in a page that is where
-            its slider stands at first.
-
-    Raises:
-        InputError: a file does not fit its scan, several scans for a .png, or another suffix.
-    """
-    scan_paths = with_points(scan_paths)
-    frames = Frames.of(scan_paths, classes, labels, truth)
-    shown = mode if labels is not None or mode in ("height", "intensity") else "height"
-
-    def picture(i: int) -> Image.Image:
-        scan, predicted, true = frames.read(i)
-        predicted = predicted and keep_confident(predicted, min_score)
-        if view == "range":
-            return draw_range_view(
-                scan, predicted, frames.classes, truth=true, mode=shown, size_px=2 * size_px
-            )
-        return draw_panoptic(
-            scan,
-            predicted,
-            frames.classes,
-            truth=true,
-            mode=shown,
-            size_px=size_px,
-            range_m=range_m,
-        )
-
-    suffix = out.suffix.lower()
-    if suffix == ".png" and len(frames) > 1:
-        raise InputError(
-            f"{out}: holds one scan, got {len(frames)}: use .html, .mp4 or .gif, or --map for "
-            "one map of the drive"
-        )
-    if suffix not in (".png", ".html", ".mp4", ".gif"):
-        raise InputError(f"{out}: wanted a name ending in .png, .html, .mp4 or .gif")
-    first = frames.read(0)  # complains before anything is made
-    if first[1] is not None:
-        keep_confident(first[1], min_score)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    match suffix:
-        case ".png":
-            save_png(picture(0), out)
-        case ".html":
-            from lidarpan.viewer import write_viewer
-
-            read = [first, *(frames.read(i) for i in range(1, len(frames)))]
-            write_viewer(
-                out,
-                [scan for scan, _, _ in read],
-                None if labels is None else [own for _, own, _ in read if own is not None],
-                frames.classes,
-                truth=None if truth is None else [own for _, _, own in read if own is not None],
-                names=[path.stem for path in scan_paths],
-                title=_title(scan_paths),
-                min_score=min_score,
-            )
-        case _:
-            from lidarpan.draw.video import write_video
-
-            write_video((picture(i) for i in range(len(frames))), out)
-    return out
-
-
-def _title(scan_paths: Sequence[Path]) -> str:
-    """The scan's name, or that of the folder of several."""
-    if len(scan_paths) == 1:
-        return scan_paths[0].name
-    folder = scan_paths[0].absolute().parent
-    return folder.parent.name if folder.name == "velodyne" else folder.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.dataset import Dataset
@@ -126,6 +124,10 @@ class Evaluation:
     scans: tuple[ScanScore, ...]
 
 
+_Scored = tuple[ScanScore, PanopticQuality] | InputError
+Progress = Callable[[Iterable[_Scored], int], Iterable[_Scored]]
+
+
 def evaluate_folder(
     dataset: str | Dataset,
     root: str | Path,
@@ -135,7 +137,7 @@ def evaluate_folder(
     min_points: int | None = None,
     protocol: str = "official",
     num_threads: int | None = None,
-    progress: bool = True,
+    progress: Progress = lambda results, total: results,
 ) -> Evaluation:
     """Score a folder of predictions by the rules of its benchmark; reads label files only.
 
@@ -147,7 +149,7 @@ def evaluate_folder(
         min_points: smallest segment that counts as an error; None takes the benchmark's.
         protocol: one of PROTOCOLS.
         num_threads: None takes all cores.
-        progress: show a bar on a terminal.
+        progress: handed the results as they come, and their number: passes them on, showing a bar.
 
     Raises:
         InputError: files are missing, left over or damaged: every fault is listed.
@@ -160,7 +162,7 @@ def evaluate_folder(
     scans, faults = [], []
     with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
         results = threads.map(lambda pair: _score_scan(pair, classes, rules), files)
-        for result in _shown(results, len(files), progress):
+        for result in progress(results, len(files)):
             if isinstance(result, InputError):
                 faults.append(str(result))
             else:
@@ -174,9 +176,6 @@ def evaluate_folder(
 def new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
     """An accumulator of scores by the rules."""
     return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
-
-
-_Scored = tuple[ScanScore, PanopticQuality] | InputError
 
 
 def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Scored:
@@ -214,10 +213,3 @@ def _worst_error(matches: SegmentMatches, dataset: Dataset, rules: Protocol) -> 
     instance = segment if rules.name == "upper16" else dataset.instance_of(segment)
     kind: Literal["missed", "invented"] = "missed" if worst < len(missed) else "invented"
     return SegmentError(kind, class_id, segment, instance, num_points)
-
-
-def _shown(results: Iterable[_Scored], total: int, progress: bool) -> Iterator[_Scored]:
-    """The same results, with a progress bar on a terminal."""
-    console = Console(stderr=True)
-    hidden = not progress or not console.is_terminal
-    yield from track(results, "scoring", total, console=console, disable=hidden, transient=True)

@@ -177,9 +177,8 @@ class PanopticTraining(pl.LightningModule):
         self.log("valid/miou", result.miou, prog_bar=True)
         if self.trainer.is_global_zero:
             scores = {"valid_pq": float(result.pq), "valid_miou": float(result.miou)}
-            print(
-                f"step {self.global_step}: PQ {result.pq:.4f}, mIoU {result.miou:.4f} (validation)"
-            )
+            words = f"PQ {result.pq:.4f}, mIoU {result.miou:.4f} (validation)"
+            logging.getLogger("lidarpan").info("step %d: %s", self.global_step, words)
             self._write_weights("last", scores)
             if result.pq > self.best_pq:
                 self._write_weights("best", scores)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from lidarpan.viewer.display import INSTEAD, need_display
 if TYPE_CHECKING:
     from lidarpan.viewer.server import Frame
 
+_LOG = logging.getLogger("lidarpan")
 KEYS = (
     "keys: N next scan, B back, M colour mode, T from above, R start view, + - point size, Q quit"
 )
@@ -203,7 +205,7 @@ class Window:
         wanted = self._index + step
         if 0 <= wanted < len(self._names):
             self._index, self._frame = wanted, self._load(wanted)
-            print(f"{self._names[wanted]} ({wanted + 1} of {len(self._names)})")
+            _LOG.info("%s (%d of %d)", self._names[wanted], wanted + 1, len(self._names))
             self._show(window_shapes(*self._arguments()))
 
     def _next_mode(self) -> None:
@@ -213,7 +215,7 @@ class Window:
             modes = ["panoptic", "semantic", "instance", *modes, *(["error"] if truth else [])]
         place = modes.index(self._mode) if self._mode in modes else -1
         self._mode = modes[(place + 1) % len(modes)]
-        print(f"colours: {self._mode}")
+        _LOG.info("colours: %s", self._mode)
         self._show(window_shapes(*self._arguments()))
 
 

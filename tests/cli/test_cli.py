@@ -1,4 +1,6 @@
 import json
+import logging
+import os
 import re
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import lidarpan
+import lidarpan.cli
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.synthetic.sensors.sensor import make_sensor
 from lidarpan.synthetic.simulate import simulate_scan
@@ -270,3 +272,33 @@ def test_tools_are_the_commands():
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert words in done.stdout
+
+
+def test_the_package_runs_as_a_module_and_says_its_version():
+    for words in (["-m", "lidarpan"], ["-m", "lidarpan.cli"]):
+        done = subprocess.run(
+            [sys.executable, *words, "--version"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"lidarpan {lidarpan.__version__}\n"
+
+
+def test_the_shell_completes_commands():
+    words = {"_LIDARPAN_COMPLETE": "complete_bash", "COMP_WORDS": "lidarpan ev", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv = ['lidarpan']; from lidarpan.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | words,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["evaluate"]
+
+
+def test_what_the_library_logs_is_said(capsys, monkeypatch):
+    def app():
+        logging.getLogger("lidarpan").info("step %d", 7)
+
+    monkeypatch.setattr("lidarpan.cli.app.app", app)
+    lidarpan.cli.main()
+    assert capsys.readouterr().out == "step 7\n"

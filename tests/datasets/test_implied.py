@@ -7,7 +7,8 @@ from lidarpan.classes import load_class_table
 from lidarpan.datasets.implied import implied_classes
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.predictions import write_prediction
-from lidarpan.draw.files import Frames, draw_files
+from lidarpan.draw.files import Frames
+from lidarpan.draw_files import draw_files
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.structures import InputError, PanopticLabels, Scan
 

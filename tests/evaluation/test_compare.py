@@ -35,9 +35,7 @@ def runs(tmp_path_factory):
             file = root / f"{run}/sequences/08/predictions/{i:06d}.label"
             write_label(file, pack(guess, np.where(np.isin(guess, (10, 30)), instance, 0)))
     for run in ("good", "fair", "poor"):
-        evaluation = evaluate_folder(
-            "semantickitti", root / "data", root / run, "valid", progress=False
-        )
+        evaluation = evaluate_folder("semantickitti", root / "data", root / run, "valid")
         write_json(evaluation, root / f"{run}.json")
     return root
 

@@ -61,9 +61,7 @@ def kitti(tmp_path):
 
 
 def evaluate(tmp_path, split="train", **options):
-    return evaluate_folder(
-        "semantickitti", tmp_path / "data", tmp_path / "pred", split, progress=False, **options
-    )
+    return evaluate_folder("semantickitti", tmp_path / "data", tmp_path / "pred", split, **options)
 
 
 def official_kitti(tmp_path, sequences, min_points=50):
@@ -280,9 +278,7 @@ def test_nuscenes_equals_the_devkit(nuscenes, tmp_path):
     pred, out = str(nuscenes / "pred"), str(tmp_path)
     NuScenesPanopticEval(devkit, pred, "mini_val", "segmentation", 15, out_dir=out).evaluate()
     official = json.loads((tmp_path / "segmentation-result.json").read_text())["segmentation"]
-    evaluation = evaluate_folder(
-        "nuscenes", nuscenes / "data", nuscenes / "pred", "mini_val", progress=False
-    )
+    evaluation = evaluate_folder("nuscenes", nuscenes / "data", nuscenes / "pred", "mini_val")
     ours = evaluation.scores
     assert evaluation.protocol.min_points == 15
     theirs = [official["all"][key] for key in ("PQ", "SQ", "RQ", "mIoU", "PQ_dagger")]
@@ -303,9 +299,7 @@ def test_nuscenes_tracking_equals_the_devkit(nuscenes, tmp_path):
     pred, out = str(nuscenes / "pred"), str(tmp_path)
     NuScenesPanopticEval(devkit, pred, "mini_val", "tracking", 15, out_dir=out).evaluate()
     official = json.loads((tmp_path / "tracking-result.json").read_text())["tracking"]
-    evaluation = evaluate_folder(
-        "nuscenes", nuscenes / "data", nuscenes / "pred", "mini_val", progress=False
-    )
+    evaluation = evaluate_folder("nuscenes", nuscenes / "data", nuscenes / "pred", "mini_val")
     ours = tracking_json(evaluate_tracking(evaluation), NUSCENES)
     keys = ("PAT", "PQ", "TQ", "PTQ", "sPTQ", "LSTQ", "mIoU", "S_assoc", "MOTSA", "sMOTSA", "MOTSP")
     names = (
@@ -476,7 +470,6 @@ def test_real_scans_of_a_network_without_instances(real_data):
         real_data / "semantickitti",
         real_data / "semantickitti_network_semantics",
         "train",
-        progress=False,
     )
     assert evaluation.scores.accuracy == pytest.approx(0.9638, abs=1e-3)
     assert evaluation.scores.class_pq[KITTI.id_of("car")] == 0.0  # all cars are one segment

@@ -60,9 +60,7 @@ def kitti(tmp_path):
 
 
 def evaluate(root, kind, **options):
-    return evaluate_folder(
-        "semantickitti", root / "data", root / kind, "valid", progress=False, **options
-    )
+    return evaluate_folder("semantickitti", root / "data", root / kind, "valid", **options)
 
 
 @pytest.mark.parametrize("protocol", ["official", "upper16", "present"])
@@ -209,7 +207,7 @@ def test_nuscenes_predictions_are_found_by_the_scans_name(nuscenes, classes):
         path = prediction_path(nuscenes / "npz", scan, "npz")
         write_prediction(path, guess, Loaded(200), classes, "npz")
     found = ("nuscenes", nuscenes / "data", nuscenes / "npz", "mini_val")
-    evaluation = evaluate_folder(*found, progress=False)
+    evaluation = evaluate_folder(*found)
     assert len(evaluation.scans) == 2
     assert evaluation.scores.class_pq[4] == pytest.approx(0.75)
     result = evaluate_calibration(evaluation)
@@ -217,4 +215,4 @@ def test_nuscenes_predictions_are_found_by_the_scans_name(nuscenes, classes):
     assert result.class_ece_iou[4] == pytest.approx(0.0)
     (nuscenes / "npz/stray.npz").touch()
     with pytest.raises(InputError, match=r"stray.npz: no scan of the split has this name"):
-        evaluate_folder(*found, progress=False)
+        evaluate_folder(*found)

@@ -53,7 +53,7 @@ def pack(raw, instance):
 @pytest.fixture(scope="module")
 def explanation(tree):
     evaluation = evaluate_folder(
-        "semantickitti", tree / "data", tree / "pred", "valid", protocol="present", progress=False
+        "semantickitti", tree / "data", tree / "pred", "valid", protocol="present"
     )
     return explain(evaluation)
 

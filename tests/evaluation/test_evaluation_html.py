@@ -33,9 +33,7 @@ def evaluation(tmp_path):
         rows.tofile(tmp_path / f"data/sequences/08/velodyne/00000{k}.bin")
         truth.tofile(tmp_path / f"data/sequences/08/labels/00000{k}.label")
         own.tofile(tmp_path / f"own/sequences/08/predictions/00000{k}.label")
-    return evaluate_folder(
-        "semantickitti", tmp_path / "data", tmp_path / "own", "valid", progress=False
-    )
+    return evaluate_folder("semantickitti", tmp_path / "data", tmp_path / "own", "valid")
 
 
 def row_of(text, heading):
