@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.files import read_scan
     from lidarpan.structures import PanopticLabels, Scan
+    from lidarpan.tracking.tracker import Tracker
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "PanopticPipeline",
     "PanopticQuality",
     "Scan",
+    "Tracker",
     "draw_panoptic",
     "group_points",
     "merge_semantic_and_instance",
@@ -36,6 +38,7 @@ _HOMES = {
     "PanopticPipeline": "pipeline",
     "PanopticQuality": "metrics",
     "Scan": "structures",
+    "Tracker": "tracking.tracker",
     "draw_panoptic": "draw",
     "group_points": "grouping",
     "merge_semantic_and_instance": "grouping.fusion",

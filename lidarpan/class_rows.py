@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from lidarpan.checked_yaml import Section, check_model
 from lidarpan.errors import InputError
 
 DEFAULT_BOX_M = (4.4, 1.8, 1.6)  # of a thing that the table gives none: a car's
+WIDE_M = 1.5  # vehicles are wider, people and two-wheelers narrower
+DEFAULT_SPEEDS_M_S = (40.0, 20.0, 4.0)  # of what is wide, of what is only long, of what is small
 DEFAULT_MIN_POINTS = 50  # where the table does not say: SemanticKITTI's
 MAX_RAW = 0xFFFF  # a `.label` file has 16 bits for the class
 MAX_CLASSES = 255  # train ids are uint8
@@ -24,6 +33,8 @@ class ClassRow(Section):
     write: NonNegativeInt | None = None  # label to write; None: the first of raw
     color: tuple[int, int, int] | None = None  # red, green, blue 0..255; None: one of its own
     box_m: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None  # of a thing: l, w, h
+    top_speed_m_s: NonNegativeFloat | None = None  # of a thing; 0: it stands; None: from its box
+    moving: NonNegativeInt | None = None  # of a thing: label to write while it moves; one of raw
     ground: bool = False  # of stuff: flat ground
     upright: bool | None = None  # of stuff: stands; None: where it is not ground
     protected_from: tuple[str, ...] | None = None  # of stuff: things; None: all where it is ground
@@ -47,6 +58,14 @@ class ClassRow(Section):
         """Length, width, height of a thing."""
         return self.box_m or DEFAULT_BOX_M
 
+    @property
+    def fastest_m_s(self) -> float:
+        """Top speed of a thing; by its typical box where the table does not say."""
+        if self.top_speed_m_s is not None:
+            return self.top_speed_m_s
+        length, width, _ = self.typical_box_m
+        return DEFAULT_SPEEDS_M_S[0 if width >= WIDE_M else 1 if length >= WIDE_M else 2]
+
     @model_validator(mode="after")
     def _fits(self) -> ClassRow:
         if not self.raw and self.write is None:
@@ -58,8 +77,11 @@ class ClassRow(Section):
         of_stuff = (self.ground, self.upright is not None, self.protected_from is not None)
         if self.kind != "stuff" and any(of_stuff):
             raise ValueError(f"class {self.name!r}: only stuff is ground, upright or protected")
-        if self.kind != "thing" and self.box_m is not None:
-            raise ValueError(f"class {self.name!r}: only a thing has a box")
+        of_thing = (self.box_m, self.top_speed_m_s, self.moving)
+        if self.kind != "thing" and any(value is not None for value in of_thing):
+            raise ValueError(f"class {self.name!r}: only a thing has a box, a top speed or moves")
+        if self.moving is not None and self.moving not in self.raw:
+            raise ValueError(f"class {self.name!r}: moving must be one of its raw labels")
         return self
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import colorsys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -49,6 +49,8 @@ class ClassTable:
         to_nuscenes: (C,) uint8 nearest nuScenes challenge class of each train id.
         street_share: (C,) float64 share of each class among the labelled points of real streets,
             0 for void; None where the table does not say.
+        top_speed_m_s: train id of each thing -> how fast it goes at most, 0 where it stands.
+        moving: train id of a thing -> the raw label to write while it moves, where there is one.
     """
 
     name: str
@@ -66,6 +68,8 @@ class ClassTable:
     min_points: int
     to_nuscenes: NDArray[np.uint8]
     street_share: NDArray[np.float64] | None = None
+    top_speed_m_s: dict[int, float] = field(default_factory=dict)
+    moving: dict[int, int] = field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -169,6 +173,8 @@ class ClassTable:
             min_points=table.min_points,
             to_nuscenes=np.array([row.nuscenes for row in rows], np.uint8),
             street_share=_street_share(rows),
+            top_speed_m_s={i: rows[i].fastest_m_s for i in things},
+            moving={i: row.moving for i, row in enumerate(rows) if row.moving is not None},
         )
 
     def to_tree(self) -> dict[str, Any]:
@@ -183,6 +189,9 @@ class ClassTable:
                 row["street_share"] = float(self.street_share[i])
             if i in self.things:
                 row |= {"kind": "thing", "box_m": list(self.box_m[i])}
+                row["top_speed_m_s"] = self.top_speed_m_s[i]
+                if i in self.moving:
+                    row["moving"] = self.moving[i]
             elif i in self.stuff:
                 taken = np.flatnonzero(self.protected[:, i])
                 row |= {"kind": "stuff", "ground": i in self.ground, "upright": i in self.upright}

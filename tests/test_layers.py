@@ -24,6 +24,7 @@ OWNERS = {
         "model/sparse/",
         "synthetic/heightfield",
         "synthetic/raycast_kernel",
+        "tracking/",
         "voxels/",
     ),
     "spconv": ("model/sparse/",),

@@ -1,0 +1,178 @@
+"""Tracks and the objects of a scan -> what it costs to take one for the other.
+
+The cost is a sum of three surprises: what the surfaces leave unexplained once the track is moved
+onto the object (`registration`), how unlikely that move is for what is known of the track's motion
+and its class, and how unlike the classes are (added by the caller). Of several moves that a pair
+allows (as expected, at rest, middle onto middle) the cheapest counts.
+
+Where both surfaces are small parts of what their class is, they may be different parts: the move
+between them then says little of the object's, and costs little.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from lidarpan.tracking.registration import register, unexplained, unexplained_by_box
+
+Array = NDArray[Any]
+
+TOLERANCE_M = 0.3  # distance at which a place is half explained
+MISFIT_WEIGHT = 8.0
+SHARP_WEIGHT = 16.0  # of a misfit where moves of one pair are compared
+LONG_M = 4.0  # on longer sides a move shows at the ends alone, which are a smaller share
+MOVE_NOISE_M = 0.12  # of a registration
+REST_M = 0.25  # an object at rest is found within this of where it was
+START_COST = 1.5  # surprise of a new track that moves at all
+ALONG_SLACK = 0.15  # vehicles go along their axis, give or take this share
+CHANGE_COST = 4.0  # surprise of a known motion that is forgotten
+HIDDEN_SHARE = 0.25  # of what both views lack of the class's length: how far apart they may be
+NEW_COST = 0.6  # surprise of an object that is seen a second time; less for older ones
+UNSEEN_COST = 1.5  # surprise of a side that does not show how the track moved
+FAR = 1e9
+UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
+
+
+@njit(cache=True)
+def unknown_motion_cost(
+    ux: float, uy: float, dt: float, slack: float, top: float, along_x: float, along_y: float
+) -> float:
+    """Surprise of a move u in dt seconds of a track whose motion is unknown.
+
+    slack: m that views may be apart; top: m/s; along: unit vector of the axis it goes along, (0, 0)
+    where it may go anywhere.
+    """
+    square = ux * ux + uy * uy
+    rest = 0.5 * square / (REST_M * REST_M + slack * slack)
+    speed = np.sqrt(square) / dt
+    if speed > top:
+        return min(rest, 0.5 * ((speed - top) * dt / (REST_M + slack)) ** 2 + START_COST + 3.0)
+    cost = START_COST + 0.5 * (speed / (0.4 * top)) ** 2
+    if along_x != 0.0 or along_y != 0.0:
+        beside = ux * along_y - uy * along_x
+        cost += 0.5 * (beside / (REST_M + slack + ALONG_SLACK * np.sqrt(square))) ** 2
+    return min(rest, cost)
+
+
+@njit(cache=True)
+def known_motion_cost(
+    ux: float, uy: float, dt: float, slack: float, vx: float, vy: float, variance: float,
+    acceleration: float,
+) -> float:  # fmt: skip
+    """Surprise of a move u in dt seconds of a track with a velocity: Student's t, 3 degrees."""
+    dx, dy = ux - vx * dt, uy - vy * dt
+    spread = MOVE_NOISE_M**2 + slack * slack + variance * dt * dt
+    spread += (0.5 * acceleration * dt * dt) ** 2
+    return 2.5 * np.log(1.0 + (dx * dx + dy * dy) / (3.0 * spread))
+
+
+@njit(cache=True)
+def motion_cost(
+    ux: float, uy: float, dt: float, slack: float, motion: Array, top: float, acceleration: float
+) -> float:
+    """Surprise of a move. motion: vx, vy, variance, UNKNOWN, MOVING or RESTING, axis x, axis y."""
+    unknown = unknown_motion_cost(ux, uy, dt, slack, top, motion[4], motion[5])
+    if motion[3] == UNKNOWN:
+        return unknown
+    known = known_motion_cost(ux, uy, dt, slack, motion[0], motion[1], motion[2], acceleration)
+    if np.hypot(ux, uy) > top * dt + REST_M + slack:
+        known += 6.0
+    if motion[3] == RESTING:  # what rests is likely to rest on, however long it was hidden
+        rest = 0.5 * (ux * ux + uy * uy) / (REST_M * REST_M + slack * slack)
+        known = min(rest, known + START_COST)
+    return min(known, CHANGE_COST + unknown)
+
+
+@njit(cache=True)
+def pair_costs(
+    shape: Array, num_shape: Array, last: Array, num_last: Array, center: Array, radius: Array,
+    box: Array, motion: Array, since_s: Array, facts: Array, num_seen_scans: Array,
+    seen: Array, num_seen: Array, seen_center: Array, seen_radius: Array,
+    class_cost: Array, most: float,
+) -> Any:  # fmt: skip
+    """Cost and move of every pair of T tracks and K objects; FAR where it is above `most`.
+
+    Args:
+        shape: (T, 2, S) m, what is known of each track's surface.
+        num_shape: (T,) places used of it.
+        last: (T, 2, S) m, what was seen of it last.
+        num_last: (T,) places used of that.
+        center: (T, 2) m, middle of that.
+        radius: (T,) m, half its diagonal.
+        box: (T, 6) as `unexplained_by_box` takes it.
+        motion: (T, 6) as `motion_cost` takes it.
+        since_s: (T,) s since then.
+        facts: (T, 3) top speed m/s, acceleration m/s^2, length m of its class.
+        num_seen_scans: (T,) scans it was seen in.
+        seen: (K, 2, S) m, surfaces of the objects.
+        num_seen: (K,) places used.
+        seen_center: (K, 2) m.
+        seen_radius: (K,) m.
+        class_cost: (T, K).
+        most: the highest cost of a pair.
+
+    Returns:
+        cost (T, K), move (T, K, 2) m, and (T, K, 2) in [0, 1] what the track leaves unexplained of
+        the object and the object of the track.
+    """
+    num_tracks, num_objects = class_cost.shape
+    cost = np.full((num_tracks, num_objects), FAR)
+    left = np.ones((num_tracks, num_objects, 2))
+    moves = np.zeros((num_tracks, num_objects, 2))
+    u, start = np.empty(2), np.empty((3, 2))
+    for t in range(num_tracks):
+        dt, top, acceleration = since_s[t], facts[t, 0], facts[t, 1]
+        px, py = motion[t, 0] * dt, motion[t, 1] * dt
+        reach = top * dt
+        if motion[t, 3] != UNKNOWN:
+            known = np.sqrt(motion[t, 2]) * dt + 0.5 * acceleration * dt * dt
+            reach = min(reach, 3.0 * known + 1.5)
+        age_cost = NEW_COST / num_seen_scans[t]
+        for k in range(num_objects):
+            if class_cost[t, k] >= most:
+                continue
+            dx, dy = seen_center[k, 0] - center[t, 0], seen_center[k, 1] - center[t, 1]
+            away, at_rest = np.hypot(dx - px, dy - py), np.hypot(dx, dy)
+            both = 0.5 * (radius[t] + seen_radius[k])
+            lack = facts[t, 2] - 2.0 * max(radius[t], seen_radius[k])
+            slack = HIDDEN_SHARE * max(lack, 0.0)
+            if min(away, at_rest) > reach + both + 2.0 * slack + 0.5:
+                continue
+            start[0, 0], start[0, 1] = px, py
+            tries = 1
+            if away > 0.3 + 0.1 * both:
+                start[tries, 0], start[tries, 1] = dx, dy
+                tries += 1
+            if abs(px) + abs(py) > 0.3 and at_rest < both + 0.5:
+                start[tries, 0], start[tries, 1] = 0.0, 0.0
+                tries += 1
+            best = np.inf
+            for i in range(-1, tries):
+                if i < 0:  # as expected: what is seen may be another side than before
+                    u[0], u[1] = px, py
+                else:
+                    register(
+                        last[t], num_last[t], seen[k], num_seen[k], start[i, 0], start[i, 1],
+                        4, TOLERANCE_M, u,
+                    )  # fmt: skip
+                value = class_cost[t, k] + age_cost + (UNSEEN_COST if i < 0 else 0.0)
+                value += motion_cost(u[0], u[1], dt, slack, motion[t], top, acceleration)
+                if value >= most:
+                    continue
+                a = unexplained_by_box(
+                    seen[k], num_seen[k], shape[t], num_shape[t], -u[0], -u[1], TOLERANCE_M, box[t]
+                )
+                b = unexplained(last[t], num_last[t], seen[k], num_seen[k], u[0], u[1], TOLERANCE_M)
+                # a part is seen of a whole, or a whole after a part
+                unlike = 0.7 * min(a, b) + 0.3 * max(a, b)
+                sharp = value + SHARP_WEIGHT * max(1.0, 2.0 * both / LONG_M) * unlike
+                value += MISFIT_WEIGHT * unlike
+                if value < most and sharp < best:
+                    best = sharp
+                    cost[t, k], left[t, k, 0], left[t, k, 1] = value, a, b
+                    moves[t, k, 0], moves[t, k, 1] = u[0], u[1]
+    return cost, moves, left

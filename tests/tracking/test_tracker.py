@@ -1,0 +1,206 @@
+"""The tracker on drives whose identities are known."""
+
+import numpy as np
+import pytest
+from drives import at, bus, car, look, person
+
+from lidarpan.classes import load_class_table
+from lidarpan.errors import InputError
+from lidarpan.grouping import group_points
+from lidarpan.structures import PanopticLabels
+from lidarpan.tracking.tracker import Mending, Tracker
+
+KITTI = load_class_table("semantickitti")
+
+
+def follow(scene, times, *, pose=lambda t: at(0, 0), grouped=True, seed=0, tracker=None):
+    """Names that the tracker gives over time: {number: [(time, name), ...]}."""
+    rng = np.random.default_rng(seed)
+    tracker = tracker or Tracker(KITTI)
+    names = {}
+    for t in times:
+        points, semantic, number = look(scene(t), pose(t), rng)
+        instance = group_points(points, semantic, KITTI) if grouped else shuffled(number, rng)
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), t, pose(t))
+        for k in np.unique(number):
+            mine = tracked.labels.instance[number == k]
+            values, count = np.unique(mine[mine > 0], return_counts=True)
+            if len(values):
+                names.setdefault(int(k), []).append((t, int(values[count.argmax()])))
+    return names
+
+
+def shuffled(number, rng):
+    """The same instances under other ids, as single scans have them."""
+    ids = np.unique(number)
+    return (rng.permutation(len(ids)).astype(np.int32) + 1)[np.searchsorted(ids, number)]
+
+
+def kept(track):
+    return len({name for _, name in track}) == 1
+
+
+TENTHS = np.arange(0, 4, 0.1).round(3)
+
+
+def test_parked_and_driving_cars_keep_their_ids_while_the_sensor_drives():
+    def scene(t):
+        row = [car(k, 6.0 * k, 5.0) for k in range(1, 8)]
+        return [*row, car(20, -20 + 12 * t, -3.5), car(21, 60 - 10 * t, 1.0, np.pi)]
+
+    names = follow(scene, TENTHS, pose=lambda t: at(8 * t, -0.5))
+    assert all(kept(track) for track in names.values())
+    assert len({track[0][1] for track in names.values()}) == len(names)
+
+
+def test_half_a_second_between_scans_is_enough():
+    def scene(t):
+        row = [car(k, 6.0 * k, 5.0) for k in range(1, 8)]
+        return [*row, car(20, -20 + 12 * t, -3.5), car(21, 60 - 10 * t, 1.0, np.pi)]
+
+    names = follow(scene, np.arange(0, 6, 0.5), pose=lambda t: at(8 * t, -0.5), grouped=False)
+    assert all(kept(track) for track in names.values())
+
+
+def passed_by_buses(case):
+    """A standing car in a row, hidden by two buses for about two seconds."""
+    rng = np.random.default_rng(case)
+    x, y, yaw = rng.uniform(-12, 12), rng.uniform(9, 22), rng.uniform(-0.3, 0.3)
+    start = x / y * 5.0 - 18 - rng.uniform(0, 3)
+    row = [car(k, x + 7 * (k - 5), y + 0.3 * (k != 5), yaw) for k in (4, 5, 6)]
+
+    def scene(t):
+        return [*row, bus(1, start + 9 * t, 5.0), bus(2, start - 11.0 + 9 * t, 5.0)]
+
+    return scene
+
+
+def people_who_pass(case):
+    """Two people who go past each other half a metre apart."""
+    rng = np.random.default_rng(100 + case)
+    middle = np.array([rng.uniform(-8, 8), rng.uniform(5, 15)])
+    pace, turn = rng.uniform(1.0, 1.7, 2), rng.uniform(0, 2 * np.pi)
+    way = np.array([np.cos(turn), np.sin(turn)])
+    left = np.array([-way[1], way[0]])
+
+    def scene(t):
+        a = middle + way * pace[0] * (t - 2) + 0.25 * left
+        b = middle - way * pace[1] * (t - 2) - 0.25 * left
+        return [person(1, *a), person(2, *b)]
+
+    return scene
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_standing_car_keeps_its_id_through_two_seconds_of_occlusion(count):
+    for case in range(count):
+        seen = follow(passed_by_buses(case), np.arange(0, 6, 0.2).round(3), seed=case)[5]
+        assert np.diff([t for t, _ in seen]).max() > 1.5, case
+        assert kept(seen), (case, seen)
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(50, marks=pytest.mark.slow)])
+def test_people_who_pass_at_half_a_metre_keep_their_ids(count):
+    good = 0
+    for case in range(count):
+        names = follow(people_who_pass(case), TENTHS, seed=case)
+        ends = [(names[k][0][1], names[k][-1][1]) for k in (1, 2)]
+        good += all(first == last for first, last in ends) and ends[0] != ends[1]
+    assert good >= 0.9 * count - 1e-9
+
+
+def test_boxes_and_speeds_are_near_the_truth():
+    tracker = Tracker(KITTI)
+    rng = np.random.default_rng(3)
+    for t in TENTHS:
+        bodies = [car(1, -15 + 10 * t, 6.0), car(2, 8.0, -5.0, 0.2)]
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        tracked = tracker.update(points, PanopticLabels(semantic, number), float(t), at(0, 0))
+    objects = tracked.objects
+    assert objects.is_moving.tolist() == [True, False]
+    np.testing.assert_allclose(objects.velocity[0], (10, 0), atol=0.7)
+    np.testing.assert_allclose(objects.velocity[1], (0, 0), atol=0.2)
+    np.testing.assert_allclose(objects.box[0, :2], (bodies[0].x, 6.0), atol=0.4)
+    np.testing.assert_allclose(objects.box[1, :2], (8.0, -5.0), atol=0.4)
+    np.testing.assert_allclose(objects.box[:, 3:5], [[4.4, 1.8]] * 2, atol=0.4)
+    assert abs(objects.box[0, 6]) < 0.1
+    assert objects.num_points.tolist() == [int((number == k).sum()) for k in (1, 2)]
+
+
+def test_an_object_cut_in_two_is_joined_and_two_in_one_are_cut():
+    tracker = Tracker(KITTI)
+    rng = np.random.default_rng(4)
+    bodies = [car(1, 10.0, 4.0), car(2, 10.0, 6.4), car(3, -9.0, 5.0)]
+    for k in range(12):
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        instance = number.copy()
+        if k == 8:
+            instance[instance == 2] = 1
+        if k == 9:
+            instance[(number == 3) & (points[:, 0] > -9.0)] = 7
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(0, 0))
+        names = [np.unique(tracked.labels.instance[number == n]).tolist() for n in (1, 2, 3)]
+        assert names == [[1], [2], [3]], k
+
+
+def test_each_mending_can_be_switched_off():
+    rng = np.random.default_rng(4)
+    bodies = [car(1, 10.0, 4.0), car(2, 10.0, 6.4)]
+    tracker = Tracker(KITTI, mending=Mending(classes=False, join=False, cut=False))
+    for k in range(6):
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        instance = np.ones_like(number) if k == 5 else number
+        semantic = np.where(number == 1, 4, semantic).astype(np.uint8) if k == 5 else semantic
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(0, 0))
+    assert len(np.unique(tracked.labels.instance)) == 1
+    assert set(np.unique(tracked.labels.semantic)) == {1, 4}
+
+
+def test_the_class_is_what_the_whole_life_says():
+    tracker = Tracker(KITTI)
+    rng = np.random.default_rng(6)
+    for k in range(6):
+        points, semantic, number = look([car(1, 10.0, 4.0)], at(0, 0), rng)
+        said = np.full_like(semantic, 4 if k == 4 else 1)
+        tracked = tracker.update(points, PanopticLabels(said, number), k / 10, at(0, 0))
+        assert np.unique(tracked.labels.semantic).tolist() == [1]
+
+
+def test_same_input_same_answer():
+    def scene(t):
+        return [car(1, -15 + 10 * t, 6.0), car(2, 8.0, -5.0), person(3, 5 - t, 5.0)]
+
+    assert follow(scene, TENTHS) == follow(scene, TENTHS)
+
+
+def test_memory_is_flat():
+    tracker = Tracker(KITTI)
+    rng = np.random.default_rng(8)
+    most = 0
+    for k in range(300):
+        pose = at(20.0 * k, 0.0)
+        bodies = [car(1, 20.0 * k + 12, 5.0), car(2, 20.0 * k - 5, -6.0)]
+        points, semantic, number = look(bodies, pose, rng)
+        tracker.update(points, PanopticLabels(semantic, number), k / 2, pose)
+        most = max(most, tracker.store.num_tracks)
+    assert most < 60
+
+
+def test_empty_scans_are_answered():
+    tracker = Tracker(KITTI)
+    nothing = PanopticLabels(np.zeros(0, np.uint8), np.zeros(0, np.int32))
+    empty = np.zeros((0, 3), np.float32)
+    assert tracker.update(empty, nothing, 0.0).labels.num_points == 0
+    points, semantic, number = look([car(1, 10.0, 4.0)], at(0, 0), np.random.default_rng(1))
+    tracker.update(points, PanopticLabels(semantic, number), 0.1)
+    assert len(tracker.update(empty, nothing, 0.2).objects.id) == 0
+
+
+def test_wrong_input_says_what_was_wanted():
+    tracker = Tracker(KITTI)
+    nothing = PanopticLabels(np.zeros(0, np.uint8), np.zeros(0, np.int32))
+    with pytest.raises(InputError, match="a label for each of 3 points, got 0"):
+        tracker.update(np.zeros((3, 3), np.float32), nothing, 0.0)
+    tracker.update(np.zeros((0, 3), np.float32), nothing, 1.0)
+    with pytest.raises(InputError, match="order of time"):
+        tracker.update(np.zeros((0, 3), np.float32), nothing, 1.0)
