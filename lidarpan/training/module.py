@@ -64,7 +64,7 @@ def train(config: Config, *, resume: bool = False) -> Path:
     last = out / "last.ckpt"
     if resume and not last.is_file():
         raise InputError(f"{last}: nothing to resume, leave out --resume to start")
-    if not resume and last.is_file():
+    if not resume and any(path.is_file() for path in (last, out / "best.safetensors")):
         raise InputError(f"{out}: holds a run already, give --resume or another out=")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     pl.seed_everything(config.training.seed, verbose=False)
@@ -118,9 +118,28 @@ def make_trainer(config: Config) -> pl.Trainer:
         log_every_n_steps=10,
         use_distributed_sampler=False,
         logger=logger,
-        callbacks=[*averaging, resume_point, RichProgressBar()],
+        callbacks=[*averaging, resume_point, SaveAtEnd(config.out / "last.ckpt"), Progress()],
         enable_model_summary=False,
     )
+
+
+class SaveAtEnd(Callback):
+    """Leaves something to resume, however short the run was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Save after the last step."""
+        if trainer.global_step >= trainer.max_steps:
+            trainer.save_checkpoint(self.path)
+
+
+class Progress(RichProgressBar):
+    """The progress of a run that is counted in steps, not in epochs."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "Training"
 
 
 class PanopticTraining(pl.LightningModule):
@@ -231,19 +250,38 @@ class PanopticTraining(pl.LightningModule):
         scheduler: torch.optim.lr_scheduler.LRScheduler
         match t.schedule:
             case "one-cycle":
-                scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                    optimizer,
-                    t.learning_rate,
-                    total_steps=t.max_steps + 1,
-                    pct_start=max(t.warmup, 1e-6),
-                    cycle_momentum=False,
-                )
+                scheduler = self._one_cycle(optimizer)
             case "cosine":
                 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._cosine)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def on_train_start(self) -> None:
+        """Stretch a resumed schedule to the steps that are wanted now."""
+        for each in self.trainer.lr_scheduler_configs:
+            old = each.scheduler
+            if not isinstance(old, torch.optim.lr_scheduler.OneCycleLR):
+                continue
+            if old.total_steps != self.config.training.max_steps + 1:
+                each.scheduler = self._one_cycle(old.optimizer, old.last_epoch - 1)
+
+    def _one_cycle(
+        self, optimizer: torch.optim.Optimizer, last_epoch: int = -1
+    ) -> torch.optim.lr_scheduler.OneCycleLR:
+        t = self.config.training
+        total, rise = t.max_steps + 1, max(t.warmup, 1e-6)
+        if abs(rise * total - 1) < 1e-6:  # torch divides by the steps of the rise less one
+            rise += 2e-6
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            t.learning_rate,
+            total_steps=total,
+            pct_start=rise,
+            cycle_momentum=False,
+            last_epoch=last_epoch,
+        )
 
     def _cosine(self, step: int) -> float:
         t = self.config.training

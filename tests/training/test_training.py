@@ -116,12 +116,54 @@ def test_resume_is_exact(tree, tmp_path):
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
+def test_a_short_run_can_go_on_past_its_end(tree, tmp_path, capsys):
+    run(tree, tmp_path / "r", max_steps=2, checkpoint_every=1000, validate_every=2)
+    assert (tmp_path / "r/last.ckpt").is_file()
+    run(tree, tmp_path / "r", resume=True, max_steps=5, checkpoint_every=1000, validate_every=1)
+    _, header = load_weights(tmp_path / "r/last.safetensors")
+    assert header["training"]["step"] == 5
+    run(tree, tmp_path / "r", resume=True, max_steps=5, checkpoint_every=1000)  # nothing left to do
+    shown = capsys.readouterr()
+    assert "Epoch" not in shown.out + shown.err
+
+
+def test_the_schedule_is_stretched_when_resumed(tree, tmp_path):
+    from lidarpan.training.module import PanopticTraining
+
+    class Trainer:
+        lr_scheduler_configs = ()
+
+    config = load_config(config_file(tree, tmp_path / "s", max_steps=4))
+    longer = load_config(config_file(tree, tmp_path / "s", max_steps=9))
+    module, other = PanopticTraining(config), PanopticTraining(longer)
+    old = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    for _ in range(4):
+        old.optimizer.step()
+        old.step()
+    whole = other.configure_optimizers()["lr_scheduler"]["scheduler"]
+    for _ in range(4):
+        whole.optimizer.step()
+        whole.step()
+
+    class Each:
+        scheduler = old
+
+    Trainer.lr_scheduler_configs = (Each,)
+    other._trainer = Trainer()
+    other._fabric = None
+    other.on_train_start()
+    assert Each.scheduler.last_epoch == 4
+    assert Each.scheduler.get_last_lr() == pytest.approx(whole.get_last_lr())
+
+
 def test_refuses_to_mix_runs(tree, tmp_path):
     with pytest.raises(InputError, match="nothing to resume"):
         run(tree, tmp_path / "a", resume=True)
     run(tree, tmp_path / "b", max_steps=3)
-    with pytest.raises(InputError, match="holds a run already"):
-        run(tree, tmp_path / "b", max_steps=3)
+    for _ in range(2):
+        with pytest.raises(InputError, match="holds a run already"):
+            run(tree, tmp_path / "b", max_steps=3)
+        (tmp_path / "b/last.ckpt").unlink(missing_ok=True)  # its weights are worth as much
 
 
 def test_two_processes(tree, tmp_path):
