@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Device, make_folder
+from lidarpan.cli.predict import Device
+from lidarpan.cli.recordings import make_folder
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.recordings import SomeFrame, SomeTopics
+from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 from lidarpan.errors import InputError, printable
 
 
@@ -253,10 +253,3 @@ def group(
     typer.echo(f"{len(scans) - failed} scans grouped: {out}")
     if failed:
         raise InputError(f"{failed} of {len(scans)} scans could not be grouped")
-
-
-def make_folder(folder: Path) -> None:
-    """Create an output folder; InputError where that cannot be."""
-    from lidarpan.whole_file import check_folder
-
-    check_folder(folder)

@@ -124,7 +124,6 @@ def convert(
     """Scans of any format in another: a file for each frame, with times and poses, or one MCAP."""
     from rich.progress import track
 
-    from lidarpan.cli.predict import make_folder
     from lidarpan.scans.convert import convert_sources
     from lidarpan.scans.sources import count_frames, open_sources
 
@@ -141,3 +140,10 @@ def convert(
     typer.echo(f"{done} scans written: {out}")
     if failed:
         raise InputError(f"{failed} of {done + failed} scans could not be converted")
+
+
+def make_folder(folder: Path) -> None:
+    """Create an output folder; InputError where that cannot be."""
+    from lidarpan.whole_file import check_folder
+
+    check_folder(folder)
