@@ -7,9 +7,11 @@ import pytest
 import torch
 import yaml
 
-from lidarpan.config import load_config
+from lidarpan.config import load_config, parse_config
 from lidarpan.model.checkpoint import load_weights
 from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.training.data import open_sources
+from lidarpan.voxels.intensity import rank_brightness
 
 SEQUENCES = {"00": 4, "08": 2}
 
@@ -192,3 +194,34 @@ def test_training_learns(tree, tmp_path):
     )
     _, header = load_weights(best)
     assert header["training"]["valid_miou"] * 19 > 1.5  # of 3 classes present
+
+
+def test_a_scan_is_learnt_from_as_it_is_predicted(tmp_path):
+    """Height measured, brightness by rank, and thinned where the sensor still is at the origin."""
+    folder = tmp_path / "sequences" / "00"
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(-9, 9, (4000, 2)), np.full(4000, -0.8)])
+    intensity = rng.random(4000)
+    for name, rows in (
+        ("velodyne", np.column_stack([points, intensity]).astype(np.float32)),
+        ("labels", np.full(4000, 40, np.uint32)),
+    ):
+        (folder / name).mkdir(parents=True)
+        rows.tofile(folder / name / ("000000.bin" if name == "velodyne" else "000000.label"))
+    entry = {"dataset": "semantickitti", "root": str(tmp_path), "split": "train"}
+    samples, seen = {}, []
+    for height in ("measured", 0.8, None):
+        config = parse_config({"train_data": [entry | {"sensor_height_m": height}]}, "test")
+        (source,) = open_sources(config.train_data, config)
+        samples[height] = source.sample(0, lambda sample: seen.append(sample.points) or sample)
+    assert seen[0][:, 2] == pytest.approx(-0.8)
+    assert samples["measured"].points[:, 2] == pytest.approx(-1.73, abs=0.01)
+    assert samples[0.8].points[:, 2] == pytest.approx(-1.73)
+    assert samples[None].points[:, 2] == pytest.approx(-0.8)
+    want = rank_brightness(points, intensity.astype(np.float32))
+    np.testing.assert_allclose(samples[0.8].intensity, want, atol=1e-6)
+    louder = config.model_copy(
+        update={"sensor": config.sensor.model_copy(update={"intensity": "raw"})}
+    )
+    (raw,) = open_sources(config.train_data, louder)
+    np.testing.assert_allclose(raw.sample(0).intensity, intensity, atol=1e-6)
