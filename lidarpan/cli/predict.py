@@ -164,7 +164,7 @@ def predict(
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.cli.told import Notes, summarize
+    from lidarpan.cli.told import Notes, summarize, tell_of_compiling
     from lidarpan.inference import Handling, predict_sources
     from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
@@ -173,6 +173,7 @@ def predict(
     from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
+    is_first = tell_of_compiling(console.print)
     turn = turn_to(up or "z", forward or "x") if up or forward else None
     letters = None if columns is None else check_letters(columns)
     sources = open_sources(paths, topic or (), frame, letters)
@@ -215,7 +216,8 @@ def predict(
         console.print(note, soft_wrap=True, markup=False)
     for line in [*notes.counts(), *lists.write(pipeline.classes)]:
         typer.echo(line)
-    summarize(results, paths, out, time.perf_counter() - begin, is_next_said=not show)
+    elapsed_s = time.perf_counter() - begin
+    summarize(results, paths, out, elapsed_s, is_first=is_first, is_next_said=not show)
     if show:
         from lidarpan.cli.serving import open_page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,9 +92,12 @@ def summarize(
     out: Path,
     elapsed_s: float,
     *,
+    is_first: bool,
     is_next_said: bool,
 ) -> None:
     """Print times, how many scans there are, and one line that says what to do next.
+
+    The first scan of a first run, for which kernels were compiled, does not count in the times.
 
     Raises:
         InputError: some scans could not be predicted; says how many.
@@ -102,11 +105,12 @@ def summarize(
     failed = [r for r in results if r.error]
     fresh = [r for r in results if r.elapsed_ms]
     there = len(results) - len(failed) - len(fresh)
-    if fresh:
-        total = sorted(sum((r.elapsed_ms or {}).values()) for r in fresh)
+    timed = fresh[1:] if is_first else fresh
+    if timed:
+        total = sorted(sum((r.elapsed_ms or {}).values()) for r in timed)
         stages = {
-            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in fresh)[len(fresh) // 2]
-            for stage in (fresh[-1].elapsed_ms or {})
+            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in timed)[len(timed) // 2]
+            for stage in (timed[-1].elapsed_ms or {})
         }
         typer.echo(
             f"median {total[len(total) // 2]:.0f} ms per scan: "
@@ -126,6 +130,19 @@ def summarize(
         raise InputError(f"{len(failed)} of {len(results)} scans could not be predicted")
     if is_next_said and results:
         typer.echo(f"next, to look at them: {_next_command(results, paths, out)}")
+
+
+def tell_of_compiling(say: Callable[[str], None]) -> bool:
+    """Say so where kernels will be compiled first; returns whether that is so."""
+    from numba import config
+
+    import lidarpan
+
+    place = Path(config.CACHE_DIR or Path(lidarpan.__file__).parent)
+    is_first = not any(place.rglob("voxelize_kernel.*.nbi"))
+    if is_first:
+        say("The first run compiles its kernels: one to two minutes, once.")
+    return is_first
 
 
 def _next_command(results: Sequence[Prediction], paths: Sequence[str], out: Path) -> str:

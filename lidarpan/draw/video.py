@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lidarpan.optional import need
 from lidarpan.structures import InputError
 
 SUFFIXES = (".mp4", ".gif")
@@ -20,7 +21,7 @@ def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10
 
     Frames are drawn one at a time. All are brought to the size of the first, cut or filled up at
     the right and below, as legends may differ in height. `.mp4` is VP9, which browsers play;
-    it needs OpenCV, which comes with nuscenes-devkit.
+    it needs OpenCV (`pip install 'lidarpan[video]'`).
 
     Args:
         frames: RGB pictures.
@@ -86,10 +87,7 @@ def _write_gif(frames: Iterator[Image.Image], draft: Path, fps: float) -> int:
 
 
 def _write_mp4(frames: Iterator[Image.Image], draft: Path, fps: float) -> int:
-    try:
-        import cv2
-    except ImportError as error:
-        raise InputError("films as .mp4 need OpenCV: install opencv-python-headless") from error
+    cv2 = need("cv2", "video", "a film as .mp4")
     first = next(frames)
     writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"vp09"), fps, first.size)
     if not writer.isOpened():

@@ -165,12 +165,19 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_same(first: dict[str, Any], second: dict[str, Any]) -> None:
-    for key in ("dataset", "split", "protocol"):
+    for key in ("dataset", "split"):
         if first[key] != second[key]:
             raise InputError(
                 f"wanted two runs of one {key}, got {first[key]} and {second[key]}: "
                 "evaluate both alike"
             )
+    rules, others = first["protocol"], second["protocol"]
+    if rules != others:
+        differ = [k for k in {**rules, **others} if rules.get(k) != others.get(k)]
+        one, two = (", ".join(f"{k} {r.get(k)}" for k in differ) for r in (rules, others))
+        raise InputError(
+            f"wanted two runs of one protocol, got {one} and {two}: evaluate both alike"
+        )
     one_sided = sorted(set(first["scans"]) ^ set(second["scans"]))
     if one_sided or list(first["classes"]) != list(second["classes"]):
         raise InputError(

@@ -135,8 +135,7 @@ def test_a_right_nuscenes_submission_packs(nuscenes):
 
 def test_a_missing_submission_json_is_written(nuscenes):
     (nuscenes.predictions / "val/submission.json").unlink()
-    (fault,) = check_submission(nuscenes)
-    assert str(fault).startswith("val/submission.json: missing")
+    assert list(check_submission(nuscenes)) == []
     assert pack_submission(nuscenes, nuscenes.predictions / "a.zip") == []
     with zipfile.ZipFile(nuscenes.predictions / "a.zip") as archive:
         meta = json.loads(archive.read("val/submission.json"))["meta"]
@@ -222,7 +221,7 @@ def rename(submission, scene, names):
 
 
 def test_tracks_that_last_pack_with_their_task(drives):
-    assert [fault.file for fault in check_submission(drives)] == ["mini_val/submission.json"]
+    assert list(check_submission(drives)) == []
     assert pack_submission(drives, drives.predictions / "a.zip") == []
     with zipfile.ZipFile(drives.predictions / "a.zip") as archive:
         meta = json.loads(archive.read("mini_val/submission.json"))["meta"]
@@ -242,14 +241,13 @@ def test_ids_that_start_anew_in_each_scan_are_named_for_every_scene(drives):
     ]
     assert not any(fault.is_mended for fault in faults[:2])
     assert len(pack_submission(drives, drives.predictions / "a.zip", fix=True)) == 2
-    (still,) = check_submission(replace(drives, task="segmentation"))  # a scan at a time
-    assert still.message.startswith("missing")
+    assert not check_submission(replace(drives, task="segmentation"))  # a scan at a time
 
 
 def test_objects_that_change_their_id_now_and_then_or_drive_away_are_no_fault(drives):
     ids = [np.arange(1, 7), np.arange(1, 7), [1, 2, 3, 4, 5, 9], [1, 2, 3, 4, 9, 5]]
     rename(drives, "scene-0103", ids)
-    assert len(check_submission(drives)) == 1
+    assert not check_submission(drives)
     places = [{i: np.array([30.0 * i + 10 * k, 0, 0]) for i in range(1, 7)} for k in range(4)]
     assert find_breaks(places) is None
     late = [{i + k: place for i, place in scan.items()} for k, scan in enumerate(places)]
@@ -258,7 +256,7 @@ def test_objects_that_change_their_id_now_and_then_or_drive_away_are_no_fault(dr
 
 def test_a_few_objects_are_too_few_to_tell(drives):
     rename(drives, "scene-0103", [np.full(6, k + 1) for k in range(4)])
-    assert len(check_submission(drives)) == 1
+    assert not check_submission(drives)
 
 
 def test_things_without_an_id_are_not_given_one_for_tracking(drives):
