@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from lidarpan.grouping.cells import find_root, join_roots
+from lidarpan.grouping.cells import find_root, join_roots, slot_of
 from lidarpan.grouping.hulls import fits_box, hull_gap, hull_of
 
 Array = NDArray[Any]
@@ -135,10 +135,22 @@ def join_fragments(
     used = len(vertices)
     by_far = np.argsort(far, kind="mergesort")
     order = by_far[np.argsort(gaps[by_far], kind="mergesort")]
+    changed = np.zeros(len(mass), np.int64)  # after how many unions each root was last united
+    unions = 0
+    size = 1024
+    while size < 2 * len(pairs):
+        size *= 2
+    refused = np.full(size, -1, np.int64)  # two roots that could not be united, and when
+    when = np.zeros(size, np.int64)
     for p in order:
         a, b = find_root(parent, pairs[p, 0]), find_root(parent, pairs[p, 1])
         if a == b:
             continue
+        key = np.int64(min(a, b)) * len(mass) + max(a, b)
+        slot = slot_of(refused, key)
+        if refused[slot] == key and max(changed[a], changed[b]) <= when[slot]:
+            continue  # the same two at a larger gap: what they may be is only smaller
+        refused[slot], when[slot] = key, unions
         both = mass[a] + mass[b]
         c = both.argmax()
         class_a, class_b = mass[a].argmax(), mass[b].argmax()
@@ -155,6 +167,8 @@ def join_fragments(
             continue
         join_roots(parent, a, b)
         root = min(a, b)
+        unions += 1
+        changed[root] = unions
         mass[root] = both
         if used + len(hull) > len(pool):
             pool = np.concatenate((pool, np.empty((len(pool) + len(hull), 2))))

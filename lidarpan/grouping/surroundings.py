@@ -14,6 +14,7 @@ from lidarpan.grouping.cells import assign_cells, key_of, slot_of, sort_by_group
 Array = NDArray[Any]
 
 
+LAYERS = 1024
 MANY = 32  # neighbours are counted up to this
 
 
@@ -41,16 +42,41 @@ def buried_points(points: Array, kind: Array, radius: float, ratio: float) -> Ar
             slot = slot_of(keys, key_of(1, x, y))
             if keys[slot] >= 0:
                 other[i] = cells[slot]
-    own_order, own_start = sort_by_group(own, num_cells)
-    order, start = sort_by_group(other, num_cells)
+    layer = layers_of(points, radius)
+    own_order, own_start = sort_by_cell_and_layer(own, layer, num_cells)
+    order, start = sort_by_cell_and_layer(other, layer, num_cells)
     for i in range(len(points)):
         if own[i] >= 0:
             near = around[asks_cell[i]]
-            count = count_near(points, i, near, order, start, radius)
+            count = count_near(points, layer, i, near, order, start, radius)
             if count > 0:
-                mine = count_near(points, i, near, own_order, own_start, radius)
+                mine = count_near(points, layer, i, near, own_order, own_start, radius)
                 out[i] = count >= ratio * mine
     return out
+
+
+@njit(cache=True)
+def layers_of(points: Array, radius: float) -> Array:
+    """Number of the layer of height `radius` that each point lies in; the outer two go on for ever.
+
+    points (N, 3) m -> (N,) int32 in 0..LAYERS - 1.
+    """
+    layer = np.empty(len(points), np.int32)
+    for i in range(len(points)):
+        level = math.floor(points[i, 2] / radius) + LAYERS // 2
+        layer[i] = min(max(level, 0), LAYERS - 1)
+    return layer
+
+
+@njit(cache=True)
+def sort_by_cell_and_layer(cell: Array, layer: Array, num_cells: int) -> tuple[Array, Array]:
+    """Points by cell, in each by layer, in linear time; else as `sort_by_group`.
+
+    cell (N,) int32, -1 = none, layer (N,) int32 -> order (M,), start (G + 1,).
+    """
+    by_layer, _ = sort_by_group(np.where(cell >= 0, layer, np.int32(-1)), LAYERS)
+    order, start = sort_by_group(cell[by_layer], num_cells)
+    return by_layer[order], start
 
 
 @njit(cache=True)
@@ -82,13 +108,32 @@ def cells_with_rim(coordinates: Array) -> tuple[Array, Array, Array, int]:
 
 @njit(cache=True)
 def count_near(
-    points: Array, i: int, around: Array, order: Array, start: Array, radius: float
+    points: Array,
+    layer: Array,
+    i: int,
+    around: Array,
+    order: Array,
+    start: Array,
+    radius: float,
 ) -> int:
-    """How many points of the groups `around` are within the radius of point i, up to MANY."""
+    """How many points of the groups `around` are within the radius of point i, up to MANY.
+
+    Of each group, sorted by layer, only the layers next to the point's are looked at.
+    """
     count = 0
     for v in around:
-        for k in range(start[v], start[v + 1]):
+        low, end = start[v], start[v + 1]
+        high = end
+        while low < high:  # the first point of the layer below, or a higher one
+            middle = (low + high) // 2
+            if layer[order[middle]] < layer[i] - 1:
+                low = middle + 1
+            else:
+                high = middle
+        for k in range(low, end):
             j = order[k]
+            if layer[j] > layer[i] + 1:
+                break
             dx = points[j, 0] - points[i, 0]
             dy = points[j, 1] - points[i, 1]
             dz = points[j, 2] - points[i, 2]
