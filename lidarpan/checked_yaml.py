@@ -31,14 +31,11 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, or no YAML mapping.
     """
-    import yaml
+    from lidarpan.text_trees import read_yaml_tree
 
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read {what}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not path.is_file():
+        raise InputError(f"{path}: cannot read {what}: no such file")
+    tree = read_yaml_tree(path)
     if tree is None:
         return {}
     if not isinstance(tree, dict):

@@ -18,6 +18,7 @@ from lidarpan.checked_yaml import Section, check_model, read_yaml
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.scans.ego import parse_ego_box
 from lidarpan.structures import InputError
+from lidarpan.text_trees import parse_yaml
 from lidarpan.voxels.grid import Grid
 
 _SHIPPED_AS = (Path(), Path("configs"))
@@ -265,4 +266,4 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
             raise InputError(f"--set {override}: {parent} is not a section")
-    tree[last] = yaml.safe_load(value)
+    tree[last] = parse_yaml(value, f"--set {override}")

@@ -11,6 +11,7 @@ from typing import Any
 from rich.table import Table
 
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_json_tree
 from lidarpan.whole_file import whole_file
 
 FORMAT = "lidarpan-bench-2"
@@ -68,10 +69,7 @@ def read_report(path: Path) -> BenchReport:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file: wanted a report of lidarpan bench --json")
-    try:
-        tree = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: wanted a report of lidarpan bench --json, got {error}") from None
+    tree = read_json_tree(path)
     found = tree.get("format") if isinstance(tree, dict) else type(tree).__name__
     names = {field.name for field in fields(BenchReport)}
     if found != FORMAT or set(tree) != names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from lidarpan.datasets.nuscenes_labels import FACTOR, NUM_CHALLENGE
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_json_tree
 
 _INPUTS = {
     "use_camera": False,
@@ -27,7 +27,7 @@ _INPUTS = {
 def inputs_used(file: Path) -> dict[str, bool]:
     """What a submission.json says of the inputs used; LiDAR alone where it says nothing."""
     try:
-        meta = json.loads(file.read_text())["meta"]
+        meta = read_json_tree(file)["meta"]
         return {key: bool(meta.get(key, usual)) for key, usual in _INPUTS.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return dict(_INPUTS)
@@ -41,7 +41,7 @@ def check_meta(file: Path, task: str) -> list[str]:
     if not file.is_file():
         return []
     try:
-        meta = json.loads(file.read_text())["meta"]
+        meta = read_json_tree(file)["meta"]
     except (ValueError, KeyError, TypeError) as error:
         return [f"wanted JSON with an object 'meta', got {error!r}"]
     if not isinstance(meta, dict):

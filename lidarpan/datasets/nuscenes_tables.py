@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, transform
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_json_tree
 
 VERSIONS = {
     "mini_train": ("v1.0-mini",),
@@ -248,10 +249,7 @@ def _label_files(root: Path, folder: Path) -> dict[str, Path] | None:
 
 def read_table(file: Path) -> list[Row]:
     """All rows of a table; raises InputError where it is none."""
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{file}: wanted a nuScenes table, got {error}") from None
+    rows = read_json_tree(file)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{file}: wanted a nuScenes table, a list of rows, got something else")
     return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from lidarpan.evaluation.report import SCAN_COUNTS
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_json_tree
 
 Array = NDArray[np.float64]
 
@@ -149,12 +149,13 @@ def format_comparison(comparison: Comparison, num_scans: int = 5) -> Group:
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file: wanted scores of lidarpan evaluate --json")
-    try:
-        run = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: wanted JSON, got {error}") from None
+    run = read_json_tree(path)
     wanted = ("dataset", "split", "protocol", "classes", "scans", "scan_counts")
     missing = [key for key in wanted if not isinstance(run, dict) or key not in run]
+    maps = () if missing else (run["classes"], run["scans"], *run["scans"].values()) if (
+        isinstance(run["scans"], dict)) else (None,)  # fmt: skip
+    if not all(isinstance(part, dict) for part in maps):
+        raise InputError(f"{path}: wanted scans and classes by name, got something else")
     if missing or run["scan_counts"] != list(SCAN_COUNTS) or not run["scans"]:
         raise InputError(
             f"{path}: wanted scores of lidarpan evaluate --json with its scans, got none of "
@@ -192,10 +193,26 @@ def _counts(run: dict[str, Any], scans: list[str], classes: list[str]) -> Array:
     position = {name: c for c, name in enumerate(classes)}
     for s, scan in enumerate(scans):
         for name, values in run["scans"][scan].items():
-            if name not in position or len(values) != len(SCAN_COUNTS):
-                raise InputError(f"scan {scan}: wanted {len(SCAN_COUNTS)} counts of known classes")
+            if name not in position or not _are_counts(values):
+                raise InputError(
+                    f"scan {scan}: {name}: wanted {', '.join(SCAN_COUNTS)}, all finite, none below "
+                    f"0, iou_sum at most tp and points_right at most the others, got {values}"
+                )
             counts[s, position[name]] = values
     return counts
+
+
+def _are_counts(values: Any) -> bool:
+    """Whether these are SCAN_COUNTS of some scan and class."""
+    if not isinstance(values, list) or len(values) != len(SCAN_COUNTS):
+        return False
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        return False
+    if not all(0 <= v < 1e15 for v in values):  # NaN is neither
+        return False
+    tp, fp, fn, iou_sum, right, predicted, true = values
+    whole = all(v == int(v) for v in (tp, fp, fn, right, predicted, true))
+    return whole and iou_sum <= tp + 1e-6 and right <= min(predicted, true)
 
 
 def _class_scores(counts: Array) -> tuple[Array, Array]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from lidarpan.structures import InputError
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.sensors.random_sensor import random_sensor
 from lidarpan.synthetic.sensors.sensor import Sensor, check_sensor
+from lidarpan.text_trees import read_yaml_tree
 
 _DEFAULTS: dict[str, Any] = {
     "azimuth_step_deg": 0.2,
@@ -56,12 +56,7 @@ def read_sensor(path: Path) -> Sensor:
     Raises:
         InputError: the file cannot be read, a key is unknown or a value makes no sensor.
     """
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the sensor: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    tree = read_yaml_tree(path)
     if not isinstance(tree, dict):
         raise InputError(f"{path}: wanted a mapping with elevations_deg, got {type(tree).__name__}")
     known = ("name", "elevations_deg", *_DEFAULTS)
