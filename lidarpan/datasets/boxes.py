@@ -143,14 +143,46 @@ def _csv_row(scan: str, one: PanopticObject) -> dict[str, Any]:
     return dict(zip(_COLUMNS, values, strict=True))
 
 
+def kitti_tracking_line(
+    frame: int,
+    track: int,
+    class_name: str,
+    center_m: NDArray[np.float64],
+    size_m: Sequence[float],
+    yaw_rad: float,
+    score: float,
+) -> str:
+    """A line of KITTI's tracking results: frame, track, then as its detections.
+
+    Args:
+        frame: number of the scan.
+        track: lasting id.
+        class_name: as the class table has it.
+        center_m: (3,) middle of the box, x forward, y left, z up.
+        size_m: length, width, height.
+        yaw_rad: heading in that frame.
+        score: in [0, 1].
+    """
+    return f"{frame} {track} {_kitti_box(class_name, center_m, size_m, yaw_rad, score)}"
+
+
 def _kitti_line(one: PanopticObject) -> str:
-    length, width, height = one.size_m
-    bottom = np.array(one.center_m) - [0, 0, height / 2]
-    x, y, z = _CAMERA_T_SENSOR @ bottom
-    turn = _wrapped(-one.yaw_rad - np.pi / 2)
-    seen_at = _wrapped(turn - np.arctan2(x, z))
-    kind = _KITTI_TYPES.get(one.class_name, one.class_name.replace(" ", "_").capitalize())
     score = 1.0 if one.score is None else one.score
+    return _kitti_box(one.class_name, np.array(one.center_m), one.size_m, one.yaw_rad, score)
+
+
+def _kitti_box(
+    class_name: str,
+    center_m: NDArray[np.float64],
+    size_m: Sequence[float],
+    yaw_rad: float,
+    score: float,
+) -> str:
+    length, width, height = size_m
+    x, y, z = _CAMERA_T_SENSOR @ (center_m - np.array([0, 0, height / 2]))
+    turn = _wrapped(-yaw_rad - np.pi / 2)
+    seen_at = _wrapped(turn - np.arctan2(x, z))
+    kind = _KITTI_TYPES.get(class_name, class_name.replace(" ", "_").capitalize())
     numbers = (height, width, length, x, y, z, turn, score)
     return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
 

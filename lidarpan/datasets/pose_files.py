@@ -136,10 +136,10 @@ def _whose(poses: Pose) -> str | None:
     ahead = np.abs(np.einsum("kji,kj->ki", poses[:-1, :3, :3], step)).sum(axis=0)
     if ahead.sum() < _MIN_DRIVE_M:
         return None
-    x, _, z = ahead
-    if z > _CLEAR * x:
+    x, y, z = ahead  # along y goes a sensor in nuScenes' frame: neither of the two
+    if z > _CLEAR * max(x, y):
         return "camera"
-    return "sensor" if x > _CLEAR * z else None
+    return "sensor" if x > _CLEAR * max(y, z) else None
 
 
 def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:

@@ -1,0 +1,256 @@
+"""Scan files with labels -> the same labels with ids that last, and the tracks of all objects."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable
+from lidarpan.datasets.lasting_labels import LastingLabels, lasting_path, read_for_tracking
+from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN
+from lidarpan.datasets.poses import find_poses, has_poses
+from lidarpan.datasets.predictions import find_prediction, refuse_inputs_as_outputs
+from lidarpan.datasets.times import USUAL_STEP_S, find_times
+from lidarpan.datasets.track_lists import TrackRow, write_tracks
+from lidarpan.grouping import group_points
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import empty_frame, load_scan
+from lidarpan.structures import IntArray, PanopticLabels
+from lidarpan.tracking.history import History
+from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
+
+_log = logging.getLogger("lidarpan")
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The scans of one drive, with what is known of them.
+
+    Attributes:
+        name: of the drive.
+        scans: T files in order of time.
+        labels: the label file of each.
+        outputs: where its lasting labels go.
+        times_s: (T,) s.
+        poses: (T, 4, 4) world_T_sensor of the frame x forward, y left, or None.
+    """
+
+    name: str
+    scans: Sequence[Path]
+    labels: Sequence[Path]
+    outputs: Sequence[Path]
+    times_s: NDArray[np.float64]
+    poses: NDArray[np.float64] | None
+
+    def load(self, i: int) -> LoadedScan:
+        """Scan i; one without points where its file is empty."""
+        return empty_frame(self.scans[i]) or load_scan(self.scans[i])
+
+
+@dataclass
+class Summary:
+    """What was tracked so far.
+
+    Attributes:
+        rows: every object of every scan.
+        poses: world_T_sensor of each (drive, frame).
+        notes: what was lost, for lack of times or poses.
+    """
+
+    rows: list[TrackRow] = field(default_factory=list)
+    poses: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def plan_drives(
+    scan_paths: Sequence[Path],
+    labels: Path,
+    out: Path,
+    poses: Path | None = None,
+    times: Path | None = None,
+) -> tuple[list[Drive], list[str]]:
+    """Find what belongs to the scans: each folder of scans is a drive.
+
+    Args:
+        scan_paths: scans, in order of time within a folder.
+        labels: folder of label files, named as the scans (see `find_prediction`).
+        out: folder for the lasting labels.
+        poses: file of poses, see `find_poses`; None looks for one beside each drive.
+        times: file of times, see `find_times`; None looks for one beside each drive.
+
+    Returns:
+        The drives, and a sentence for each thing that nobody says.
+
+    Raises:
+        InputError: a scan has no labels, times or poses do not fit, or an output would replace an
+            input.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for path in scan_paths:
+        folders.setdefault(path.absolute().parent, []).append(path)
+    drives, notes = [], []
+    for folder, scans in folders.items():
+        files = [find_prediction(labels, scan) for scan in scans]
+        outputs = [lasting_path(labels, file, out) for file in files]
+        refuse_inputs_as_outputs(outputs, [*scans, *files])
+        taken = find_times(scans, times)
+        if taken is None:
+            taken = USUAL_STEP_S * np.arange(len(scans))
+            notes.append(
+                f"{folder}: no times: taken {USUAL_STEP_S:g} s apart (name them with --times)"
+            )
+        placed = None
+        if poses is not None or has_poses(scans):
+            placed = _in_scan_axes(find_poses(scans, poses), scans)
+        else:
+            notes.append(
+                f"{folder}: no poses: the world is taken to move with the sensor, so nothing is "
+                "known to stand still, and speeds are against the sensor (name poses with --poses)"
+            )
+        name = folder.parent.name if folder.name in ("velodyne", "LIDAR_TOP") else folder.name
+        drives.append(Drive(name, scans, files, outputs, taken, placed))
+    return drives, notes
+
+
+def _in_scan_axes(poses: NDArray[np.float64], scans: Sequence[Path]) -> NDArray[np.float64]:
+    """Poses of the files' own frames as those of the scans, which are turned on reading."""
+    if all(scan.name.lower().endswith(".pcd.bin") for scan in scans):
+        return poses @ NATIVE_T_SCAN
+    return poses
+
+
+def track_files(
+    drives: Sequence[Drive],
+    out: Path,
+    classes: ClassTable,
+    summary: Summary,
+    *,
+    is_online: bool = False,
+    mending: Mending | None = None,
+    names_moving: bool = True,
+) -> Iterator[Path]:
+    """Write labels with lasting ids for every scan, then tracks.csv and tracks.json.
+
+    Unless online, every drive is read twice: ids and classes of a scan follow from the whole
+    drive, those after it too. The same input gives the same bytes, so that interrupted work is
+    taken up by running it again; a file is whole or absent.
+
+    Args:
+        drives: from `plan_drives`.
+        out: folder for the lists of tracks.
+        classes: of the labels.
+        summary: receives the objects.
+        is_online: answer each scan from the scans before it alone.
+        mending: what is corrected on the way.
+        names_moving: write the class table's labels for things that move, where there are such.
+
+    Yields:
+        A scan's path once it is read, and again once its labels are written; online only then.
+
+    Raises:
+        InputError: a file is damaged or does not fit its scan.
+    """
+    for drive in drives:
+        tracker = Tracker(classes, mending=mending)
+        writer = LastingLabels(classes, names_moving)
+        walk = _online if is_online else _looking_back
+        yield from walk(drive, tracker, writer, summary)
+    write_tracks(out, summary.rows, classes)
+
+
+def _online(
+    drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
+) -> Iterator[Path]:
+    for i, scan in enumerate(drive.scans):
+        loaded, tracked = _track(drive, tracker, i)
+        _write(drive, i, writer, loaded, tracked.labels, tracked.objects)
+        _add_rows(drive, i, tracked.objects, summary)
+        yield scan
+
+
+def _looking_back(
+    drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
+) -> Iterator[Path]:
+    history = History(tracker.facts)
+    kept: list[tuple[bytes, bytes, TrackedObjects]] = []
+    for i, scan in enumerate(drive.scans):
+        _, tracked = _track(drive, tracker, i)
+        history.add(tracked)
+        ids, kinds = tracked.labels.instance, tracked.labels.semantic
+        packed = (zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1))
+        kept.append((*packed, tracked.objects))
+        yield scan
+    conclusion = history.conclude()
+    for i, scan in enumerate(drive.scans):
+        ids_bytes, kinds_bytes, before = kept[i]
+        ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)
+        semantic = np.frombuffer(zlib.decompress(kinds_bytes), np.uint8)
+        objects = conclusion.renamed(before, float(drive.times_s[i]))
+        name = _lookup(ids, before.id, [conclusion.id_of[int(k)] for k in before.id])
+        if tracker.mending.classes:
+            kind = _lookup(name, objects.id, objects.class_id)[name]
+            is_thing = tracker.classes.is_thing[semantic] & (name[ids] > 0)
+            kind = _lookup(name[ids], objects.id, objects.class_id)[name[ids]]
+            semantic = np.where(is_thing & (kind > 0), kind, semantic).astype(np.uint8)
+        labels = PanopticLabels(semantic, name[ids].astype(np.int32))
+        _write(drive, i, writer, drive.load(i), labels, objects)
+        _add_rows(drive, i, objects, summary)
+        yield scan
+
+
+def _lookup(ids: IntArray, names: IntArray, values: Sequence[int] | NDArray[np.int64]) -> IntArray:
+    """Value of each id from 0 to the largest, 0 where it has none."""
+    size = max(int(ids.max(initial=0)), int(names.max(initial=0))) + 1
+    table: IntArray = np.zeros(size, np.int32)
+    table[names] = values
+    return table
+
+
+def _track(drive: Drive, tracker: Tracker, i: int) -> tuple[LoadedScan, TrackedScan]:
+    loaded = drive.load(i)
+    labels = read_for_tracking(drive.labels[i], tracker.classes, loaded)
+    is_thing = tracker.classes.is_thing[labels.semantic]
+    if is_thing.any() and not labels.instance.any():
+        instance = group_points(loaded.scan.points, labels.semantic, tracker.classes)
+        labels = replace(labels, instance=instance)
+    pose = None if drive.poses is None else drive.poses[i]
+    return loaded, tracker.update(loaded.scan.points, labels, float(drive.times_s[i]), pose)
+
+
+def _write(
+    drive: Drive,
+    i: int,
+    writer: LastingLabels,
+    loaded: LoadedScan,
+    labels: PanopticLabels,
+    objects: TrackedObjects,
+) -> None:
+    moves = _lookup(labels.instance, objects.id, objects.is_moving.astype(np.int64))
+    is_moving = moves[labels.instance] > 0
+    writer.write(drive.outputs[i], drive.labels[i], loaded, labels, is_moving)
+
+
+def _add_rows(drive: Drive, i: int, objects: TrackedObjects, summary: Summary) -> None:
+    summary.poses[drive.name, i] = np.eye(4) if drive.poses is None else drive.poses[i]
+    for k, track in enumerate(objects.id.tolist()):
+        summary.rows.append(
+            TrackRow(
+                drive=drive.name,
+                scan=drive.outputs[i].name.split(".")[0].removesuffix("_panoptic"),
+                frame=i,
+                time_s=float(drive.times_s[i]),
+                id=track,
+                class_id=int(objects.class_id[k]),
+                score=float(objects.score[k]),
+                num_points=int(objects.num_points[k]),
+                box=tuple(objects.box[k].tolist()),
+                velocity=(float(objects.velocity[k, 0]), float(objects.velocity[k, 1])),
+                is_moving=bool(objects.is_moving[k]),
+            )
+        )
