@@ -102,3 +102,15 @@ def test_every_example_is_run_here():
 def test_the_top_of_the_package_is_what_it_says():
     for name in lidarpan.__all__:
         assert getattr(lidarpan, name) is not None
+
+
+def test_recording(run, scans, tmp_path):
+    pytest.importorskip("rosbags")
+    pytest.importorskip("mcap")
+    from lidarpan.scans.convert import convert_sources
+    from lidarpan.scans.sources import open_sources
+
+    results = list(convert_sources(open_sources([scans / "scans"]), tmp_path, "mcap"))
+    out = run("recording.py", results[0].path, "/points")
+    assert [line.split()[0].rsplit("/", 1)[1] for line in out.splitlines()] == ["000000", "000001"]
+    assert "'car'" in out

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lidarpan.cli.predict import Device
-from lidarpan.cli.recordings import make_folder
+from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")
@@ -71,15 +71,19 @@ def adapt(
     ] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
     seed: Annotated[int, typer.Option(help="Of --full.")] = 0,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
 ) -> None:
     """Fit weights to unlabelled scans of your own sensor; the old ones come back without a gain."""
     from rich.console import Console
 
-    from lidarpan.scans.files import find_scans
+    from lidarpan.scans.frame_paths import FramePaths
+    from lidarpan.scans.sources import open_sources
     from lidarpan.training.adapt import adapt as run
     from lidarpan.training.adapt_report import verdict, write_report
 
     console = Console(stderr=True, highlight=False)
+    frames = FramePaths(open_sources(paths, topic or (), frame))
     make_folder(out.parent)
     with console.status("Reading scans ...") as status:
 
@@ -89,7 +93,7 @@ def adapt(
 
         result = run(
             weights,
-            find_scans(paths),
+            frames,
             out,
             full=full,
             steps=steps,
@@ -100,7 +104,8 @@ def adapt(
             say=say,
         )
         status.update("Writing the report ...")
-        page = write_report(result, weights, report or out.with_name(f"{out.stem}_report"))
+        place = report or out.with_name(f"{out.stem}_report")
+        page = write_report(result, weights, place, load=frames.load)
     typer.echo(f"{verdict(result)} {out}")
     typer.echo(f"report: {page}")
 

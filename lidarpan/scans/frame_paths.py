@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import overload
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.scans.reader import ScanReader
 from lidarpan.scans.source import FileSource, Frame, ScanSource
@@ -83,6 +84,11 @@ class FramePaths(Sequence[Path]):
                 if len(poses) == len(self):
                     break
         return np.array(poses)
+
+
+def loader_of(paths: Sequence[Path]) -> Callable[[Path, float], LoadedScan]:
+    """What loads the scans of some paths: their sources, or `load_scan` where they are plain."""
+    return paths.load if isinstance(paths, FramePaths) else load_scan
 
 
 def _paths_of(source: ScanSource) -> list[Path]:

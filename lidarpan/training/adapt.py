@@ -17,6 +17,7 @@ from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.voxel_network import VoxelNetwork, voxel_network
 from lidarpan.model.weights import build_network, choose_device, find_weights
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.frame_paths import loader_of
 from lidarpan.structures import InputError
 from lidarpan.synthetic.sensors.estimate import estimate_sensor
 from lidarpan.synthetic.sensors.sensor import Sensor
@@ -123,7 +124,7 @@ def adapt(
 
     Args:
         weights: to begin with, a shipped name or a .safetensors file.
-        scan_paths: two or more scan files.
+        scan_paths: two or more scan files, or the FramePaths of any sources.
         out: .safetensors file to write.
         full: teach the network, minutes on two cores.
         steps: most training steps of the full form.
@@ -146,8 +147,9 @@ def adapt(
     network = network.eval().to(choose_device(device))
     pipeline = PanopticPipeline.from_config(config, network)
     fit_paths, held_paths = split_scans(scan_paths, most_scans)
+    load = loader_of(scan_paths)
     say(f"reading {len(fit_paths)} scans to fit to, {len(held_paths)} to judge by")
-    held_out = read_own_scans(held_paths, pipeline, sensor_height_m)
+    held_out = read_own_scans(held_paths, pipeline, sensor_height_m, load)
     trials = try_shares(network, voxel_network(pipeline.network), held_out)
     for trial in trials:
         say(f"share {trial.share:g} of a scan's own statistics: {trial.consistency:.3f} steady")
@@ -156,7 +158,7 @@ def adapt(
         chosen = 0
     taught, sensor = None, None
     if full:
-        fitted = read_own_scans(fit_paths, pipeline, sensor_height_m)
+        fitted = read_own_scans(fit_paths, pipeline, sensor_height_m, load)
         sensor = estimate_sensor([one.scan for one in fitted], fitted[0].height_m)
         say(f"simulating {NUM_TOWNS} scans of {len(sensor.elevations_rad)} beams")
         towns = simulate_like(sensor, pipeline, seed)

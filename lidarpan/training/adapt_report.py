@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable
 from lidarpan.draw import draw_panoptic
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import PanopticLabels
 from lidarpan.training.adapt import CLEARLY, LEAST_GAIN, Adapted
 from lidarpan.training.own_scans import read_own_scans
@@ -18,13 +21,20 @@ from lidarpan.whole_file import whole_file
 MOST_PICTURES = 3
 
 
-def write_report(result: Adapted, weights: str | Path, folder: Path) -> Path:
+def write_report(
+    result: Adapted,
+    weights: str | Path,
+    folder: Path,
+    *,
+    load: Callable[[Path, float], LoadedScan] = load_scan,
+) -> Path:
     """Predict the scans held out with the old and the new weights; write `report.md` and pictures.
 
     Args:
         result: of `adapt`.
         weights: that it began with.
         folder: for the page and its pictures.
+        load: reads the scans.
 
     Returns:
         The page.
@@ -32,7 +42,7 @@ def write_report(result: Adapted, weights: str | Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     old, new = (PanopticPipeline.from_weights(w) for w in (weights, result.out))
     pairs, pictures = [], []
-    for k, own in enumerate(read_own_scans(result.held_out[:MOST_PICTURES], old)):
+    for k, own in enumerate(read_own_scans(result.held_out[:MOST_PICTURES], old, None, load)):
         labels = tuple(p.finish(own.prepared, p.run_network(own.prepared)) for p in (old, new))
         pairs.append(labels)
         for when, one in zip(("before", "after"), labels, strict=True):

@@ -16,6 +16,7 @@ from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.ego import hide_ego
+from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.structures import InputError, Scan
@@ -44,14 +45,17 @@ class OwnScan:
 
 
 def read_own_scans(
-    paths: Sequence[Path], pipeline: PanopticPipeline, sensor_height_m: float | None = None
+    paths: Sequence[Path],
+    pipeline: PanopticPipeline,
+    sensor_height_m: float | None = None,
+    load: Callable[[Path, float], LoadedScan] = load_scan,
 ) -> list[OwnScan]:
-    """Read scans as `lidarpan predict` does. Raises InputError for a file that is none."""
+    """Read scans as `lidarpan predict` does, by `load`. Raises InputError for one that is none."""
     expected = pipeline.sensor_height_m or EXPECTED_HEIGHT_M
     handling = Handling(is_levelled=True)
     own = []
     for path in paths:
-        loaded, _ = handling.turned(load_scan(path, expected), expected)
+        loaded, _ = handling.turned(load(path, expected), expected)
         height = sensor_height_m or sensor_height(loaded.scan, expected)
         scan = hide_ego(loaded, pipeline.ego_box, height).scan.raised(height - expected)
         prepared = pipeline.network.prepare(scan)
