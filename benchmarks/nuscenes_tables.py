@@ -27,6 +27,65 @@ CHANNELS = (
 )  # fmt: skip
 KEY_FRAMES, ROWS_PER_FRAME, BOXES_PER_FRAME = 34_149, 77, 34
 
+POSE = """{
+"token": "%s",
+"timestamp": %d,
+"rotation": [
+%.16f,
+%.16f,
+%.16f,
+0.0
+],
+"translation": [
+%.13f,
+%.13f,
+%.1f
+]
+}"""
+DATA = """{
+"token": "%s",
+"sample_token": "%s",
+"ego_pose_token": "%s",
+"calibrated_sensor_token": "%s",
+"timestamp": %d,
+"fileformat": "pcd",
+"is_key_frame": %s,
+"height": 0,
+"width": 0,
+"filename": "%s/%s/%s",
+"prev": "%s",
+"next": "%s"
+}"""
+BOX = """{
+"token": "%s",
+"sample_token": "%s",
+"instance_token": "%s",
+"visibility_token": "4",
+"attribute_tokens": [
+"%s"
+],
+"rotation": [
+%.16f,
+%.16f,
+%.16f,
+0.0
+],
+"translation": [
+%.3f,
+%.3f,
+%.3f
+],
+"size": [
+1.9,
+4.6,
+1.7
+],
+"num_lidar_pts": 10,
+"num_radar_pts": 0,
+"prev": "",
+"next": ""
+}"""
+
 OURS = """
 from lidarpan.datasets.open import open_dataset
 open_dataset
@@ -83,7 +142,11 @@ class Table:
 
     def add(self, **row) -> None:
         """Write a row."""
-        self.stream.write(("" if self.is_first else ",\n") + json.dumps(row, indent=0))
+        self.add_text(json.dumps(row, indent=0))
+
+    def add_text(self, row: str) -> None:
+        """Write a row that is JSON already, as the millions are."""
+        self.stream.write(row if self.is_first else ",\n" + row)
         self.is_first = False
 
     def close(self) -> None:
@@ -140,6 +203,7 @@ def write_tables(root: Path, scale: float) -> None:
                                    first_annotation_token="", last_annotation_token="")  # fmt: skip
         for i, sample in enumerate(samples):
             stamp = 1_530_000_000_000_000 + 500_000 * i
+            places = [[rng.uniform(0.1, 2000) for _ in range(6)]] * ROWS_PER_FRAME
             tables["sample"].add(token=sample, timestamp=stamp, prev=chain[i], next=chain[i + 2],
                                  scene_token=scene)  # fmt: skip
             for j in range(ROWS_PER_FRAME):
@@ -147,23 +211,19 @@ def write_tables(root: Path, scale: float) -> None:
                 data = token()  # the pose of a row is called as the row, as in the real tables
                 folder_name = "samples" if is_key else "sweeps"
                 file = f"n015-2018-07-18-11-07-57+0800__{channel}__{stamp + j}.pcd.bin"
-                tables["ego_pose"].add(token=data, timestamp=stamp + j, **pose())
-                tables["sample_data"].add(
-                    token=data, sample_token=sample, ego_pose_token=data,
-                    calibrated_sensor_token=mounts[channel], timestamp=stamp + j,
-                    fileformat="pcd", is_key_frame=is_key, height=0, width=0,
-                    filename=f"{folder_name}/{channel}/{file}", prev=token(), next=token(),
-                )  # fmt: skip
+                tables["ego_pose"].add_text(POSE % (data, stamp + j, *places[j]))
+                tables["sample_data"].add_text(DATA % (
+                    data, sample, data, mounts[channel], stamp + j, ["false", "true"][is_key],
+                    folder_name, channel, file, data[::-1], data[5:] + data[:5],
+                ))  # fmt: skip
                 if is_key and channel == "LIDAR_TOP":
                     file = f"panoptic/v1.0-trainval/{data}_panoptic.npz"
                     tables["panoptic"].add(token=data, sample_data_token=data, filename=file)
                     (root / file).touch()  # the devkit counts them
-            for _ in range(BOXES_PER_FRAME):
-                tables["sample_annotation"].add(
-                    token=token(), sample_token=sample, instance_token=rng.choice(objects),
-                    visibility_token="4", attribute_tokens=[attribute], size=[1.9, 4.6, 1.7],
-                    num_lidar_pts=10, num_radar_pts=0, prev="", next="", **pose(),
-                )  # fmt: skip
+            for j in range(BOXES_PER_FRAME):
+                tables["sample_annotation"].add_text(
+                    BOX % (token(), sample, objects[j], attribute, *places[j])
+                )
         tables["scene"].add(token=scene, log_token=log, nbr_samples=length, name=name,
                             first_sample_token=samples[0], last_sample_token=samples[-1],
                             description="")  # fmt: skip
