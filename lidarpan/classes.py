@@ -116,7 +116,7 @@ class ClassTable:
 
     @classmethod
     def from_name(cls, name: str) -> ClassTable:
-        """A shipped table: "semantickitti" or "nuscenes". Raises InputError otherwise."""
+        """A shipped table by its name; raises InputError that lists them."""
         return load_class_table(name)
 
     @classmethod

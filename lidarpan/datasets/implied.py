@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.kitti_labels import NAME as KITTI
+from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError
 
-KITTI, NUSCENES = "semantickitti", "nuscenes"
 _BY_SUFFIX = {".label": KITTI, "_lidarseg.bin": NUSCENES, "_panoptic.npz": NUSCENES}
 
 

@@ -12,6 +12,9 @@ from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.whole_file import whole_file
 
+NAME = "semantickitti"
+"""Whose format it is."""
+
 
 def read_label(file: Path) -> NDArray[np.uint32]:
     """Read a `.label` file: (N,) uint32.

@@ -13,6 +13,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.datasets.benchmark_counts import SEMANTICKITTI
 from lidarpan.datasets.dataset import Dataset, ScanFiles
 from lidarpan.datasets.kitti_labels import (
+    NAME,
     pack_labels,
     read_label,
     read_packed,
@@ -39,7 +40,6 @@ __all__ = [
     "write_predictions",
 ]
 
-NAME = "semantickitti"
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
     "valid": ("08",),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidarpan.classes import ClassTable
+from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.grouping.boxes import fit_boxes
 from lidarpan.grouping.surfaces import class_votes, gather_objects, object_surfaces
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -52,7 +52,7 @@ def classes_of(labels: PanopticLabels, classes: ClassTable | None) -> ClassTable
     if labels.classes is None and classes is None:
         raise InputError(
             "nobody says what the labels' classes are: give a class table, such as "
-            'ClassTable.from_name("semantickitti")'
+            f"ClassTable.from_name({DEFAULT_TABLE!r})"
         )
     if labels.classes is None or classes is None:
         known = labels.classes or classes

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.structures import InputError
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -106,13 +108,9 @@ MATERIAL: dict[str, int] = {name: index for index, name in enumerate(MATERIALS)}
 
 
 def raw_labels(dataset: str) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Raw label of each kind at rest and moving, for "semantickitti" or "nuscenes"."""
-    match dataset:
-        case "semantickitti":
-            rest = [kind.semantickitti for kind in KINDS]
-            moving = [kind.semantickitti_moving for kind in KINDS]
-        case "nuscenes":
-            rest = moving = [kind.nuscenes for kind in KINDS]
-        case _:
-            raise ValueError(f"no raw labels for {dataset!r}: wanted semantickitti or nuscenes")
+    """Raw label of each kind at rest and moving, for a dataset that Kind has a field of."""
+    if not hasattr(KINDS[0], dataset):
+        raise InputError(f"no raw labels for {dataset!r}: wanted semantickitti or nuscenes")
+    rest = [getattr(kind, dataset) for kind in KINDS]
+    moving = [getattr(kind, f"{dataset}_moving", getattr(kind, dataset)) for kind in KINDS]
     return np.array(rest, np.int32), np.array(moving, np.int32)

@@ -104,7 +104,7 @@ class Tracker:
         reach_m: tracks at rest are remembered this far from the sensor, m.
 
     Example:
-        >>> tracker = Tracker(load_class_table("semantickitti"))  # doctest: +SKIP
+        >>> tracker = Tracker(classes)  # doctest: +SKIP
         >>> tracked = tracker.update(scan.points, labels, time_s, pose)  # doctest: +SKIP
     """
 
