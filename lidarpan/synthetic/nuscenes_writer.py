@@ -38,6 +38,8 @@ def write_nuscenes(
     root: str | Path,
     scenes: Iterable[tuple[str, Iterable[SimulatedScan]]],
     version: str = "v1.0-mini",
+    *,
+    goes_on: bool = False,
 ) -> Iterator[Path]:
     """Write scenes of labelled scans as key frames of LIDAR_TOP; the tables come last.
 
@@ -45,6 +47,7 @@ def write_nuscenes(
         root: folder to hold `samples`, `panoptic`, `lidarseg`, `maps` and the tables.
         scenes: scene names, best those of the devkit's splits, and their scans in order.
         version: folder of the tables.
+        goes_on: whether what is there is of an earlier run, and may be written again.
 
     Yields:
         The `.pcd.bin` file of each scan, once it and its labels are written.
@@ -53,7 +56,7 @@ def write_nuscenes(
         InputError: there is a version of that name already, or the folder cannot be written to.
     """
     root = Path(root)
-    if (root / version).exists() or (root / "samples").exists():
+    if not goes_on and ((root / version).exists() or (root / "samples").exists()):
         raise InputError(
             f"{root}: wanted a new folder, found a nuScenes tree: remove it or choose another"
         )

@@ -43,7 +43,10 @@ def split_scans(num_scans: int) -> dict[str, int]:
 
 
 def write_semantickitti(
-    root: str | Path, sequences: Iterable[tuple[str, Iterable[SimulatedScan]]]
+    root: str | Path,
+    sequences: Iterable[tuple[str, Iterable[SimulatedScan]]],
+    *,
+    goes_on: bool = False,
 ) -> Iterator[Path]:
     """Write sequences of labelled scans, one file pair at a time.
 
@@ -52,6 +55,7 @@ def write_semantickitti(
     Args:
         root: folder to hold `sequences`.
         sequences: names such as "00", and their scans in order.
+        goes_on: whether scans that are there are of an earlier run, and may be written again.
 
     Yields:
         The `.bin` file of each scan, once it and its labels are written.
@@ -61,7 +65,7 @@ def write_semantickitti(
             folder cannot be written to.
     """
     folder = Path(root) / "sequences"
-    if any(folder.glob("*/velodyne/*.bin")):
+    if not goes_on and any(folder.glob("*/velodyne/*.bin")):
         raise InputError(
             f"{folder}: wanted a new folder, found scans there: remove them or choose another"
         )
@@ -80,6 +84,17 @@ def write_semantickitti(
         tr = " ".join(f"{value:.12e}" for value in CAMERA_T_SENSOR[:3].ravel())
         calibration = [f"P{camera}: {projection}" for camera in range(4)] + [f"Tr: {tr}"]
         _write_lines(folder / name / "calib.txt", calibration)
+
+
+def finished_sequences(root: str | Path, plan: dict[str, int]) -> dict[str, list[Path]]:
+    """The sequences of a plan that are whole below `root`, with their scan files in order."""
+    whole = {}
+    for name, count in plan.items():
+        folder = Path(root) / "sequences" / name
+        files = [folder / "velodyne" / f"{number:06d}.bin" for number in range(count)]
+        if (folder / "calib.txt").is_file() and all(file.is_file() for file in files):
+            whole[name] = files
+    return whole
 
 
 def camera_poses(world_T_sensor: NDArray[np.float64]) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
@@ -18,11 +23,20 @@ from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.datasets.semantickitti import NAME as KITTI
 from lidarpan.structures import InputError
 from lidarpan.synthetic.nuscenes_writer import MINI_SCENES, write_nuscenes
-from lidarpan.synthetic.semantickitti_writer import split_scans, write_semantickitti
+from lidarpan.synthetic.semantickitti_writer import (
+    finished_sequences,
+    split_scans,
+    write_semantickitti,
+)
+from lidarpan.text_trees import read_json_tree
+from lidarpan.whole_file import whole_file
 
 if TYPE_CHECKING:
     from lidarpan.synthetic.sensors.sensor import Sensor
     from lidarpan.synthetic.simulate import SimulatedScan
+
+NOTE = "simulating.json"
+"""Lies in a dataset that is not finished, and says with what arguments it was begun."""
 
 TOWNS_PER_PROCESS = 4
 """A further process starts in the time that about so many towns take."""
@@ -50,7 +64,7 @@ def write_simulated(
 
     Args:
         dataset: one of LAYOUTS.
-        root: a new folder.
+        root: a new folder, or one in which the same call was interrupted: it is finished.
         num_scans: how many in all.
         seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
         sensor: name of a sensor, a YAML file that describes one (see `read_sensor`), or "random"
@@ -78,11 +92,61 @@ def write_simulated(
         sequence: [min(in_a_row, count - start) for start in range(0, count, in_a_row)]
         for sequence, count in plan.items()
     }
-    flat = [size for sequence in sizes.values() for size in sequence]
-    first = seed * 100_003
-    towns = _in_parallel([(first + i, choose(first + i), n, rate) for i, n in enumerate(flat)])
-    drives = {sequence: _drive(islice(towns, len(n)), rate) for sequence, n in sizes.items()}
-    yield from layout.write(root, drives.items())
+    asked = {"dataset": dataset, "scans": num_scans, "seed": seed, "sensor": str(sensor)}
+    asked |= {"scans_per_town": in_a_row, "rate_hz": rate}
+    with _unfinished(Path(root), asked) as goes_on:
+        done = layout.finished(root, plan) if goes_on else {}
+        first, flat = seed * 100_003, []
+        for sequence, counts in sizes.items():
+            if sequence not in done:
+                flat += [(first + i, choose(first + i), n, rate) for i, n in enumerate(counts)]
+            first += len(counts)
+        towns = _in_parallel(flat)
+        drives = {
+            sequence: _drive(islice(towns, len(n)), rate)
+            for sequence, n in sizes.items()
+            if sequence not in done
+        }
+        yield from (file for sequence in plan if sequence in done for file in done[sequence])
+        yield from layout.write(root, drives.items(), goes_on=goes_on)
+
+
+@contextmanager
+def _unfinished(root: Path, asked: dict[str, object]) -> Iterator[bool]:
+    """Keep a note of what is being made until it is whole; whether an earlier run is gone on with.
+
+    Raises:
+        InputError: the folder holds the beginning of another dataset.
+    """
+    note = root / NOTE
+    goes_on = note.is_file()
+    if goes_on and read_json_tree(note) != asked:
+        raise InputError(
+            f"{root}: holds an unfinished dataset of other settings ({NOTE} says which): "
+            "finish it with these, or choose another folder"
+        )
+    if not goes_on and not _holds_scans(root):
+        with whole_file(note) as beside:
+            beside.write_text(json.dumps(asked, indent=1) + "\n")
+    yield goes_on
+    with suppress(OSError):
+        note.unlink()
+
+
+def _holds_scans(root: Path) -> bool:
+    return any((root / name).exists() for name in ("sequences", "samples"))
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, also where that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what is to be said
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def split_scenes(num_scans: int) -> dict[str, int]:
@@ -102,6 +166,7 @@ class Layout:
         scans_per_town: scans in a row from one town.
         plan: number of scans -> {sequence: scans}.
         write: root and sequences -> the files written.
+        finished: root and plan -> the scan files of the sequences that are whole.
     """
 
     sensor: str
@@ -109,11 +174,12 @@ class Layout:
     scans_per_town: int
     plan: Callable[[int], dict[str, int]]
     write: Callable[..., Iterator[Path]]
+    finished: Callable[[str | Path, dict[str, int]], dict[str, list[Path]]]
 
 
 LAYOUTS = {
-    KITTI: Layout("hdl64e", 10.0, 5, split_scans, write_semantickitti),
-    NUSCENES: Layout("hdl32e", 2.0, 10, split_scenes, write_nuscenes),
+    KITTI: Layout("hdl64e", 10.0, 5, split_scans, write_semantickitti, finished_sequences),
+    NUSCENES: Layout("hdl32e", 2.0, 10, split_scenes, write_nuscenes, lambda root, plan: {}),
 }
 """Dataset -> how towns are written in its layout."""
 
@@ -137,7 +203,9 @@ def _in_parallel(towns: Sequence[tuple[int, Sensor, int, float]]) -> Iterator[li
     if workers < 2:
         yield from (_town(*town) for town in towns)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+    ) as processes:
         waiting: deque[Future[list[SimulatedScan]]] = deque()
         for town in towns:
             waiting.append(processes.submit(_town, *town))
