@@ -85,6 +85,8 @@ def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float,
     if len(near) < _MIN_POINTS // 2:
         return None
     low = _low_points(near, cell_m=2.0)
+    if len(low) < 8:
+        return None
     plane = np.array([0.0, 0.0, np.percentile(low[:, 2], 30)])
     tolerance_m = 2.0
     for _ in range(6):

@@ -10,6 +10,7 @@ import numpy as np
 
 from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
+from lidarpan.scans.laz_process import decode_laz
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
@@ -21,13 +22,21 @@ def read_las(path: Path) -> Fields:
     Raises:
         InputError: not such a file, damaged, or cut off.
     """
-    laspy = need("laspy", "las", f"{path}:")
-
-    _check_header(path)
+    need("laspy", "las", f"{path}:")
+    if _check_header(path):
+        return decode_laz(path)
     try:
-        las = laspy.read(path)
+        return read_with_laspy(path)
+    except InputError:
+        raise
     except Exception as error:  # damaged headers raise all kinds
         raise InputError(f"{path}: wanted a .las or .laz file, {one_line(error)}") from None
+
+
+def read_with_laspy(path: Path) -> Fields:
+    """What `read_las` reads, of a file whose header has been checked; raises all kinds."""
+    laspy = need("laspy", "las", f"{path}:")
+    las = laspy.read(path)
     fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
     for name in ("intensity", "gps_time"):
         if name in las.point_format.dimension_names:
@@ -39,8 +48,8 @@ def read_las(path: Path) -> Fields:
     return fields
 
 
-def _check_header(path: Path) -> None:
-    """Refuse counts that the file is too small for, before anything is allocated or looped over.
+def _check_header(path: Path) -> bool:
+    """Refuse counts that the file is too small for; whether the points are compressed.
 
     Offsets as in the LAS 1.4 specification, section 2.4 (public header block).
     """
@@ -54,12 +63,18 @@ def _check_header(path: Path) -> None:
     if (head[24], head[25]) >= (1, 4) and len(head) >= 255:
         num_extended, count = struct.unpack_from("<IQ", head, 243)
     is_compressed = point_format >= 128
+    scales = struct.unpack_from("<3d", head, 131)
+    if not all(np.isfinite(scale) and scale > 0 for scale in scales):
+        raise InputError(f"{path}: wanted scales of x y z above 0, got {scales}: damaged")
+    if is_compressed:
+        _check_chunks(path, start, size, count)
     needed = start + (count // 64 if is_compressed else count * width)  # none compress so far
     if max(needed, 54 * num_records, 60 * num_extended) > size:
         raise InputError(
             f"{path}: wanted {count} points of {width} bytes from byte {start} on, "
             f"got {size} bytes: cut off or damaged"
         )
+    return bool(is_compressed)
 
 
 def write_las(path: Path, columns: Fields) -> None:
@@ -85,3 +100,28 @@ def write_las(path: Path, columns: Fields) -> None:
         las.gps_time = np.asarray(columns["time"], np.float64)
     with whole_file(path) as beside, beside.open("wb") as stream:
         las.write(stream, do_compress=path.suffix.lower() == ".laz")
+
+
+def _check_chunks(path: Path, start: int, size: int, count: int) -> None:
+    """Refuse a table of more chunks than there are points: the decoder makes room for them all.
+
+    The points begin with the table's place, eight bytes, -1 for the end of the file; the table with
+    its version and the number of chunks (LASzip, "LASzip: lossless compression of LiDAR data").
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        place = file.read(8)
+        table = struct.unpack("<q", place)[0] if len(place) == 8 else -2
+        if table == -1 and size >= start + 16:
+            file.seek(size - 8)
+            table = struct.unpack("<q", file.read(8))[0]
+        if not start + 8 <= table <= size - 8:
+            raise InputError(
+                f"{path}: wanted a table of chunks in the file, got it at byte {table}"
+            )
+        file.seek(table)
+        num_chunks = struct.unpack("<II", file.read(8))[1]
+    if num_chunks > max(count, 1):
+        raise InputError(
+            f"{path}: wanted at most {count} chunks for as many points, got {num_chunks}: damaged"
+        )
