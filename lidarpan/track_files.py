@@ -121,7 +121,8 @@ def plan_drives(
 def _in_scan_axes(poses: NDArray[np.float64], scans: Sequence[Path]) -> NDArray[np.float64]:
     """Poses of the files' own frames as those of the scans, which are turned on reading."""
     if all(scan.name.lower().endswith(".pcd.bin") for scan in scans):
-        return poses @ NATIVE_T_SCAN
+        turned: NDArray[np.float64] = poses @ NATIVE_T_SCAN
+        return turned
     return poses
 
 

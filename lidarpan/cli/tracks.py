@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import BoxFormat, Classes, make_folder
+from lidarpan.cli.predict import BoxFormat, Classes
+from lidarpan.cli.recordings import make_folder
 from lidarpan.errors import printable
 
 

@@ -29,6 +29,7 @@ from lidarpan.scans.intensity import IntensityScale, common_scale, scaled, thinn
 from lidarpan.structures import InputError, Scan
 
 __all__ = [
+    "NAME",
     "SPLITS",
     "SemanticKitti",
     "pack_labels",
