@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
 from lidarpan.clock import StageClock
@@ -12,19 +12,22 @@ from lidarpan.config import Config
 from lidarpan.datasets.open import find_classes
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
+from lidarpan.model.configured import (
+    Choices,
+    configured_network,
+    configured_rules,
+    open_weights,
+)
 from lidarpan.model.contract import Network, OwnNetwork, as_network
-from lidarpan.model.copies import COPIES
-from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
-from lidarpan.model.prior import street_prior
-from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.model.voxel_network import VoxelNetwork
-from lidarpan.model.weights import check_precision, choose_device, load_network
-from lidarpan.scans.ego import EgoChoice, hide_ego, parse_ego_box
+from lidarpan.scans.ego import EgoChoice, hide_ego
 from lidarpan.scans.given import Given, as_loaded
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.structures import PanopticLabels, Scan
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class PanopticPipeline:
@@ -80,32 +83,10 @@ class PanopticPipeline:
         precision: str = "fp32",
         *,
         tta: bool = False,
-        likeness: Likeness | None = None,
     ) -> PanopticPipeline:
         """A pipeline around an existing network, with the configured grid and rules."""
-        classes = config.build_classes()
-        voxel_network = VoxelNetwork(
-            network,
-            config.grid.build(),
-            engine,
-            precision,
-            prior=street_prior(classes, config.prior.trained, config.prior.power),
-            ground=classes.ground if config.fusion.patches else None,
-            copies=COPIES if tta else (),
-            ground_m=-config.sensor.height_m,
-            intensity=config.sensor.intensity,
-            likeness=likeness,
-        )
-        return cls(
-            voxel_network,
-            classes,
-            sensor_height_m=config.sensor.height_m,
-            grouping=config.grouping.method,
-            min_segment_points=config.fusion.min_segment_points,
-            min_score=config.fusion.min_score,
-            score_map=config.fusion.score_map,
-            ego_box=parse_ego_box(config.sensor.ego_box),
-        )
+        made = configured_network(config, network, engine, precision, tta=tta)
+        return cls(made, **configured_rules(config))
 
     @classmethod
     def from_weights(
@@ -114,12 +95,7 @@ class PanopticPipeline:
         device: str = "auto",
         sparse: str | None = None,
         precision: str = "fp32",
-        *,
-        tta: bool = False,
-        min_score: float | None = None,
-        patches: bool | None = None,
-        prior_power: float | None = None,
-        ego_box: str | None = None,
+        **choices: Unpack[Choices],
     ) -> PanopticPipeline:
         """Load shipped weights by name, or a .safetensors file that `lidarpan train` wrote.
 
@@ -128,27 +104,13 @@ class PanopticPipeline:
             device: "auto" (CUDA if there is one), "cpu" or "cuda".
             sparse: the sparse convolution engine; None takes the best one for the device.
             precision: of the network: "fp32", or "fp16" or "bf16" on CUDA (autocast).
-            tta: average over turned, mirrored and scaled copies of each scan: five times the work.
-            min_score: objects of a lower score go back to stuff; None takes the weights' own.
-            patches: choose classes by the mean of patches of a surface; None as in the weights.
-            prior_power: how far the shares of real streets correct those trained on, 0 not at all
-                and 1 wholly; None as in the weights.
-            ego_box: "auto", "off" or "x0,y0,z0,x1,y1,z1": where the own vehicle lies, whose points
-                are void; None as in the weights.
+            choices: tta, min_score, patches, prior_power, ego_box: see `Choices`.
 
         Raises:
             InputError: there are no such weights, device or precision, or they do not fit.
         """
-        target = choose_device(device)
-        check_precision(precision, target)
-        network, config, likeness = load_network(weights, target)
-        config = config.chosen(
-            fusion={"min_score": min_score, "patches": patches},
-            prior={"power": prior_power},
-            sensor={"ego_box": ego_box},
-        )
-        engine = choose_engine(target, sparse)
-        return cls.from_config(config, network, engine, precision, tta=tta, likeness=likeness)
+        network, config = open_weights(weights, device, sparse, precision, choices)
+        return cls(network, **configured_rules(config))
 
     def predict(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -134,11 +135,9 @@ def summarize(
 
 def tell_of_compiling(say: Callable[[str], None]) -> bool:
     """Say so where kernels will be compiled first; returns whether that is so."""
-    from numba import config
-
     import lidarpan
 
-    place = Path(config.CACHE_DIR or Path(lidarpan.__file__).parent)
+    place = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(lidarpan.__file__).parent)
     is_first = not any(place.rglob("voxelize_kernel.*.nbi"))
     if is_first:
         say("The first run compiles its kernels: one to two minutes, once.")
