@@ -14,20 +14,40 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 PACKAGE = CHECKOUT / "lidarpan"
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel, built from a copy of what git would give: nothing stays behind in the checkout."""
-    place = tmp_path_factory.mktemp("wheel")
-    source = place / "source"
+def build(place, kind):
+    """A wheel, built from links to the sources: nothing stays behind in the checkout."""
+    source = place / "lidarpan"  # as a clone is called
     source.mkdir()
     for name in ("lidarpan", "pyproject.toml", "README.md", "LICENSE"):
         (source / name).symlink_to(CHECKOUT / name)
-    code = f"from setuptools import build_meta; print(build_meta.build_wheel({str(place)!r}))"
+    code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(place)!r}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=source, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return place / done.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel."""
+    return build(tmp_path_factory.mktemp("wheel"), "wheel")
+
+
+def test_a_script_beside_the_clone_finds_the_package(tmp_path):
+    """Python takes the clone's folder for a package without code, if it finds no better one."""
+    editable = build(tmp_path, "editable")
+    venv.create(tmp_path / "env", with_pip=False)
+    (site,) = (tmp_path / "env").glob("lib/python*/site-packages")
+    with zipfile.ZipFile(editable) as archive:
+        archive.extractall(site)
+    (tmp_path / "script.py").write_text("import lidarpan; print(lidarpan.__version__)")
+    for words in (["script.py"], ["-c", "import lidarpan; print(lidarpan.__version__)"]):
+        done = subprocess.run(
+            [tmp_path / "env/bin/python", *words],
+            cwd=tmp_path, capture_output=True, text=True, check=False, env=plain_environment(),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel):
