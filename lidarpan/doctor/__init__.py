@@ -34,15 +34,21 @@ OPTIONAL = {
     "lightning": "training",
     "nuscenes": "nuScenes' own evaluator",
     "laspy": "LAS and LAZ files",
+    "rosbags": "ROS bags, and ROS messages in MCAP files",
+    "mcap": "MCAP files",
+    "velodyne_decoder": "packets of Velodyne sensors",
+    "pyarrow": "feather and parquet tables",
+    "pye57": "E57 files",
 }
 """Packages that the main job, predict, does without, and what is missing then."""
 WHEELS = {
     "PIL": "pillow",
     "nuscenes": "nuscenes-devkit",
+    "velodyne_decoder": "velodyne-decoder",
     "yaml": "pyyaml",
 }
 """How packages are called where they are installed from, if not as they are imported."""
-REQUIREMENTS = {"laspy": "laspy[lazrs]", "numpy": "numpy>=1.26"}
+REQUIREMENTS = {"laspy": "laspy[lazrs]", "numpy": "numpy>=1.26", "pyarrow": "pyarrow<25"}
 """What pip is told, if not the name alone."""
 
 

@@ -18,6 +18,8 @@ Fields = dict[str, NDArray[np.generic]]
 _RING = ("ring", "channel", "laser_id", "beam")
 _TIME = ("time", "t", "timestamp", "time_offset", "gps_time")
 _MAX_SWEEP_S = 10.0
+_EPOCH_NS = 1e17
+"""Fractions beyond it count nanoseconds since 1970."""
 _ABSURD_M = 1e8
 _COARSE_M = 0.02
 
@@ -204,7 +206,10 @@ def _ring(column: NDArray[np.generic] | None, valid: BoolArray) -> IntArray | No
 
 
 def _seconds(column: NDArray[Any] | None, valid: BoolArray) -> FloatArray | None:
-    """Relative seconds; integers count nanoseconds; None when it spans more than a sweep."""
+    """Relative seconds; whole numbers and fractions since 1970 may count nanoseconds.
+
+    None when they span more than a sweep.
+    """
     if column is None:
         return None
     if column.dtype.kind in "iu":
@@ -213,6 +218,8 @@ def _seconds(column: NDArray[Any] | None, valid: BoolArray) -> FloatArray | None
         seconds += first * 1e-9 if first * 1e-9 < _MAX_SWEEP_S else 0.0
     else:
         seconds = column[valid].astype(np.float64)
+        if np.abs(seconds).max(initial=0.0) > _EPOCH_NS:  # as Livox writes them
+            seconds = (seconds - seconds.min()) * 1e-9
     if not np.isfinite(seconds).all() or np.ptp(seconds) > _MAX_SWEEP_S:
         return None
     if np.abs(seconds).max() > _MAX_SWEEP_S:

@@ -15,7 +15,7 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.scans.reader import ScanReader
-from lidarpan.scans.source import FileSource, Frame, ScanSource
+from lidarpan.scans.source import FileSource, Frame, ScanSource, frame_path
 from lidarpan.structures import InputError
 
 _log = logging.getLogger("lidarpan")
@@ -94,6 +94,8 @@ def loader_of(paths: Sequence[Path]) -> Callable[[Path, float], LoadedScan]:
 def _paths_of(source: ScanSource) -> list[Path]:
     if isinstance(source, FileSource):
         return list(source.files)
+    if source.num_frames is not None:
+        return [frame_path(source.path, number) for number in range(source.num_frames)]
     paths: list[Path] = []
     try:
         paths.extend(frame.path for frame in source.frames())

@@ -118,3 +118,14 @@ def test_packing_and_unpacking_is_the_identity():
     assert list(unpacked) == list(columns)
     for name, values in columns.items():
         np.testing.assert_array_equal(unpacked[name], values)
+
+
+def test_point_times_since_1970_in_nanoseconds_count_from_the_first(tmp_path):
+    layout = Layout("f4", False, 1, 0, (("timestamp", "f8", 1),), 0)
+    columns = columns_of(layout)
+    columns["timestamp"] = START_NS + np.linspace(0, 1e8, len(columns["x"]))
+    cloud = Ros(2).cloud(layout, columns, START_NS)
+    (frame,) = open_recording(write_mcap(tmp_path / "a.mcap", [("/points", 1, cloud)])).frames()
+    loaded = frame.load()
+    wanted = np.linspace(0, 0.1, len(columns["x"]))[loaded.valid]
+    np.testing.assert_allclose(loaded.scan.time, wanted - wanted[0], atol=1e-6)
