@@ -20,7 +20,8 @@ from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.datasets.track_lists import TrackRow, write_tracks
 from lidarpan.grouping import group_points
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import empty_frame, load_scan
+from lidarpan.scans.files import empty_frame
+from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.structures import IntArray, PanopticLabels
 from lidarpan.tracking.history import History
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
@@ -34,7 +35,8 @@ class Drive:
 
     Attributes:
         name: of the drive.
-        scans: T files in order of time.
+        source: gives the scans in order of time.
+        scans: T paths that name them.
         labels: the label file of each.
         outputs: where its lasting labels go.
         times_s: (T,) s.
@@ -42,15 +44,17 @@ class Drive:
     """
 
     name: str
+    source: ScanSource
     scans: Sequence[Path]
     labels: Sequence[Path]
     outputs: Sequence[Path]
     times_s: NDArray[np.float64]
     poses: NDArray[np.float64] | None
 
-    def load(self, i: int) -> LoadedScan:
-        """Scan i; one without points where its file is empty."""
-        return empty_frame(self.scans[i]) or load_scan(self.scans[i])
+    def load(self) -> Iterator[LoadedScan]:
+        """The scans; one without points where its file is empty."""
+        for frame in self.source.frames():
+            yield empty_frame(frame.path) or frame.load()
 
 
 @dataclass
@@ -69,16 +73,16 @@ class Summary:
 
 
 def plan_drives(
-    scan_paths: Sequence[Path],
+    sources: Sequence[ScanSource],
     labels: Path,
     out: Path,
     poses: Path | None = None,
     times: Path | None = None,
 ) -> tuple[list[Drive], list[str]]:
-    """Find what belongs to the scans: each folder of scans is a drive.
+    """Find what belongs to the scans: each folder of scans, and each recording, is a drive.
 
     Args:
-        scan_paths: scans, in order of time within a folder.
+        sources: from `open_sources`; files are in order of time within a folder.
         labels: folder of label files, named as the scans (see `find_prediction`).
         out: folder for the lasting labels.
         poses: file of poses, see `find_poses`; None looks for one beside each drive.
@@ -91,31 +95,51 @@ def plan_drives(
         InputError: a scan has no labels, times or poses do not fit, or an output would replace an
             input.
     """
-    folders: dict[Path, list[Path]] = {}
-    for path in scan_paths:
-        folders.setdefault(path.absolute().parent, []).append(path)
     drives, notes = [], []
-    for folder, scans in folders.items():
+    for source in _drives_of(sources):
+        frames = list(source.frames())
+        scans = [frame.path for frame in frames]
+        folder = scans[0].absolute().parent
         files = [find_prediction(labels, scan) for scan in scans]
         outputs = [lasting_path(labels, file, out) for file in files]
         refuse_inputs_as_outputs(outputs, [*scans, *files])
+        stamps = [frame.stamp_ns for frame in frames]
         taken = find_times(scans, times)
+        if taken is None and None not in stamps:
+            taken = np.array(stamps, np.float64) * 1e-9
         if taken is None:
             taken = USUAL_STEP_S * np.arange(len(scans))
             notes.append(
                 f"{folder}: no times: taken {USUAL_STEP_S:g} s apart (name them with --times)"
             )
+        own = [frame.world_T_sensor for frame in frames]
         placed = None
         if poses is not None or has_poses(scans):
             placed = _in_scan_axes(find_poses(scans, poses), scans)
+        elif all(pose is not None for pose in own):
+            placed = np.array(own, np.float64)
         else:
             notes.append(
                 f"{folder}: no poses: the world is taken to move with the sensor, so nothing is "
                 "known to stand still, and speeds are against the sensor (name poses with --poses)"
             )
         name = folder.parent.name if folder.name in ("velodyne", "LIDAR_TOP") else folder.name
-        drives.append(Drive(name, scans, files, outputs, taken, placed))
+        drives.append(Drive(name, source, scans, files, outputs, taken, placed))
     return drives, notes
+
+
+def _drives_of(sources: Sequence[ScanSource]) -> list[ScanSource]:
+    """Each recording, and each folder of files by itself."""
+    drives: list[ScanSource] = []
+    for source in sources:
+        if not isinstance(source, FileSource):
+            drives.append(source)
+            continue
+        folders: dict[Path, list[Path]] = {}
+        for path in source.files:
+            folders.setdefault(path.absolute().parent, []).append(path)
+        drives += [replace(source, path=at, files=files) for at, files in folders.items()]
+    return drives
 
 
 def _in_scan_axes(poses: NDArray[np.float64], scans: Sequence[Path]) -> NDArray[np.float64]:
@@ -168,11 +192,11 @@ def track_files(
 def _online(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
-    for i, scan in enumerate(drive.scans):
-        loaded, tracked = _track(drive, tracker, i)
+    for i, loaded in enumerate(drive.load()):
+        tracked = _track(drive, tracker, i, loaded)
         _write(drive, i, writer, loaded, tracked.labels, tracked.objects)
         _add_rows(drive, i, tracked.objects, summary)
-        yield scan
+        yield drive.scans[i]
 
 
 def _looking_back(
@@ -180,29 +204,28 @@ def _looking_back(
 ) -> Iterator[Path]:
     history = History(tracker.facts)
     kept: list[tuple[bytes, bytes, TrackedObjects]] = []
-    for i, scan in enumerate(drive.scans):
-        _, tracked = _track(drive, tracker, i)
+    for i, loaded in enumerate(drive.load()):
+        tracked = _track(drive, tracker, i, loaded)
         history.add(tracked)
         ids, kinds = tracked.labels.instance, tracked.labels.semantic
         packed = (zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1))
         kept.append((*packed, tracked.objects))
-        yield scan
+        yield drive.scans[i]
     conclusion = history.conclude()
-    for i, scan in enumerate(drive.scans):
+    for i, loaded in enumerate(drive.load()):
         ids_bytes, kinds_bytes, before = kept[i]
         ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)
         semantic = np.frombuffer(zlib.decompress(kinds_bytes), np.uint8)
         objects = conclusion.renamed(before, float(drive.times_s[i]))
         name = _lookup(ids, before.id, [conclusion.id_of[int(k)] for k in before.id])
         if tracker.mending.classes:
-            kind = _lookup(name, objects.id, objects.class_id)[name]
             is_thing = tracker.classes.is_thing[semantic] & (name[ids] > 0)
             kind = _lookup(name[ids], objects.id, objects.class_id)[name[ids]]
             semantic = np.where(is_thing & (kind > 0), kind, semantic).astype(np.uint8)
         labels = PanopticLabels(semantic, name[ids].astype(np.int32))
-        _write(drive, i, writer, drive.load(i), labels, objects)
+        _write(drive, i, writer, loaded, labels, objects)
         _add_rows(drive, i, objects, summary)
-        yield scan
+        yield drive.scans[i]
 
 
 def _lookup(ids: IntArray, names: IntArray, values: Sequence[int] | NDArray[np.int64]) -> IntArray:
@@ -213,15 +236,14 @@ def _lookup(ids: IntArray, names: IntArray, values: Sequence[int] | NDArray[np.i
     return table
 
 
-def _track(drive: Drive, tracker: Tracker, i: int) -> tuple[LoadedScan, TrackedScan]:
-    loaded = drive.load(i)
+def _track(drive: Drive, tracker: Tracker, i: int, loaded: LoadedScan) -> TrackedScan:
     labels = read_for_tracking(drive.labels[i], tracker.classes, loaded)
     is_thing = tracker.classes.is_thing[labels.semantic]
     if is_thing.any() and not labels.instance.any():
         instance = group_points(loaded.scan.points, labels.semantic, tracker.classes)
         labels = replace(labels, instance=instance)
     pose = None if drive.poses is None else drive.poses[i]
-    return loaded, tracker.update(loaded.scan.points, labels, float(drive.times_s[i]), pose)
+    return tracker.update(loaded.scan.points, labels, float(drive.times_s[i]), pose)
 
 
 def _write(

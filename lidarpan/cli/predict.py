@@ -154,6 +154,13 @@ def predict(
     level: Annotated[
         Level, typer.Option(help="Turn scans whose ground does not lie below by that ground.")
     ] = Level.auto,
+    is_tracked: Annotated[
+        bool,
+        typer.Option(
+            "--track",
+            help="Give objects ids that last over a drive; single scans go to untracked/.",
+        ),
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the page with the result.")] = False,
 ) -> None:
     """Panoptic labels of scans and recordings.
@@ -193,12 +200,15 @@ def predict(
         only=pipeline.classes.ids_of(only.split(",")) if only else (),
         has_objects=lists.is_wanted,
     )
+    if is_tracked and file_format == "mcap":
+        raise InputError("--track writes label files, not --format mcap: choose another format")
+    single = out / "untracked" if is_tracked else out
     make_folder(out)
     notes, results = Notes(pipeline.classes), []
     stream = predict_sources(
         pipeline,
         sources,
-        out,
+        single,
         file_format or pipeline.classes.name,
         sensor_height_m=sensor_height,
         overwrite=overwrite,
@@ -217,7 +227,12 @@ def predict(
     for line in [*notes.counts(), *lists.write(pipeline.classes)]:
         typer.echo(line)
     elapsed_s = time.perf_counter() - begin
-    summarize(results, paths, out, elapsed_s, is_first=is_first, is_next_said=not show)
+    is_next_said = not show and not is_tracked
+    summarize(results, paths, out, elapsed_s, is_first=is_first, is_next_said=is_next_said)
+    if is_tracked:
+        from lidarpan.cli.tracks import run_tracking
+
+        run_tracking(sources, single, out, pipeline.classes)
     if show:
         from lidarpan.cli.serving import open_page
 

@@ -1,15 +1,21 @@
-"""lidarpan track."""
+"""lidarpan track, stream."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.predict import BoxFormat, Classes
+from lidarpan.cli.predict import BoxFormat, Classes, Device
 from lidarpan.cli.recordings import make_folder
 from lidarpan.errors import printable
+
+if TYPE_CHECKING:
+    from lidarpan.classes import ClassTable
+    from lidarpan.scans.source import ScanSource
+    from lidarpan.tracking.tracker import Mending
 
 
 def register(app: typer.Typer) -> None:
@@ -19,10 +25,14 @@ def register(app: typer.Typer) -> None:
         "tracked/ · lidarpan track scans/ --labels labels/ --classes nuscenes --poses poses.txt "
         "--times times.txt --out tracked/"
     )(track)
+    app.command(
+        epilog="Examples: lidarpan stream data/sequences/08/velodyne --out live/ · lidarpan stream "
+        "drive.mcap --out live/ · my_driver | lidarpan stream - --out live/"
+    )(stream)
 
 
 def track(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
     labels: Annotated[Path, typer.Option(help="Folder of labels, one file per scan.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels with lasting ids.")],
     classes: Classes = "semantickitti",
@@ -58,31 +68,118 @@ def track(
 
     Writes the labels in their own format, tracks.csv and tracks.json.
     """
-    from rich.progress import track as show_progress
-
     from lidarpan.datasets.open import find_classes
-    from lidarpan.datasets.track_lists import write_kitti_tracking, write_nuscenes_tracking
-    from lidarpan.scans.files import find_scans
-    from lidarpan.track_files import Summary, plan_drives, track_files
+    from lidarpan.scans.sources import open_sources
     from lidarpan.tracking.tracker import Mending
 
-    table = find_classes(classes)
-    scans = find_scans(paths)
-    drives, notes = plan_drives(scans, labels, out, poses, times)
+    run_tracking(
+        open_sources(paths),
+        labels,
+        out,
+        find_classes(classes),
+        poses=poses,
+        times=times,
+        is_online=online,
+        mending=Mending(classes=mend_classes, join=join, cut=cut),
+        names_moving=moving,
+        boxes=None if boxes is None else boxes.value,
+    )
+
+
+def run_tracking(
+    sources: Sequence[ScanSource],
+    labels: Path,
+    out: Path,
+    table: ClassTable,
+    *,
+    poses: Path | None = None,
+    times: Path | None = None,
+    is_online: bool = False,
+    mending: Mending | None = None,
+    names_moving: bool = True,
+    boxes: str | None = None,
+) -> None:
+    """Track with a progress bar; print what was lost, and what there is."""
+    from rich.progress import track as show_progress
+
+    from lidarpan.datasets.track_lists import write_kitti_tracking, write_nuscenes_tracking
+    from lidarpan.track_files import Summary, plan_drives, track_files
+
+    drives, notes = plan_drives(sources, labels, out, poses, times)
     make_folder(out)
     for note in notes:
         typer.echo(printable(f"note: {note}"), err=True)
-    summary = Summary()
-    mending = Mending(classes=mend_classes, join=join, cut=cut)
+    summary, count = Summary(), sum(len(drive.scans) for drive in drives)
     stream = track_files(
-        drives, out, table, summary, is_online=online, mending=mending, names_moving=moving
+        drives,
+        out,
+        table,
+        summary,
+        is_online=is_online,
+        mending=mending,
+        names_moving=names_moving,
     )
-    total = len(scans) * (1 if online else 2)
+    total = count * (1 if is_online else 2)
     for _ in show_progress(stream, "Tracking", total=total, transient=True):
         pass
-    if boxes is BoxFormat.kitti:
+    if boxes == "kitti":
         write_kitti_tracking(out / "boxes", summary.rows, summary.poses, table)
-    elif boxes is BoxFormat.nuscenes:
+    elif boxes == "nuscenes":
         write_nuscenes_tracking(out / "boxes" / "tracking.json", summary.rows, table)
     objects = len({(row.drive, row.id) for row in summary.rows})
-    typer.echo(f"{len(scans)} scans tracked, {objects} objects: {out}")
+    typer.echo(f"{count} scans tracked, {objects} objects: {out}")
+
+
+def stream(
+    paths: Annotated[
+        list[str], typer.Argument(help="Scan files, a folder, a recording, or - for stdin.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the labels with lasting ids.")],
+    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    file_format: Annotated[
+        str | None,
+        typer.Option("--format", help="As of predict. [default: that of the weights' classes]"),
+    ] = None,
+    pace: Annotated[
+        float, typer.Option(min=0, help="Times the sensor's pace; 0: as fast as it goes, no drops.")
+    ] = 1.0,
+) -> None:
+    """Label scans as they come: at the sensor's pace, with ids that last.
+
+    Where scans come faster than they are answered the newest is taken and the drops are counted.
+    Standard input holds, for each scan: LPS1, number of points (uint32), seconds (float64), then x
+    y z intensity of each point (float32), all little-endian.
+    """
+    import sys
+
+    from lidarpan.pipeline import PanopticPipeline
+    from lidarpan.scans.sources import open_sources
+    from lidarpan.stream import LiveStream, PanopticStream, paced
+    from lidarpan.stream_files import StreamWriter, arrivals_of, arrivals_of_pipe
+    from lidarpan.tracking.tracker import Tracker
+
+    is_pipe = paths == ["-"]
+    arrivals = arrivals_of_pipe(sys.stdin.buffer) if is_pipe else arrivals_of(open_sources(paths))
+    pipeline = PanopticPipeline.from_weights(weights, device.value)
+    make_folder(out)
+    writer = StreamWriter(out, file_format or pipeline.classes.name, pipeline.classes)
+    live = LiveStream(PanopticStream(pipeline, Tracker(pipeline.classes)), waits=pace == 0)
+    begin = live.clock()
+    for answer in live.run(paced(arrivals, live.clock, pace) if pace and not is_pipe else arrivals):
+        writer.write(answer)
+        typer.echo(
+            f"{answer.arrival.name}: {len(answer.tracked.objects.id)} objects, "
+            f"{1000 * answer.latency_s:.0f} ms"
+        )
+    counts, elapsed_s = live.stream.counts, live.clock() - begin
+    half, most, nearly_all = (1000 * value for value in live.percentiles_s())
+    typer.echo(
+        f"{counts.answered} scans answered in {elapsed_s:.1f} s, {counts.dropped} dropped, "
+        f"{counts.late} late: {out}"
+    )
+    if counts.answered:
+        typer.echo(
+            f"from a scan's end to its labels: p50 {half:.0f}, p95 {most:.0f}, "
+            f"p99 {nearly_all:.0f} ms"
+        )

@@ -193,6 +193,12 @@ class Tracker:
         self._forget(lost, pose)
         return tracked
 
+    def restart(self) -> None:
+        """Forget everything but which ids were given: after a clock that was set anew."""
+        self.time_s = -math.inf
+        self.store = TrackStore.empty(self.classes.num_classes)
+        self._together = Together()
+
     def _compare(self, objects: Objects) -> tuple[NDArray[np.float64], ...]:
         store = self.store
         limits = self.facts.limits[store.class_id].copy()
