@@ -64,16 +64,17 @@ def test_a_clock_set_anew_starts_anew_with_fresh_ids():
     assert not set(first.objects.id) & set(again.objects.id)
 
 
-def test_memory_is_the_same_after_ten_thousand_pushes():
+@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_memory_is_the_same_after_many_pushes(count):
     stream = new_stream()
     points = np.float32([[5, 3, -1], [5.2, 3, -1], [5.4, 3, -1], [5.6, 3.2, -1]])
     scan = Scan(points, np.zeros(4, np.float32))
     labels = PanopticLabels(np.full(4, 1, np.uint8), np.ones(4, np.int32))
     sizes = set()
-    for k in range(10_000):
+    for k in range(count):
         pose = at(3.0 * k, 0.0)  # the object drives along, all others fall behind
         stream.push(scan, 0.1 * k, pose, labels)
-        if k % 500 == 499:
+        if k % (count // 4) == count // 4 - 1:
             together = stream.tracker._together
             counts = sum(map(len, (together._apart, together._widest, together._as_one)))
             sizes.add((stream.tracker.store.num_tracks, counts))
