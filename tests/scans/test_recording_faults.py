@@ -148,6 +148,22 @@ def test_a_message_that_is_none_is_one_bad_frame(tmp_path):
     frames[2].load()
 
 
+def test_an_empty_scan_is_said_and_the_others_keep_one_scale(tmp_path):
+    ros = Ros(2)
+    clouds = [np.zeros((0, 4)), rows(1), rows(2)]
+    clouds[1][:, 3] = np.linspace(0, 255, 300)
+    clouds[2][:, 3] = np.linspace(0, 0.9, 300)  # a dark frame of the same sensor
+    messages = [
+        ("/points", START_NS + k, ros.points(cloud, START_NS + k)) for k, cloud in enumerate(clouds)
+    ]
+    path = write_mcap(tmp_path / "a.mcap", messages)
+    empty, bright, dark = open_recording(path).frames()
+    with pytest.raises(InputError, match="empty message"):
+        empty.load()
+    for frame, cloud in ((bright, clouds[1]), (dark, clouds[2])):
+        np.testing.assert_allclose(frame.load().scan.intensity, cloud[:, 3] / 255, atol=1e-6)
+
+
 def test_a_type_with_other_fields_than_its_name_says_is_another_schema(tmp_path):
     from mcap.writer import Writer
 
@@ -204,10 +220,10 @@ def test_files_that_are_no_recordings_say_so(tmp_path):
 
 
 def test_a_missing_library_names_the_command(monkeypatch, tmp_path):
-    from lidarpan.scans import optional
+    from lidarpan import optional
 
     def missing(name):
-        raise ImportError(name)
+        raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(optional, "import_module", missing)
     path = tmp_path / "a.mcap"

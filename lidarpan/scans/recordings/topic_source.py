@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lidarpan.scans.fields import FileFields, LoadedScan, intensity_values
+from lidarpan.scans.fields import Fields, FileFields, LoadedScan, intensity_values
 from lidarpan.scans.intensity import IntensityScale, choose_scale
 from lidarpan.scans.recordings.clouds import (
     CLOUD_TYPES,
@@ -50,7 +50,7 @@ class TopicSource:
     def __post_init__(self) -> None:
         self._decoder = RosDecoder()
         self._first: dict[str, Cloud] = {}
-        self._scales: dict[str, IntensityScale | None] = {}
+        self._scales: dict[str, IntensityScale] = {}
 
     @property
     def path(self) -> Path:
@@ -103,9 +103,10 @@ class TopicSource:
         origin = str(path)
 
         def decode(height_m: float) -> LoadedScan:
+            given = [cloud.fields() for cloud in parts]
             loaded = [
-                load_fields(cloud.fields(), origin, height_m, self._scale(name))
-                for name, cloud in zip(names, parts, strict=True)
+                load_fields(fields, origin, height_m, self._scale(name, fields))
+                for name, fields in zip(names, given, strict=True)
             ]
             return loaded[0] if len(loaded) == 1 else merge(loaded, parts, moved)
 
@@ -113,14 +114,17 @@ class TopicSource:
         columns = first.cloud.fields if len(parts) == 1 else None
         return Frame(path, decode, stamp_ns, frame_id, pose, said + missed, columns)
 
-    def _scale(self, topic: str) -> IntensityScale | None:
-        """What the intensities of a topic are divided by: its first scan decides."""
+    def _scale(self, topic: str, fields: Fields | FileFields) -> IntensityScale | None:
+        """What the intensities of a topic are divided by: its first scan that has any decides."""
         if topic not in self._scales:
-            given = self._first[topic].fields()
-            file = given if isinstance(given, FileFields) else FileFields(given)
-            found = intensity_values(file)
-            own = None if found is None else choose_scale([found[1]])
-            self._scales[topic] = file.scale or own
+            try:
+                scale = _scale_of(self._first[topic].fields())
+            except InputError:  # said when it is that scan's turn
+                scale = None
+            scale = scale or _scale_of(fields)
+            if scale is None:
+                return None
+            self._scales[topic] = scale
         return self._scales[topic]
 
     def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
@@ -243,6 +247,12 @@ def _nearest(first: _Part, recent: dict[str, deque[_Part]]) -> list[_Part]:
         if best is not None and abs(best.stamp_ns - first.stamp_ns) <= MAX_APART_NS:
             group.append(best)
     return group
+
+
+def _scale_of(fields: Fields | FileFields) -> IntensityScale | None:
+    file = fields if isinstance(fields, FileFields) else FileFields(fields)
+    found = intensity_values(file)
+    return file.scale or (None if found is None else choose_scale([found[1]]))
 
 
 def _plain(frame: str) -> str:
