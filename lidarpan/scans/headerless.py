@@ -96,8 +96,10 @@ def find_layout(flat: Numbers, origin: str) -> Layout:
         InputError: no count of columns fits, or several fit equally well.
     """
     widths = [width for width in _WIDTHS if len(flat) % width == 0]
-    if len(flat) < _MIN_POINTS * _USUAL and _USUAL in widths:
-        return Layout(_USUAL)
+    if len(flat) < _MIN_POINTS * _USUAL:  # too few to tell
+        widths = [width for width in (_USUAL, 5, 3) if width in widths]
+        if widths:
+            return Layout(widths[0])
     if not widths:
         raise InputError(
             f"{origin}: wanted 3 to 12 float32 per point, got {len(flat)} numbers, which are "

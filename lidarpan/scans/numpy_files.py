@@ -73,7 +73,7 @@ def array_headers(path: Path) -> dict[str, ArrayHeader]:
     def note(name: str, stream: IO[bytes], size: int) -> None:
         headers[name] = _header(stream)
 
-    _each_member(path, lambda name: True, note)
+    _each_member(path, lambda name: True, note, is_unpacked=False)
     return headers
 
 
@@ -100,7 +100,11 @@ def read_arrays(
 
 
 def _each_member(
-    path: Path, is_wanted: Callable[[str], bool], use: Callable[[str, IO[bytes], int], None]
+    path: Path,
+    is_wanted: Callable[[str], bool],
+    use: Callable[[str, IO[bytes], int], None],
+    *,
+    is_unpacked: bool = True,
 ) -> None:
     """Open every wanted array of an archive in turn."""
     try:
@@ -110,7 +114,8 @@ def _each_member(
             chosen = [(name, info) for name, info in chosen if is_wanted(name)]
             packed = sum(info.compress_size for _, info in chosen)
             size = path.stat().st_size
-            check_expansion(min(packed, size), sum(info.file_size for _, info in chosen), path)
+            if is_unpacked:
+                check_expansion(min(packed, size), sum(info.file_size for _, info in chosen), path)
             for name, info in chosen:
                 with archive.open(info) as stream:
                     use(name, stream, info.file_size)
@@ -146,6 +151,10 @@ def _read(stream: IO[bytes], size: int) -> NDArray[Any]:
     if len(content) < num_bytes:
         raise ValueError(f"{len(content)} bytes of {num_bytes}: cut off")
     values: NDArray[Any] = np.frombuffer(content, header.dtype, header.size)
+    if header.dtype.kind == "U" and header.dtype.itemsize and (
+        np.frombuffer(content, header.dtype.str[0] + "u4") > 0x10FFFF
+    ).any():  # fmt: skip
+        raise ValueError("text with characters that there are not")
     if header.is_fortran:
         return values.reshape(header.shape[::-1]).T
     return values.reshape(header.shape)
