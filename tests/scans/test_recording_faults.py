@@ -152,7 +152,7 @@ def test_an_empty_scan_is_said_and_the_others_keep_one_scale(tmp_path):
     ros = Ros(2)
     clouds = [np.zeros((0, 4)), rows(1), rows(2)]
     clouds[1][:, 3] = np.linspace(0, 255, 300)
-    clouds[2][:, 3] = np.linspace(0, 0.9, 300)  # a dark frame of the same sensor
+    clouds[2][:, 3] = np.linspace(0, 9, 300)  # a dark frame of the same sensor
     messages = [
         ("/points", START_NS + k, ros.points(cloud, START_NS + k)) for k, cloud in enumerate(clouds)
     ]

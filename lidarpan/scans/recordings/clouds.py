@@ -11,6 +11,8 @@ import numpy as np
 from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.packets.velodyne import decode_scan
 from lidarpan.scans.recordings.foxglove import IDENTITY, read_cloud
+from lidarpan.scans.recordings.livox import TYPES as LIVOX_TYPES
+from lidarpan.scans.recordings.livox import read_livox
 from lidarpan.scans.recordings.messages import Message, RosDecoder, Topic
 from lidarpan.scans.recordings.pointcloud2 import (
     FOXGLOVE_TYPES,
@@ -26,7 +28,7 @@ _ROS_CLOUD = "sensor_msgs/msg/PointCloud2"
 _FOXGLOVE_ROS_CLOUD = "foxglove_msgs/msg/PointCloud"
 _FOXGLOVE_CLOUD = "foxglove.PointCloud"
 _VELODYNE = "velodyne_msgs/msg/VelodyneScan"
-CLOUD_TYPES = (_ROS_CLOUD, _FOXGLOVE_CLOUD, _FOXGLOVE_ROS_CLOUD, _VELODYNE)
+CLOUD_TYPES = (_ROS_CLOUD, _FOXGLOVE_CLOUD, _FOXGLOVE_ROS_CLOUD, _VELODYNE, *LIVOX_TYPES)
 """Message types each of which is a whole scan."""
 
 PACKET_TYPES = (
@@ -68,6 +70,8 @@ def read_message(message: Message, decoder: RosDecoder, origin: str) -> Cloud:
     definition = message.topic.definition
     if definition.type == _FOXGLOVE_CLOUD:
         return _foxglove(message, origin)
+    if definition.type in LIVOX_TYPES:
+        return _livox(message, origin)
     decoded = decoder.decode(definition, message.data, origin)
     try:
         match definition.type:
@@ -137,6 +141,11 @@ def _foxglove(message: Message, origin: str) -> Cloud:
         _matrix(cloud.pose),
         lambda: unpack_points(cloud.points, origin),
     )
+
+
+def _livox(message: Message, origin: str) -> Cloud:
+    cloud = read_livox(message.data, message.topic.definition.encoding == "ros1", origin)
+    return Cloud(cloud.stamp_ns or message.log_ns, cloud.frame_id, None, lambda: cloud.fields)
 
 
 def _matrix(pose: tuple[float, ...]) -> Matrix | None:

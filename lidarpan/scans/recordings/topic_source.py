@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, intensity_values
-from lidarpan.scans.intensity import IntensityScale, choose_scale
+from lidarpan.scans.intensity import IntensityScale, choose_scale, contradicts
 from lidarpan.scans.recordings.clouds import (
     CLOUD_TYPES,
     PACKET_TYPES,
@@ -115,17 +115,21 @@ class TopicSource:
         return Frame(path, decode, stamp_ns, frame_id, pose, said + missed, columns)
 
     def _scale(self, topic: str, fields: Fields | FileFields) -> IntensityScale | None:
-        """What the intensities of a topic are divided by: its first scan that has any decides."""
+        """What the intensities of a scan are divided by: the first scan that has any decides.
+
+        A scan whose values are plainly of another kind (bytes among fractions) keeps its own.
+        """
+        own = _scale_of(fields)
+        if own is None:
+            return None
         if topic not in self._scales:
             try:
-                scale = _scale_of(self._first[topic].fields())
+                first = _scale_of(self._first[topic].fields())
             except InputError:  # said when it is that scan's turn
-                scale = None
-            scale = scale or _scale_of(fields)
-            if scale is None:
-                return None
-            self._scales[topic] = scale
-        return self._scales[topic]
+                first = None
+            self._scales[topic] = first or own
+        scale = self._scales[topic]
+        return own if contradicts(scale, own) else scale
 
     def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
         """world_T_points of a cloud, and what there is to say about it."""
