@@ -13,9 +13,10 @@ from lidarpan.datasets.predictions import (
     prediction_paths,
     refuse_inputs_as_outputs,
 )
-from lidarpan.inference_job import Handling, Job, OwnVehicles, Prediction, sensor_height
+from lidarpan.inference_job import Handling, Job, OwnVehicles, Prediction
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError

@@ -21,7 +21,7 @@ from lidarpan.grouping.fusion import keep_classes
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.pipeline import PanopticPipeline
-from lidarpan.scans.axes import Turn, level_turn
+from lidarpan.scans.axes import Turn, levelled, turned
 from lidarpan.scans.ego import AUTO_SCANS, EgoChoice, find_ego_box, hide_ego
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
@@ -29,16 +29,11 @@ from lidarpan.scans.inspection import (
     EXPECTED_HEIGHT_M,
     TURNED,
     Remark,
-    fit_ground,
     height_in_words,
-    inspect_scan,
+    sensor_height,
 )
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
-
-ROAD_HALF_WIDTH_M = 4.0
-HEIGHT_TOLERANCE_M = 0.3
-"""Scans whose ground lies further from where the weights expect it are shifted."""
 
 
 @dataclass(frozen=True)
@@ -95,29 +90,9 @@ class Handling:
 
     def turned(self, loaded: LoadedScan, expected_m: float) -> tuple[LoadedScan, Turn | None]:
         """The scan with x forward, y left, z up, and how it was turned."""
-        turn = self.turn
-        if turn is None and self.is_levelled and _kinds(loaded.warnings) & TURNED:
-            turn = level_turn(loaded.scan)
-        if turn is None:
-            return loaded, None
-        scan = turn.of(loaded.scan)
-        before = [said for said in loaded.warnings if not isinstance(said, Remark)]
-        said = [turn.said] if turn.said else []
-        warnings = (*before, *said, *inspect_scan(scan, expected_m))
-        return LoadedScan(scan, loaded.valid, warnings), turn
-
-
-def sensor_height(scan: Scan, expected_m: float) -> float:
-    """Height of the sensor above the road, metres; `expected_m` where they nearly agree.
-
-    From a plane fitted to the ground ahead of and behind the sensor: what lies beside a road may be
-    far below it.
-    """
-    ahead = scan.points[np.abs(scan.points[:, 1]) < ROAD_HALF_WIDTH_M]
-    plane = fit_ground(ahead, reach_m=12.0) or fit_ground(scan.points)
-    if plane is None or abs(-plane[2] - expected_m) < HEIGHT_TOLERANCE_M:
-        return expected_m
-    return -plane[2]
+        if self.turn is not None:
+            return turned(loaded, self.turn, expected_m), self.turn
+        return levelled(loaded, expected_m) if self.is_levelled else (loaded, None)
 
 
 class OwnVehicles:

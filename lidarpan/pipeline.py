@@ -23,7 +23,7 @@ from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.scans.ego import EgoChoice, hide_ego
 from lidarpan.scans.given import Given, as_loaded
-from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, sensor_height
 from lidarpan.structures import PanopticLabels, Scan
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class PanopticPipeline:
             scan: a Scan, the path of a scan file, or (M, 3 or more) rows of x y z [intensity] in
                 metres, sensor frame (x forward, y left, z up).
             sensor_height_m: of this scan's sensor above the ground, where it is not the one that
-                the weights were trained for.
+                the weights were trained for; None measures it in a file or rows, as the command
+                line does, and takes a Scan as it is.
             clock: collects the time of each stage.
 
         Returns:
@@ -133,6 +134,8 @@ class PanopticPipeline:
             outside the grid, on the own vehicle, or is no return is void.
         """
         loaded = as_loaded(scan, self.sensor_height_m)
+        if sensor_height_m is None and self.sensor_height_m and not isinstance(scan, Scan):
+            sensor_height_m = sensor_height(loaded.scan, self.sensor_height_m)
         height = sensor_height_m or self.sensor_height_m or EXPECTED_HEIGHT_M
         loaded = hide_ego(loaded, self.ego_box, height)
         prepared = self.prepare(loaded.scan, sensor_height_m=sensor_height_m, clock=clock)

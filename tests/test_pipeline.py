@@ -8,7 +8,9 @@ import torch
 from torch import nn
 
 from lidarpan import PanopticPipeline, Scan
+from lidarpan.bench.scans import street_scan
 from lidarpan.classes import load_class_table
+from lidarpan.inference import Handling, predict_files
 from lidarpan.model.contract import PointOutputs
 from lidarpan.structures import InputError
 
@@ -149,3 +151,16 @@ def test_points_on_the_own_vehicle_are_void():
     labels = PanopticPipeline(network, ego_box=None).predict(both)
     assert seen[1] == both.num_points
     assert (labels.semantic[-50:] == CAR).all()
+
+
+def test_a_file_gets_the_labels_of_the_command_line(tmp_path):
+    scan = street_scan(8000, seed=3)
+    rows = np.column_stack([scan.points * [1, -1, -1] - [0, 0, 0.8], scan.intensity])
+    path = tmp_path / "hanging.bin"
+    rows.astype(np.float32).tofile(path)
+    pipeline = PanopticPipeline.from_weights("town", "cpu")
+    handling = Handling(is_levelled=True)
+    (result,) = predict_files(pipeline, [path], tmp_path / "o", "npz", handling=handling)
+    for labels in (pipeline.predict(path), pipeline.predict(rows)):
+        assert (labels.semantic == result.labels.semantic).mean() > 0.999
+    assert (pipeline.predict(scan).semantic == result.labels.semantic).mean() > 0.9

@@ -8,6 +8,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.inspection import TURNED, Remark, inspect_scan
 from lidarpan.structures import InputError, Scan
 
 AXES = ("x", "-x", "y", "-y", "z", "-z")
@@ -82,6 +84,22 @@ def level_turn(scan: Scan) -> Turn | None:
     degrees = np.degrees(np.arccos(np.clip(normal[2], -1, 1)))
     how = "hangs upside down" if degrees > 170 else f"is turned by {degrees:.0f} degrees"
     return Turn(_upright(normal), f"the sensor {how}: levelled by its own ground")
+
+
+def levelled(loaded: LoadedScan, expected_height_m: float) -> tuple[LoadedScan, Turn | None]:
+    """A scan that looks turned, turned by its own ground, and how; any other as it is."""
+    looks_turned = any(getattr(said, "kind", "") in TURNED for said in loaded.warnings)
+    turn = level_turn(loaded.scan) if looks_turned else None
+    return (loaded, None) if turn is None else (turned(loaded, turn, expected_height_m), turn)
+
+
+def turned(loaded: LoadedScan, turn: Turn, expected_height_m: float) -> LoadedScan:
+    """A scan turned, with what is said of it then."""
+    scan = turn.of(loaded.scan)
+    before = [said for said in loaded.warnings if not isinstance(said, Remark)]
+    said = [turn.said] if turn.said else []
+    warnings = (*before, *said, *inspect_scan(scan, expected_height_m))
+    return replace(loaded, scan=scan, warnings=warnings)
 
 
 def ground_normal(scan: Scan) -> NDArray[np.float64] | None:

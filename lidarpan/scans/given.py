@@ -9,9 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import LoadedScan, scan_of_fields
+from lidarpan.scans.axes import levelled
+from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import array_fields, load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
+from lidarpan.scans.source import load_fields
 from lidarpan.structures import InputError, Scan
 
 Given: TypeAlias = "Scan | NDArray[Any] | str | Path"
@@ -20,6 +22,8 @@ _log = logging.getLogger("lidarpan")
 
 def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedScan:
     """A scan and which of the M given points or rows it has; what was changed is logged.
+
+    A Scan is taken as it is; a file or rows that look turned are levelled by their own ground.
 
     Args:
         given: a Scan; the path of a scan file; or (M, 3 or more) rows of x y z [intensity].
@@ -34,11 +38,14 @@ def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedSca
     if isinstance(given, str | Path):
         loaded = load_scan(given, height_m)
     elif isinstance(given, np.ndarray):
-        loaded = scan_of_fields(array_fields(given, "the array"), "the array", height_m)
+        loaded = load_fields(array_fields(given, "the array"), "the array", height_m)
     else:
         raise InputError(
             f"wanted a Scan, an (N, 3 or more) array or a path, got {type(given).__name__}"
         )
+    loaded, _ = levelled(loaded, height_m)
     for warning in loaded.warnings:
+        if getattr(warning, "kind", "") in ("height", "forward"):
+            continue  # the pipeline mends the one, the network does not mind the other
         _log.warning("%s: %s", given if isinstance(given, str | Path) else "the array", warning)
     return loaded

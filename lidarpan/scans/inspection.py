@@ -10,6 +10,10 @@ from lidarpan.structures import FloatArray, Scan
 EXPECTED_HEIGHT_M = 1.73
 """Height of KITTI's sensor above the road, metres."""
 
+ROAD_HALF_WIDTH_M = 4.0
+SHIFT_TOLERANCE_M = 0.3
+"""Scans whose ground lies further from where the weights expect it are shifted."""
+
 _HEIGHT_TOLERANCE_M = 0.5
 _SLAB_M = 0.4
 _MAX_TILT_RAD = np.radians(6.0)
@@ -97,6 +101,19 @@ def fit_ground(points: FloatArray, reach_m: float = 15.0) -> tuple[float, float,
         plane = np.linalg.lstsq(design[agree], low[agree, 2], rcond=None)[0]
         tolerance_m = max(0.3, tolerance_m * 0.6)
     return float(plane[0]), float(plane[1]), float(plane[2])
+
+
+def sensor_height(scan: Scan, expected_m: float) -> float:
+    """Height of the sensor above the road, metres; `expected_m` where they nearly agree.
+
+    From a plane fitted to the ground ahead of and behind the sensor: what lies beside a road may be
+    far below it.
+    """
+    ahead = scan.points[np.abs(scan.points[:, 1]) < ROAD_HALF_WIDTH_M]
+    plane = fit_ground(ahead, reach_m=12.0) or fit_ground(scan.points)
+    if plane is None or abs(-plane[2] - expected_m) < SHIFT_TOLERANCE_M:
+        return expected_m
+    return -plane[2]
 
 
 def _thinned(points: FloatArray) -> FloatArray:
