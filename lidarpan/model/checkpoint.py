@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lidarpan.structures import InputError
+from lidarpan.text_trees import parse_json
 from lidarpan.whole_file import whole_file
 
 FORMAT = "lidarpan-1"
@@ -61,7 +62,12 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: wanted weights written by lidarpan ({FORMAT}), got {metadata.get('format')}"
         )
     as_float = {k: v.float() if v.dtype == torch.float16 else v for k, v in state.items()}
-    header: dict[str, Any] = json.loads(metadata["header"])
+    header = parse_json(metadata.get("header", ""), f"{path}: header")
+    if not isinstance(header, dict):
+        raise InputError(f"{path}: wanted a header of named values, got none: damaged")
+    for name, tensor in as_float.items():
+        if not torch.isfinite(tensor).all():
+            raise InputError(f"{path}: wanted finite weights, got NaN or infinite ones in {name}")
     return as_float, header
 
 
@@ -71,7 +77,12 @@ def fit_weights(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
     Raises:
         InputError: a tensor is missing, left over or of another shape; names the first one.
     """
-    wanted = network.state_dict()
+    check_shapes(network.state_dict(), state, source)
+    network.load_state_dict(dict(state))
+
+
+def check_shapes(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:
+    """Compare names and shapes, which needs no values; raises InputError as `fit_weights`."""
     missing = sorted(wanted.keys() - state.keys())
     extra = sorted(state.keys() - wanted.keys())
     if missing or extra:
@@ -83,4 +94,3 @@ def fit_weights(network: nn.Module, state: Mapping[str, Tensor], source: str) ->
                 f"{source}: weights do not fit the configured network: {name} should be "
                 f"{tuple(tensor.shape)}, got {tuple(state[name].shape)}"
             )
-    network.load_state_dict(dict(state))

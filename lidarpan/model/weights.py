@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lidarpan.config import Config, parse_config
-from lidarpan.model.checkpoint import fit_weights, load_weights
+from lidarpan.model.checkpoint import check_shapes, fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
@@ -30,7 +30,11 @@ def load_network(
     """
     path = find_weights(weights)
     state, header = load_weights(path)
+    if not isinstance(header.get("config"), dict):
+        raise InputError(f"{path}: wanted a header with the configuration, got none: damaged")
     config = parse_config(header["config"], str(path))
+    with torch.device("meta"):  # shapes alone: a header may ask for more than the memory holds
+        check_shapes(build_network(config).state_dict(), state, str(path))
     network = build_network(config)
     fit_weights(network, state, str(path))
     return fold_batch_norm(network).to(device), config, Likeness.from_header(header)

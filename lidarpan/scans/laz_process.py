@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def decode_laz(path: Path) -> Fields:
             child.stdin.write(json.dumps(str(path.absolute())).encode() + b"\n")
             child.stdin.flush()
             head = child.stdout.readline()
-            said = json.loads(head) if head else {"error": "the decoder gave up"}
+            said: Any = json.loads(head) if head else {"error": "the decoder gave up"}
             fields: Fields = {
                 name: np.frombuffer(_exactly(child, num_bytes), dtype)
                 for name, dtype, num_bytes in said.get("columns", ())

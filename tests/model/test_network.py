@@ -6,6 +6,7 @@ from lidarpan.model.bev import find_columns
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.weights import load_network
 from lidarpan.structures import InputError
 from lidarpan.voxels.features import FAR_M, NEAR_M, NUM_FEATURES, PATCH_M, voxel_features
 from lidarpan.voxels.grid import Grid
@@ -210,6 +211,16 @@ def test_weights_errors(tmp_path):
         fit_weights(network, {}, "w")
     from safetensors.torch import save_file
 
+    spoiled = {k: v * float("nan") for k, v in network.state_dict().items()}
+    save_weights(path, spoiled, {})
+    with pytest.raises(InputError, match="wanted finite weights, got NaN"):
+        load_weights(path)
+    save_weights(path, network.state_dict(), {"config": {"network": {"channels": [3000] * 4}}})
+    with pytest.raises(InputError):
+        load_network(path, torch.device("cpu"))
+    save_weights(path, network.state_dict(), {"config": 5})
+    with pytest.raises(InputError, match="wanted a header with the configuration"):
+        load_network(path, torch.device("cpu"))
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="written by lidarpan"):
         load_weights(path)
