@@ -15,7 +15,8 @@ from lidarpan.scans.recordings.cut_database import CutDatabase, is_cut_off
 from lidarpan.scans.recordings.mcap import McapFiles
 from lidarpan.scans.recordings.messages import Recording
 from lidarpan.scans.recordings.rosbag import RosBag, open_rosbag1, read_metadata
-from lidarpan.scans.recordings.topic_source import TopicSource, choose_topics
+from lidarpan.scans.recordings.topic_source import TopicSource
+from lidarpan.scans.recordings.topics import choose_topics
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.scans.waymo import WaymoSource, is_waymo
 from lidarpan.structures import InputError

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidarpan.scans.packets.ouster import (
-    PROFILES,
-    assemble_frames,
-    find_info,
-    frame_fields,
-    read_info,
-)
+from lidarpan.scans.packets.ouster import assemble_frames, frame_fields
+from lidarpan.scans.packets.ouster_info import PROFILES, find_info, read_info
 from lidarpan.scans.packets.pcap import read_datagrams
 from lidarpan.scans.sources import open_recording, open_sources
 from lidarpan.structures import InputError

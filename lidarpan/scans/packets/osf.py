@@ -12,7 +12,8 @@ import numpy as np
 
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.scans.optional import need
-from lidarpan.scans.packets.ouster import OusterFrame, frame_fields, read_info
+from lidarpan.scans.packets.ouster import OusterFrame, frame_fields
+from lidarpan.scans.packets.ouster_info import read_info
 from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
 from lidarpan.structures import InputError
 

@@ -12,13 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.scans.fields import FileFields
-from lidarpan.scans.packets.ouster import (
-    OusterInfo,
-    assemble_frames,
-    find_info,
-    frame_fields,
-    read_info,
-)
+from lidarpan.scans.packets.ouster import assemble_frames, frame_fields
+from lidarpan.scans.packets.ouster_info import OusterInfo, find_info, read_info
 from lidarpan.scans.packets.pcap import Datagram, read_datagrams
 from lidarpan.scans.packets.velodyne import PACKET_BYTES, decode_stream
 from lidarpan.scans.recordings.messages import Recording, RosDecoder, Topic

@@ -12,18 +12,13 @@ import numpy as np
 
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, intensity_values
 from lidarpan.scans.intensity import IntensityScale, choose_scale, contradicts
-from lidarpan.scans.recordings.clouds import (
-    CLOUD_TYPES,
-    PACKET_TYPES,
-    Cloud,
-    holds_points,
-    read_message,
-)
-from lidarpan.scans.recordings.messages import Recording, RosDecoder, Topic
+from lidarpan.scans.recordings.clouds import Cloud, read_message
+from lidarpan.scans.recordings.merge import merge
+from lidarpan.scans.recordings.messages import Recording, RosDecoder
 from lidarpan.scans.recordings.poses import read_tree
 from lidarpan.scans.recordings.transforms import Matrix, TransformTree
 from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
-from lidarpan.structures import InputError, Scan
+from lidarpan.structures import InputError
 
 MAX_APART_NS = 60_000_000
 """Scans of two sensors further apart than this are not merged, nanoseconds."""
@@ -265,75 +260,3 @@ def _plain(frame: str) -> str:
 
 def _fail(error: str) -> LoadedScan:
     raise InputError(error)
-
-
-def merge(
-    loaded: Sequence[LoadedScan], clouds: Sequence[Cloud], first_T: Sequence[Matrix]
-) -> LoadedScan:
-    """One scan of several sensors': the points of the first, then those of the others, moved.
-
-    Args:
-        loaded: the scans.
-        clouds: the messages they were read from.
-        first_T: of every scan but the first, the transform into the first one's frame.
-    """
-    points, times = [loaded[0].scan.points], [loaded[0].scan.time]
-    rows = zip(loaded[1:], clouds[1:], first_T, strict=True)
-    for other, cloud, transform in rows:
-        moved = other.scan.points @ transform[:3, :3].T + transform[:3, 3]
-        points.append(moved.astype(np.float32))
-        later = np.float32((cloud.stamp_ns - clouds[0].stamp_ns) * 1e-9)
-        times.append(None if other.scan.time is None else other.scan.time + later)
-    known = [time for time in times if time is not None]
-    scan = Scan(
-        np.concatenate(points),
-        np.concatenate([part.scan.intensity for part in loaded]),
-        time=np.concatenate(known) if len(known) == len(times) else None,
-    )
-    warnings = dict.fromkeys(warning for part in loaded for warning in part.warnings)
-    return LoadedScan(scan, np.concatenate([part.valid for part in loaded]), tuple(warnings))
-
-
-def choose_topics(
-    recording: Recording, wanted: Sequence[str], frame_id: str | None = None
-) -> list[Topic]:
-    """The topics to read: those wanted, or the only one that holds points.
-
-    Raises:
-        InputError: a topic that is not there or holds no points, or several to choose from.
-    """
-    topics = recording.topics
-    points = [t for t in topics.values() if holds_points(t) and t.num_messages != 0]
-    for name in wanted:
-        if name not in topics:
-            raise InputError(
-                f"{recording.path}: no topic {name}: {_listed(points) or 'none holds points'}"
-            )
-        if not holds_points(topics[name]):
-            raise InputError(
-                f"{recording.path}: wanted points in the topic {name} (one of "
-                f"{', '.join((*CLOUD_TYPES, *PACKET_TYPES[:1]))}), got {topics[name].type}"
-            )
-        if topics[name].num_messages == 0:
-            raise InputError(f"{recording.path}: no points: the topic {name} holds no messages")
-    if wanted:
-        return [topics[name] for name in dict.fromkeys(wanted)]
-    if not points:
-        there = ", ".join(f"{t.name} ({t.type})" for t in topics.values())
-        raise InputError(
-            f"{recording.path}: no points: wanted a topic of one of {', '.join(CLOUD_TYPES)}, "
-            f"got {there or 'no topics'}"
-        )
-    if len(points) > 1:
-        raise InputError(
-            f"{recording.path}: several topics hold points: choose with --topic, or merge them by "
-            f"giving --topic more than once: {_listed(points)}"
-        )
-    return points
-
-
-def _listed(topics: Sequence[Topic]) -> str:
-    return ", ".join(
-        f"{t.name} ({t.num_messages} messages)" if t.num_messages is not None else t.name
-        for t in topics
-    )
