@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Device
+from lidarpan.cli.options import Device
 from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 
 Overrides = Annotated[

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.predict import DATASETS
+from lidarpan.cli.options import DATASETS
 from lidarpan.cli.recordings import SomeFrame, SomeTopics
 from lidarpan.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import Device, Precision
+from lidarpan.cli.options import Device, Precision
 
 
 def register(app: typer.Typer) -> None:

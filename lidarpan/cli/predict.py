@@ -4,48 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lidarpan.cli.options import BoxFormat, Classes, Device, Level, Precision
 from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 from lidarpan.errors import InputError, printable
-
-
-class Device(str, Enum):
-    """Where the network runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Precision(str, Enum):
-    """What the network computes in."""
-
-    fp32 = "fp32"
-    fp16 = "fp16"
-    bf16 = "bf16"
-
-
-class BoxFormat(str, Enum):
-    """Whose boxes."""
-
-    kitti = "kitti"
-    nuscenes = "nuscenes"
-
-
-class Level(str, Enum):
-    """Whether turned scans are turned back."""
-
-    auto = "auto"
-    off = "off"
-
-
-DATASETS = "semantickitti, nuscenes, an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
-Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.predict import DATASETS
+from lidarpan.cli.options import DATASETS
 from lidarpan.errors import InputError
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]

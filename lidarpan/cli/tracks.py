@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.predict import BoxFormat, Classes, Device
+from lidarpan.cli.options import BoxFormat, Classes, Device
 from lidarpan.cli.recordings import make_folder
 from lidarpan.errors import printable
 
