@@ -37,7 +37,7 @@ def jobs(base: Path) -> dict[str, list[str]]:
         "evaluate": ["evaluate", "semantickitti", "--data", str(town), "--predictions", str(labels),
                      "--split", "train", "--json", "{out}/a.json", "--per-scan", "{out}/a.csv"],
         "pack": ["submit", "pack", "semantickitti", "--data", str(town), "--predictions",
-                 str(labels), "--split", "train", "--out", "{out}/a.zip"],
+                 str(labels), "--split", "train", "--fix", "--out", "{out}/a.zip"],
         "track": ["track", scans, "--labels", str(labels), "--out", "{out}"],
         "train": ["train", str(base / "train.yaml"), "--set", "out={out}", "--resume"],
     }  # fmt: skip

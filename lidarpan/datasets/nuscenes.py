@@ -29,6 +29,7 @@ from lidarpan.datasets.nuscenes_tables import (
 )
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import plain_path
+from lidarpan.datasets.split import Split
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.intensity import bytes_or_fractions, scaled
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -186,3 +187,16 @@ class NuScenes(Dataset):
         name = f"{split}/submission.json"
         meta = {"meta": {"task": task, **inputs_used(folder / name)}}
         return {name: json.dumps(meta, indent=1).encode()}
+
+
+class NuScenesPanoptic(Split):
+    """One split of a nuScenes tree: `open_dataset("nuscenes", root, split)` by its older name.
+
+    Args:
+        root: of the tree.
+        split: one of the devkit's.
+    """
+
+    def __init__(self, root: str | Path, split: str) -> None:
+        """List the key frames; InputError where there are none."""
+        super().__init__(NuScenes(), root, split)
