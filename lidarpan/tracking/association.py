@@ -33,6 +33,7 @@ CHANGE_COST = 4.0  # surprise of a known motion that is forgotten
 HIDDEN_SHARE = 0.25  # of what both views lack of the class's length: how far apart they may be
 NEW_COST = 0.6  # surprise of an object that is seen a second time; less for older ones
 UNSEEN_COST = 1.5  # surprise of a side that does not show how the track moved
+EXPLAINED_WELL = 0.15  # nothing else is tried where this little is left
 FAR = 1e9
 UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
 
@@ -150,16 +151,18 @@ def pair_costs(
             if abs(px) + abs(py) > 0.3 and at_rest < both + 0.5:
                 start[tries, 0], start[tries, 1] = 0.0, 0.0
                 tries += 1
-            best = np.inf
-            for i in range(-1, tries):
-                if i < 0:  # as expected: what is seen may be another side than before
+            best, left_over = np.inf, 1.0
+            for i in range(tries + 1):
+                if i == tries:  # as expected: what is seen may be another side than before
+                    if left_over < EXPLAINED_WELL:
+                        break
                     u[0], u[1] = px, py
                 else:
                     register(
                         last[t], num_last[t], seen[k], num_seen[k], start[i, 0], start[i, 1],
                         4, TOLERANCE_M, u,
                     )  # fmt: skip
-                value = class_cost[t, k] + age_cost + (UNSEEN_COST if i < 0 else 0.0)
+                value = class_cost[t, k] + age_cost + (UNSEEN_COST if i == tries else 0.0)
                 value += motion_cost(u[0], u[1], dt, slack, motion[t], top, acceleration)
                 if value >= most:
                     continue
@@ -169,6 +172,7 @@ def pair_costs(
                 b = unexplained(last[t], num_last[t], seen[k], num_seen[k], u[0], u[1], TOLERANCE_M)
                 # a part is seen of a whole, or a whole after a part
                 unlike = 0.7 * min(a, b) + 0.3 * max(a, b)
+                left_over = min(left_over, unlike)
                 sharp = value + SHARP_WEIGHT * max(1.0, 2.0 * both / LONG_M) * unlike
                 value += MISFIT_WEIGHT * unlike
                 if value < most and sharp < best:

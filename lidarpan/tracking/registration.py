@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+CONVERGED_M = 0.03  # less is below the noise of the points
 BOX_DOUBT_M = 0.15  # the sides of a box that are not seen are known this well
 
 
@@ -103,5 +104,5 @@ def register(
         v = icp_step(b, nb, a, na, -u[0], -u[1], c, back) / nb
         u[0] += (w * w * move[0] - v * v * back[0]) / (w * w + v * v)
         u[1] += (w * w * move[1] - v * v * back[1]) / (w * w + v * v)
-        if abs(move[0]) + abs(move[1]) + abs(back[0]) + abs(back[1]) < 0.01:
+        if abs(move[0]) + abs(move[1]) + abs(back[0]) + abs(back[1]) < CONVERGED_M:
             break
