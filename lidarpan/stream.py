@@ -17,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.structures import BoolArray, PanopticLabels, Scan
 from lidarpan.tracking.tracker import TrackedScan, Tracker
 
 Pose = NDArray[np.float64]
@@ -129,12 +129,21 @@ class PanopticStream:
 
 @dataclass(frozen=True)
 class Arrival:
-    """A scan that came: what names it, the scan, its time, and when it was whole (monotonic s)."""
+    """A scan that came.
+
+    Attributes:
+        name: what its labels are named by.
+        scan: its N usable points.
+        time_s: when it was taken.
+        came_s: when it was whole, monotonic.
+        valid: (M,) bool over the points of its file, N of them true; None where all are usable.
+    """
 
     name: str
     scan: Scan
     time_s: float
     came_s: float
+    valid: BoolArray | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from lidarpan.datasets.predictions import prediction_path, write_prediction
 from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
-from lidarpan.scans.source import FileSource, Frame, ScanSource
+from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.stream import Answer, Arrival
 from lidarpan.structures import InputError, Scan
 
@@ -45,7 +45,8 @@ class StreamWriter:
         """Write one answer; InputError where it cannot be written."""
         name, scan = answer.arrival.name, answer.arrival.scan
         path = prediction_path(self.out, Path(name), self.file_format, self.classes)
-        loaded = LoadedScan(scan, np.ones(scan.num_points, np.bool_))
+        valid = answer.arrival.valid
+        loaded = LoadedScan(scan, np.ones(scan.num_points, np.bool_) if valid is None else valid)
         return write_prediction(path, answer.tracked.labels, loaded, self.classes, self.file_format)
 
 
@@ -61,18 +62,15 @@ def _of_source(source: ScanSource) -> Iterator[Arrival]:
         times = find_times(source.files)
         poses = find_poses(source.files) if has_poses(source.files) else None
     for k, frame in enumerate(source.frames()):
-        scan = _load(frame)
+        loaded = empty_frame(frame.path) or frame.load()
+        scan = loaded.scan
         if poses is not None and scan.world_T_sensor is None:
-            scan = Scan(scan.points, scan.intensity, scan.time, scan.ring, poses[k])
+            scan = replace(scan, world_T_sensor=poses[k])
         stamp = None if frame.stamp_ns is None else frame.stamp_ns * 1e-9
         if times is not None:
             stamp = float(times[k])
         when = USUAL_STEP_S * k if stamp is None else stamp
-        yield Arrival(str(frame.path), scan, when, time.monotonic())
-
-
-def _load(frame: Frame) -> Scan:
-    return (empty_frame(frame.path) or frame.load()).scan
+        yield Arrival(str(frame.path), scan, when, time.monotonic(), loaded.valid)
 
 
 def arrivals_of_pipe(pipe: BinaryIO) -> Iterator[Arrival]:

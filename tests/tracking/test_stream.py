@@ -9,8 +9,9 @@ from drives import at, car, look
 
 from lidarpan.classes import load_class_table
 from lidarpan.errors import InputError
+from lidarpan.scans.source import FileSource
 from lidarpan.stream import Arrival, LiveStream, PanopticStream, paced
-from lidarpan.stream_files import HEADER, MAGIC, arrivals_of_pipe
+from lidarpan.stream_files import HEADER, MAGIC, StreamWriter, arrivals_of, arrivals_of_pipe
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.tracking.tracker import Tracker
 
@@ -158,3 +159,21 @@ def test_scans_come_through_a_pipe():
         list(arrivals_of_pipe(io.BytesIO(content[:-16])))
     with pytest.raises(InputError, match="wanted scan 0 with the header LPS1"):
         list(arrivals_of_pipe(io.BytesIO(b"#ROSBAG V2.0\n rest of it")))
+
+
+def test_a_folder_is_streamed_to_labels_of_all_points_of_its_files(tmp_path):
+    for k in range(3):
+        rows = np.float32([[5, 3, -1, 0], [np.nan, 3, -1, 0], [5.4, 3, -1, 0]])
+        rows.tofile(tmp_path / f"{k:06d}.bin")
+    (tmp_path / "times.txt").write_text("1.0\n1.1\n1.2\n")
+    files = sorted(tmp_path.glob("*.bin"))
+    slow = Slow()
+    for _ in files:
+        slow.go.release()
+    live = LiveStream(new_stream(slow), waits=True)
+    writer = StreamWriter(tmp_path / "out", "semantickitti", KITTI)
+    found = list(live.run(arrivals_of([FileSource(tmp_path, files)])))
+    assert [answer.arrival.time_s for answer in found] == [1.0, 1.1, 1.2]
+    for answer in found:
+        packed = np.fromfile(writer.write(answer), np.uint32)
+        assert packed.tolist() == [10 | 1 << 16, 0, 10 | 1 << 16]
