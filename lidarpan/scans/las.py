@@ -10,7 +10,7 @@ import numpy as np
 
 from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
-from lidarpan.scans.laz_process import decode_laz
+from lidarpan.scans.laz_process import decode_laz, read_with_laspy
 from lidarpan.scans.numpy_files import one_line
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
@@ -31,21 +31,6 @@ def read_las(path: Path) -> Fields:
         raise
     except Exception as error:  # damaged headers raise all kinds
         raise InputError(f"{path}: wanted a .las or .laz file, {one_line(error)}") from None
-
-
-def read_with_laspy(path: Path) -> Fields:
-    """What `read_las` reads, of a file whose header has been checked; raises all kinds."""
-    laspy = need("laspy", "las", f"{path}:")
-    las = laspy.read(path)
-    fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
-    for name in ("intensity", "gps_time"):
-        if name in las.point_format.dimension_names:
-            fields[name] = np.asarray(las[name])
-    if len(fields["x"]) < las.header.point_count:
-        raise InputError(
-            f"{path}: wanted {las.header.point_count} points, got {len(fields['x'])}: cut off"
-        )
-    return fields
 
 
 def _check_header(path: Path) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
 from lidarpan.structures import InputError
 
@@ -93,10 +94,23 @@ def _stop() -> None:
         _child = None
 
 
+def read_with_laspy(path: Path) -> Fields:
+    """What `read_las` reads, of a file whose header has been checked; raises all kinds."""
+    laspy = need("laspy", "las", f"{path}:")
+    las = laspy.read(path)
+    fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
+    for name in ("intensity", "gps_time"):
+        if name in las.point_format.dimension_names:
+            fields[name] = np.asarray(las[name])
+    if len(fields["x"]) < las.header.point_count:
+        raise InputError(
+            f"{path}: wanted {las.header.point_count} points, got {len(fields['x'])}: cut off"
+        )
+    return fields
+
+
 def serve() -> None:
     """Decode the files named on standard input, a JSON string a line, until it ends."""
-    from lidarpan.scans.las import read_with_laspy
-
     _bound_memory()
     out = sys.stdout.buffer
     for line in sys.stdin.buffer:
