@@ -106,6 +106,16 @@ def speed():
             for m in ("auto", "graph", "grid")
         ]
         print(f"| {len(points):9,d} | " + " | ".join(f"{ms:7.1f}" for ms in row) + " |", flush=True)
+    heap = np.full((100_000, 3), 3.0, np.float32)
+    heaps = np.where(np.arange(100_000)[:, None] < 50_000, 0, [1.8001, 0, 0]).astype(np.float32)
+    car_points = np.full(100_000, car, np.uint8)
+    print("\n100,000 equal points, and two heaps of 50,000 out of reach, least processor ms\n")
+    for what, points in (("equal", heap), ("two heaps", heaps)):
+        row = [
+            milliseconds(lambda m=m, p=points: group_points(p, car_points, classes, m), 5)[0]
+            for m in ("auto", "graph", "grid")
+        ]
+        print(f"| {what} | " + " | ".join(f"{ms:7.1f}" for ms in row) + " |", flush=True)
     whole_scan(classes)
 
 

@@ -33,6 +33,7 @@ class ClassRow(Section):
     write: NonNegativeInt | None = None  # label to write; None: the first of raw
     color: tuple[int, int, int] | None = None  # red, green, blue 0..255; None: one of its own
     box_m: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None  # of a thing: l, w, h
+    longest_m: PositiveFloat | None = None  # of a thing: with its boom or load; None: from its box
     top_speed_m_s: NonNegativeFloat | None = None  # of a thing; 0: it stands; None: from its box
     moving: NonNegativeInt | None = None  # of a thing: label to write while it moves; one of raw
     ground: bool = False  # of stuff: flat ground
@@ -77,9 +78,9 @@ class ClassRow(Section):
         of_stuff = (self.ground, self.upright is not None, self.protected_from is not None)
         if self.kind != "stuff" and any(of_stuff):
             raise ValueError(f"class {self.name!r}: only stuff is ground, upright or protected")
-        of_thing = (self.box_m, self.top_speed_m_s, self.moving)
+        of_thing = (self.box_m, self.longest_m, self.top_speed_m_s, self.moving)
         if self.kind != "thing" and any(value is not None for value in of_thing):
-            raise ValueError(f"class {self.name!r}: only a thing has a box, a top speed or moves")
+            raise ValueError(f"class {self.name!r}: only a thing has a box, a speed or moves")
         if self.moving is not None and self.moving not in self.raw:
             raise ValueError(f"class {self.name!r}: moving must be one of its raw labels")
         return self

@@ -49,6 +49,8 @@ class ClassTable:
         to_nuscenes: (C,) uint8 nearest nuScenes challenge class of each train id.
         street_share: (C,) float64 share of each class among the labelled points of real streets,
             0 for void; None where the table does not say.
+        longest_m: train id of a thing -> its length with boom or load, metres, where it is given:
+            gaps up to that length may be hidden parts of one object.
         top_speed_m_s: train id of each thing -> how fast it goes at most, 0 where it stands.
         moving: train id of a thing -> the raw label to write while it moves, where there is one.
     """
@@ -68,6 +70,7 @@ class ClassTable:
     min_points: int
     to_nuscenes: NDArray[np.uint8]
     street_share: NDArray[np.float64] | None = None
+    longest_m: dict[int, float] = field(default_factory=dict)
     top_speed_m_s: dict[int, float] = field(default_factory=dict)
     moving: dict[int, int] = field(default_factory=dict)
 
@@ -173,6 +176,7 @@ class ClassTable:
             min_points=table.min_points,
             to_nuscenes=np.array([row.nuscenes for row in rows], np.uint8),
             street_share=_street_share(rows),
+            longest_m={i: longest for i in things if (longest := rows[i].longest_m)},
             top_speed_m_s={i: rows[i].fastest_m_s for i in things},
             moving={i: row.moving for i, row in enumerate(rows) if row.moving is not None},
         )
@@ -190,6 +194,8 @@ class ClassTable:
             if i in self.things:
                 row |= {"kind": "thing", "box_m": list(self.box_m[i])}
                 row["top_speed_m_s"] = self.top_speed_m_s[i]
+                if i in self.longest_m:
+                    row["longest_m"] = self.longest_m[i]
                 if i in self.moving:
                     row["moving"] = self.moving[i]
             elif i in self.stuff:

@@ -160,8 +160,11 @@ def test_range_view_faces_forward():
 def test_empty_scan_draws():
     empty = scan_of(np.zeros((0, 3)))
     for mode in MODES:
-        draw_panoptic(empty, labels_of([]), CLASSES, truth=labels_of([]), mode=mode, size_px=100)
-    draw_range_view(empty, labels_of([]), CLASSES, size_px=100)
+        truth = labels_of([])
+        image = draw_panoptic(empty, labels_of([]), CLASSES, truth=truth, mode=mode, size_px=100)
+        panels = 1 if mode in ("height", "intensity", "error") else 2
+        assert image.width >= 100 * panels
+    assert draw_range_view(empty, labels_of([]), CLASSES, size_px=100).width == 100
 
 
 def test_void_is_grey():

@@ -1,6 +1,6 @@
 """Grouping: every method against an obvious twin, and the properties all of them keep."""
 
-import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -295,24 +295,17 @@ def test_empty_one_point_and_no_things(method):
 
 
 @pytest.mark.parametrize("method", WITHOUT_OFFSETS)
-def test_a_hundred_thousand_equal_points_are_one_object_and_fast(method):
+def test_a_hundred_thousand_equal_points_are_one_object(method):
     points = np.full((100_000, 3), 3.0, np.float32)
     semantic = np.full(100_000, CAR, np.uint8)
-    group(points[:10], semantic[:10], method)  # compile
-    began = time.process_time()
-    ids = group(points, semantic, method)
-    assert (ids == 1).all()
-    assert time.process_time() - began < 0.5
+    assert (group(points, semantic, method) == 1).all()
 
 
-def test_two_heaps_of_equal_points_just_out_of_reach_are_fast():
+def test_two_heaps_of_equal_points_just_out_of_reach_stay_two():
     points = np.zeros((100_000, 3), np.float32)
     points[50_000:, 0] = 1.8001
     semantic = np.full(100_000, CAR, np.uint8)
-    group(points[:10], semantic[:10], "graph")
-    began = time.process_time()
     assert group(points, semantic, "graph").max() == 2
-    assert time.process_time() - began < 0.5
 
 
 # ---- bad input
@@ -407,3 +400,31 @@ def test_cars_of_real_scans_are_found_with_true_semantics(real_data, dataset, le
             s >= KITTI.min_points for k, s in zip(mine, sizes, strict=True) if k not in matched
         )
     assert iou_sum / (found + 0.5 * errors) >= least
+
+
+def test_a_boom_that_is_seen_apart_belongs_to_its_machine():
+    """Only classes with `longest_m` bridge such a gap; side by side, machines stay two."""
+    classes = load_class_table("nuscenes")
+    machine = classes.id_of("construction_vehicle")
+    rng = np.random.default_rng(0)
+    body = rng.uniform([0, -1.2, -1], [5, 1.2, 1.5], (200, 3))
+    bucket = rng.uniform([9.0, -0.4, -1.5], [10.2, 0.4, -0.5], (30, 3))
+    points = np.concatenate([body, bucket]).astype(np.float32)
+    semantic = np.full(len(points), machine, np.uint8)
+    assert (group_points(points, semantic, classes) == 1).all()
+    without = replace(classes, longest_m={})
+    assert group_points(points, semantic, without).max() == 2
+    both = np.concatenate([points, points + np.float32([0, 4, 0])])
+    ids = group_points(both, np.full(len(both), machine, np.uint8), classes)
+    assert ids[: len(points)].max() == 1
+    assert ids[len(points) :].min() == 2
+
+
+def test_held_out_machines_stay_whole():
+    """Machines that no town has, a slab of each hidden: benchmarks/machines.py tells of 200."""
+    pytest.importorskip("sklearn")  # the peers of the benchmark
+    from machines import auto, score
+
+    whole, apart = score(auto, range(9000, 9040))
+    assert whole >= 0.95
+    assert apart >= 0.7
