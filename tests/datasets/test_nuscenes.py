@@ -91,12 +91,14 @@ def tree(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def devkit(tree):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes import NuScenes
 
     return NuScenes(version="v1.0-mini", dataroot=str(tree), verbose=False)
 
 
 def test_devkit_finds_boxes_around_their_points(devkit):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.utils.data_classes import LidarPointCloud
     from nuscenes.utils.geometry_utils import points_in_box
 
@@ -121,6 +123,7 @@ def test_devkit_finds_boxes_around_their_points(devkit):
 
 
 def test_devkit_agrees_on_the_classes(devkit):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.utils.color_map import get_colormap
 
     assert tuple(get_colormap()) == GENERAL_CLASSES
@@ -133,6 +136,7 @@ def test_devkit_agrees_on_the_classes(devkit):
 
 
 def test_devkit_scores_the_truth_as_perfect(tree, devkit, tmp_path):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.eval.panoptic.evaluate import NuScenesPanopticEval
 
     dataset = open_dataset("nuscenes", tree, "mini_val")

@@ -67,6 +67,7 @@ def frames_of(tree, split="mini_val"):
 
 
 def test_splits_are_the_devkits():
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.utils.splits import create_splits_scenes
 
     theirs = create_splits_scenes()
@@ -77,6 +78,7 @@ def test_splits_are_the_devkits():
 
 @pytest.mark.parametrize("split", ["mini_train", "mini_val"])
 def test_records_equal_the_devkits(tree, split):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes import NuScenes
     from nuscenes.utils.splits import create_splits_scenes
 
@@ -222,7 +224,7 @@ def test_cut_tables_are_named(tree, table, share):
     file = tree / f"v1.0-mini/{table}.json"
     whole = file.read_bytes().rstrip()
     file.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(InputError, match=rf"{table}\.json: wanted a nuScenes table"):
+    with pytest.raises(InputError, match=rf"{table}\.json: wanted (a nuScenes table|JSON)"):
         read_key_frames(tree, "v1.0-mini", "mini_val")
     file.unlink()
     with pytest.raises(InputError, match=rf"wanted whole nuScenes tables, got no {table}\.json"):

@@ -271,6 +271,7 @@ def nuscenes(tmp_path_factory):
 
 
 def test_nuscenes_equals_the_devkit(nuscenes, tmp_path):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes import NuScenes
     from nuscenes.eval.panoptic.evaluate import NuScenesPanopticEval
 
@@ -292,6 +293,7 @@ def test_nuscenes_equals_the_devkit(nuscenes, tmp_path):
 
 
 def test_nuscenes_tracking_equals_the_devkit(nuscenes, tmp_path):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes import NuScenes
     from nuscenes.eval.panoptic.evaluate import NuScenesPanopticEval
 

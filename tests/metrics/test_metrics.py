@@ -57,6 +57,7 @@ def semantickitti_evaluator(num_classes, min_points, ignore):
 
 
 def nuscenes_evaluator(num_classes, min_points, ignore):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.eval.panoptic.panoptic_seg_evaluator import PanopticEval
 
     return PanopticEval(num_classes, ignore=ignore, min_points=min_points)

@@ -45,6 +45,7 @@ def score(drives, min_points):
 
 
 def devkit(drives, min_points):
+    pytest.importorskip("nuscenes", reason="no devkit: pip install 'lidarpan[nuscenes]'")
     from nuscenes.eval.panoptic.panoptic_track_evaluator import PanopticTrackingEval
 
     official = PanopticTrackingEval(
