@@ -212,6 +212,7 @@ def _looking_back(
         kept.append((*packed, tracked.objects))
         yield drive.scans[i]
     conclusion = history.conclude()
+    writer.moved |= {name for name, times in conclusion.moves.items() if times}
     for i, loaded in enumerate(drive.load()):
         ids_bytes, kinds_bytes, before = kept[i]
         ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)

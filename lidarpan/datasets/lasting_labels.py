@@ -43,11 +43,14 @@ class LastingLabels:
 
     Attributes:
         classes: of the labels.
-        names_moving: whether things that move get the class table's label for that.
+        names_moving: whether things that move get the class table's label for that; as in
+            SemanticKITTI one that was seen to move has it ever after.
+        moved: ids that move at some time; those of later scans are added as they are written.
     """
 
     classes: ClassTable
     names_moving: bool = True
+    moved: set[int] = field(default_factory=set)
     _given: dict[tuple[int, int], int] = field(default_factory=dict)
     _used: dict[int, set[int]] = field(default_factory=dict)
 
@@ -99,6 +102,8 @@ class LastingLabels:
         part[changed] = self.classes.to_raw(labels.semantic)[changed]
         if self.names_moving and self.classes.moving:
             has = labels.instance > 0
+            self.moved |= set(np.unique(labels.instance[is_moving & has]).tolist())
+            is_moving = np.isin(labels.instance, list(self.moved))
             for kind, moving in self.classes.moving.items():
                 mine = has & (labels.semantic == kind)
                 part[mine & is_moving] = moving
