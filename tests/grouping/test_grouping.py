@@ -414,7 +414,7 @@ def test_a_boom_that_is_seen_apart_belongs_to_its_machine():
     assert (group_points(points, semantic, classes) == 1).all()
     without = replace(classes, longest_m={})
     assert group_points(points, semantic, without).max() == 2
-    both = np.concatenate([points, points + np.float32([0, 4, 0])])
+    both = np.concatenate([points, points + np.float32([0, 6, 0])])
     ids = group_points(both, np.full(len(both), machine, np.uint8), classes)
     assert ids[: len(points)].max() == 1
     assert ids[len(points) :].min() == 2
