@@ -6,7 +6,8 @@ import pytest
 from lidarpan.scans.beams import bands_of_elevation, find_beams
 from lidarpan.structures import InputError, Scan
 from lidarpan.synthetic.sensors.estimate import estimate_sensor
-from lidarpan.synthetic.sensors.sensor import SENSORS, make_sensor
+from lidarpan.synthetic.sensors.presets import SENSORS
+from lidarpan.synthetic.sensors.sensor import make_sensor
 
 
 def sweep(sensor, *, order="beam", ring=False, sector=None, seed=0):
