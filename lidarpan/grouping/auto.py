@@ -32,8 +32,8 @@ from lidarpan.grouping.split import split_oversized
 from lidarpan.grouping.surroundings import buried_points, measure_objects
 from lidarpan.structures import FloatArray, IntArray, SemanticArray
 
-# Numbers without a source here and below were chosen by hand on towns of seeds 7000 to 7009 and six
-# others, with true and with corrupted semantics, and on the real scans that docs/grouping.md names.
+# The numbers of this file have no published source: chosen by hand on simulated towns.
+# docs/grouping.md tells what they reach together; there is no ablation of each.
 WIDE_M = 1.5  # vehicles are wider, all else is narrower: any number from 1.0 to 1.7 says the same
 LONG_M = 6.0  # classes of longer boxes (trucks, buses) vary most in length: they may be longer
 SMALL_M = 1.0  # people and cones: nothing hides a gap in them
