@@ -24,6 +24,7 @@ from lidarpan.scans.files import empty_frame
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.structures import IntArray, PanopticLabels
 from lidarpan.tracking.history import History
+from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
 
 _log = logging.getLogger("lidarpan")
@@ -126,6 +127,17 @@ def plan_drives(
         name = folder.parent.name if folder.name in ("velodyne", "LIDAR_TOP") else folder.name
         drives.append(Drive(name, source, scans, files, outputs, taken, placed))
     return drives, notes
+
+
+def with_odometry(drive: Drive) -> Drive:
+    """The drive with poses estimated from its scans, where it has none.
+
+    Raises:
+        InputError: kiss-icp is not installed, or a scan is damaged.
+    """
+    if drive.poses is not None:
+        return drive
+    return replace(drive, poses=estimate_poses(loaded.scan for loaded in drive.load()))
 
 
 def _drives_of(sources: Sequence[ScanSource]) -> list[ScanSource]:

@@ -52,6 +52,10 @@ def track(
     online: Annotated[
         bool, typer.Option("--online", help="Answer each scan from the scans before it alone.")
     ] = False,
+    odometry: Annotated[
+        bool,
+        typer.Option("--odometry", help="Estimate poses where there are none (extra odometry)."),
+    ] = False,
     mend_classes: Annotated[
         bool, typer.Option(help="Give an object the class that its whole life speaks for.")
     ] = True,
@@ -80,6 +84,7 @@ def track(
         poses=poses,
         times=times,
         is_online=online,
+        has_odometry=odometry,
         mending=Mending(classes=mend_classes, join=join, cut=cut),
         names_moving=moving,
         boxes=None if boxes is None else boxes.value,
@@ -95,6 +100,7 @@ def run_tracking(
     poses: Path | None = None,
     times: Path | None = None,
     is_online: bool = False,
+    has_odometry: bool = False,
     mending: Mending | None = None,
     names_moving: bool = True,
     boxes: str | None = None,
@@ -103,10 +109,13 @@ def run_tracking(
     from rich.progress import track as show_progress
 
     from lidarpan.datasets.track_lists import write_kitti_tracking, write_nuscenes_tracking
-    from lidarpan.track_files import Summary, plan_drives, track_files
+    from lidarpan.track_files import Summary, plan_drives, track_files, with_odometry
 
     drives, notes = plan_drives(sources, labels, out, poses, times)
     make_folder(out)
+    if has_odometry:
+        drives = [with_odometry(drive) for drive in drives]
+        notes = [note for note in notes if ": no poses" not in note]
     for note in notes:
         typer.echo(printable(f"note: {note}"), err=True)
     summary, count = Summary(), sum(len(drive.scans) for drive in drives)
