@@ -87,7 +87,7 @@ def test_sensor_height_is_measured(real_data, scan, height_m):
 def test_other_heights_and_frames_are_said(real_data, pipeline, tmp_path):
     path = real_data / "pandaset/sequences/02/velodyne/000000.bin"
     (result,) = predict_files(pipeline, [path], tmp_path, "npz")
-    assert any("above the ground" in warning for warning in result.warnings)
+    assert any("the ground lies" in warning for warning in result.warnings)
     scan = read_scan(real_data / "nuscenes/LIDAR_TOP/00.pcd.bin")
     ahead = np.abs(scan.points[:, 1]) < 1.0  # the ego car is longer than wide: along x
     behind = scan.points[ahead & (np.hypot(*scan.points[:, :2].T) < 4)]
