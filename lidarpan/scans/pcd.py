@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
+from lidarpan.scans.text_table import number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -135,17 +136,7 @@ def _ascii(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -
         raise _short(path, f"{num_points} lines below DATA", f"{len(lines)}")
     if len(lines) > num_points:
         raise InputError(f"{path}: wanted {num_points} lines below DATA, got {len(lines)}")
-    rows = [line.split() for line in lines]
-    wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
-    if wrong is not None:
-        raise InputError(
-            f"{path}: wanted {width} values a line, got {len(rows[wrong])} for point {wrong}: "
-            f"{lines[wrong][:60]!r}"
-        )
-    try:
-        table = np.array(rows, np.float64).reshape(num_points, width)
-    except ValueError as error:
-        raise InputError(f"{path}: wanted numbers below DATA ascii, got {error}") from None
+    table = number_table(lines, width, "point", path)
     records = np.zeros(num_points, dtype)
     column = 0
     with np.errstate(invalid="ignore"):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
+from lidarpan.scans.text_table import number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -99,22 +100,12 @@ def _ascii(
     lines = body.decode("latin-1").splitlines()[skipped : skipped + count]
     names = dtype.names or ()
     width = len(names)
-    rows = [line.split() for line in lines]
-    if len(rows) < count:
+    if len(lines) < count:
         raise InputError(
-            f"{path}: wanted {count} vertices of {width} values, got {len(rows)} lines: "
+            f"{path}: wanted {count} vertices of {width} values, got {len(lines)} lines: "
             "the file is cut off"
         )
-    wrong = next((k for k, row in enumerate(rows) if len(row) != width), None)
-    if wrong is not None:
-        raise InputError(
-            f"{path}: wanted {width} values a line, got {len(rows[wrong])} for vertex {wrong}: "
-            f"{lines[wrong][:60]!r}"
-        )
-    try:
-        table = np.array(rows, np.float64).reshape(count, width)
-    except ValueError as error:
-        raise InputError(f"{path}: wanted numbers below end_header, got {error}") from None
+    table = number_table(lines, width, "vertex", path)
     records = np.zeros(count, dtype)
     for column, name in enumerate(names):
         records[name] = table[:, column]

@@ -1,0 +1,51 @@
+"""Lines of numbers in a text -> a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.structures import InputError
+
+
+def number_table(lines: Sequence[str], width: int, what: str, path: Path) -> NDArray[np.float64]:
+    """Read a row of numbers from each line.
+
+    Args:
+        lines: of the text, none of them blank.
+        width: numbers in each.
+        what: a row is, for errors: "point" or "vertex".
+        path: of the file, for errors.
+
+    Returns:
+        (len(lines), width) table.
+
+    Raises:
+        InputError: a line has another number of values, or one that is no number; says which.
+    """
+    if not lines or not width:
+        return np.zeros((len(lines), width))
+    try:
+        table: NDArray[np.float64] = np.loadtxt(lines, comments=None, ndmin=2)
+    except ValueError:
+        table = np.zeros((0, 0))
+    if table.shape == (len(lines), width):
+        return table
+    for k, line in enumerate(lines):
+        words = line.split()
+        if len(words) != width:
+            raise InputError(
+                f"{path}: wanted {width} values a line, got {len(words)} for {what} {k}: "
+                f"{line[:60]!r}"
+            )
+        for word in words:
+            try:
+                float(word)
+            except ValueError:
+                raise InputError(
+                    f"{path}: wanted numbers, got {word[:40]!r} for {what} {k}"
+                ) from None
+    raise InputError(f"{path}: wanted lines of {width} numbers, got others")
