@@ -13,23 +13,28 @@ from pathlib import Path
 
 from lidarpan.errors import InputError
 
-_PART = re.compile(r"^\.lidarpan-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part$")
+_PART = re.compile(r"^\.lidarpan-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part(\.\w+)?$")
 _STALE_S = 86_400.0
 _cleaned: set[Path] = set()
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, suffix: str = "") -> Iterator[Path]:
     """Give a temporary path beside `path`, and rename it to `path` when the block succeeds.
 
     Folders are made as needed; when the block fails the temporary file is removed. What a process
     that was killed has left in the folder is removed, too. The temporary file has a name that
     nobody can foresee and is new, so that no link that lies there is followed.
 
+    Args:
+        path: of the file.
+        suffix: that the temporary file's name must end in, for writers that go by it.
+
     Raises:
         InputError: the folder cannot be made or written to, or the disk is full.
     """
-    beside = path.with_name(f".lidarpan-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part")
+    part = f".lidarpan-{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part{suffix}"
+    beside = path.with_name(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)

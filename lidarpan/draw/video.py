@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -12,6 +11,7 @@ from PIL import Image
 
 from lidarpan.optional import need
 from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
 
 SUFFIXES = (".mp4", ".gif")
 
@@ -40,19 +40,11 @@ def write_video(frames: Iterable[Image.Image], path: Path | str, fps: float = 10
     first = next(pictures, None)
     if first is None:
         raise InputError(f"{path}: a film needs at least one frame, got none")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-    with folder as beside:
-        draft = Path(beside) / f"film{path.suffix.lower()}"
+    with whole_file(path, suffix=path.suffix.lower()) as draft:
         even = (first.width - first.width % 2, first.height - first.height % 2)
         fitted = (_fit(picture, even) for picture in chain([first], pictures))
         write = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
         count = write(fitted, draft, fps)
-        draft.chmod(0o644)
-        draft.replace(path)
     return count
 
 
