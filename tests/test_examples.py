@@ -93,6 +93,11 @@ def test_the_notebook(scans, monkeypatch, capsys):
     assert "objects" in capsys.readouterr().out
 
 
+def test_the_ros_node_reads_as_python():
+    """It runs where ROS 2 is, which is not here."""
+    compile((EXAMPLES / "ros2_node.py").read_text(), "ros2_node.py", "exec")
+
+
 def test_every_example_is_run_here():
     known = Path(__file__).read_text()
     for path in [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.ipynb")]:
