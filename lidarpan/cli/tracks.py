@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lidarpan.classes import DEFAULT_TABLE
 from lidarpan.cli.options import BoxFormat, Classes, Device
 from lidarpan.cli.recordings import make_folder
 from lidarpan.errors import printable
@@ -35,7 +36,7 @@ def track(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
     labels: Annotated[Path, typer.Option(help="Folder of labels, one file per scan.")],
     out: Annotated[Path, typer.Option(help="Folder for the labels with lasting ids.")],
-    classes: Classes = "semantickitti",
+    classes: Classes = DEFAULT_TABLE,
     poses: Annotated[
         Path | None,
         typer.Option(

@@ -190,7 +190,7 @@ class NuScenes(Dataset):
 
 
 class NuScenesPanoptic(Split):
-    """One split of a nuScenes tree: `open_dataset("nuscenes", root, split)` by its older name.
+    """One split of a nuScenes tree: `open_dataset` by its older name.
 
     Args:
         root: of the tree.

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.boxes import kitti_tracking_line
+from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.whole_file import whole_file
 
 COLUMNS = (
@@ -116,7 +117,7 @@ def write_nuscenes_tracking(path: Path, rows: Iterable[TrackRow], classes: Class
 
     Only the seven classes that nuScenes tracks are written.
     """
-    names = load_class_table("nuscenes").names
+    names = load_class_table(NUSCENES).names
     results: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         kind = names[classes.to_nuscenes[row.class_id]]
