@@ -59,7 +59,8 @@ def digest(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.endswith((*NOT_COMPARED, ".part"))
+        if path.is_file() and not path.name.endswith(NOT_COMPARED)
+        if not path.name.startswith(".lidarpan-")
     }
 
 
@@ -105,7 +106,7 @@ def kill_once(words: list[str], whole: dict[str, str], out: Path, after_s: float
         wrong.append(f"run again: exit code {again.returncode}: {said.decode()[-200:]}")
     elif digest(out) != whole:
         wrong.append("run again: the output differs")
-    wrong += [f"{path.name} is left" for path in out.rglob("*.part")]
+    wrong += [f"{path.name} is left" for path in out.rglob(".lidarpan-*")]
     return wrong
 
 
