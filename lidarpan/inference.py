@@ -16,6 +16,7 @@ from lidarpan.datasets.predictions import (
 from lidarpan.inference_job import Handling, Job, OwnVehicles, Prediction
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.scans.files import all_empty
 from lidarpan.scans.inspection import sensor_height
 from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.source import FileSource, Frame, ScanSource
@@ -61,6 +62,7 @@ def predict_files(
     source, handling = FileSource(out, scan_paths, columns), handling or Handling()
     ego = OwnVehicles(pipeline.ego_box, source, handling)
     job = Job(pipeline, file_format, sensor_height_m, overwrite, ego, handling)
+    job = replace(job, may_be_empty=not all_empty(scan_paths))
     pairs = zip(source.frames(), paths, strict=True)
     yield from _run(job, pairs, is_overlapped)
 
@@ -104,6 +106,7 @@ def predict_sources(
         if isinstance(source, FileSource) and file_format != MCAP:
             paths = prediction_paths(folder, source.files, file_format, pipeline.classes)
             refuse_inputs_as_outputs(paths, source.files)
+            job = replace(job, may_be_empty=not all_empty(source.files))
             yield from _run(job, zip(source.frames(), paths, strict=True), is_overlapped)
         else:
             yield from _predict_recording(job, source, folder, is_overlapped)

@@ -166,6 +166,7 @@ class Job:
     ego: OwnVehicles
     handling: Handling
     annotated: AnnotatedMcap | None = None
+    may_be_empty: bool = True  # an empty file among others is a lost frame, alone it is a fault
 
     def read(self, item: tuple[Frame, Path] | Prediction) -> _Work | Prediction:
         """Decode the scan, turn it, hide the own vehicle, voxelize it."""
@@ -177,7 +178,7 @@ class Job:
             return self._there_already(frame, path)
         clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
-            empty = empty_frame(frame.path)
+            empty = empty_frame(frame.path) if self.may_be_empty else None
             if empty is not None and self.annotated is None:
                 return self._write_empty(frame, path, empty)
             with clock("read"):

@@ -112,6 +112,11 @@ def empty_frame(path: Path) -> LoadedScan | None:
     return LoadedScan(nothing, np.zeros(0, np.bool_), ("an empty file: a frame without points",))
 
 
+def all_empty(paths: Sequence[Path]) -> bool:
+    """Whether every file is there and holds not a byte: then no frame was lost, all are wrong."""
+    return all(path.is_file() and not path.stat().st_size for path in paths)
+
+
 def with_points(paths: Sequence[Path]) -> Sequence[Path]:
     """The scan files but for empty ones among others: a film goes on past a lost frame."""
     kept = [path for path in paths if not path.is_file() or path.stat().st_size]

@@ -98,7 +98,7 @@ def test_other_work_is_not_compared(changes, words):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(None, "no such file"), ("{", "wanted a report"), ("[]", "list"),
+    [(None, "no such file"), ("{", "wanted JSON"), ("[]", "list"),
      ('{"stages_ms": {}}', "make it anew"), ('{"format": "lidarpan-bench-2"}', "make it anew")],
 )  # fmt: skip
 def test_what_is_no_report_is_said(tmp_path, content, words):

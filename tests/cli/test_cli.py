@@ -118,13 +118,25 @@ def test_bad_scans_are_one_line_and_leave_nothing(run, tmp_path):
 
 
 def test_one_bad_scan_does_not_stop_the_others(run, scans, tmp_path):
-    (tmp_path / "a.bin").write_bytes(b"")
+    (tmp_path / "a.bin").write_bytes(b"\0" * 1001)
     (tmp_path / "b.bin").write_bytes((scans / "velodyne/000001.bin").read_bytes())
     code, out, err = run("predict", tmp_path, "--out", tmp_path / "out", "--device", "cpu")
     assert code == 2
     assert "1 scans predicted" in out
     assert "1 of 2 scans could not be predicted" in err
     assert (tmp_path / "out/b.label").is_file()
+
+
+def test_an_empty_file_among_others_is_a_lost_frame(run, scans, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(b"")
+    (folder / "b.bin").write_bytes((scans / "velodyne/000001.bin").read_bytes())
+    code, _, err = run("predict", folder, "--out", tmp_path / "out", "--device", "cpu")
+    assert code == 0
+    assert "empty file" in err
+    assert (tmp_path / "out/a.label").read_bytes() == b""
+    assert (tmp_path / "out/b.label").stat().st_size > 0
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def folder_of(tmp_path):
     """Street scans, and one file that is none."""
     paths = [write_street(tmp_path, 6000, seed) for seed in range(4)]
     bad = tmp_path / "bad.bin"
-    bad.write_bytes(b"")
+    bad.write_bytes(b"\0" * 1001)
     return [*paths[:2], bad, *paths[2:]]
 
 

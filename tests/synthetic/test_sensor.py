@@ -184,5 +184,5 @@ def test_a_file_that_describes_no_sensor_is_refused(tmp_path, text, fault):
 def test_unknown_sensors_are_refused_with_the_known_ones(tmp_path):
     with pytest.raises(InputError, match="no sensor 'vlp8': wanted a YAML file or one of hdl64e"):
         sensor_of_town("vlp8")
-    with pytest.raises(InputError, match=r"cannot read the sensor"):
+    with pytest.raises(InputError, match=r"none.yaml: cannot be read"):
         sensor_of_town(str(tmp_path / "none.yaml"))
