@@ -87,13 +87,15 @@ def lines_of(contents: Contents) -> list[str]:
 
 
 def _sample_lines(sample: Sample) -> list[str]:
+    from lidarpan.scans.inspection import height_in_words
+
     stamp = "unknown"
     if sample.stamp_ns is not None:
         when = datetime.datetime.fromtimestamp(sample.stamp_ns * 1e-9, datetime.timezone.utc)
         stamp = f"{sample.stamp_ns * 1e-9:.3f} s ({when:%Y-%m-%d %H:%M:%S} UTC)"
     half, most, far = sample.range_m
     low, high = sample.elevation_deg
-    ground = "not seen" if sample.height_m is None else f"{sample.height_m:.2f} m below the sensor"
+    ground = "not seen" if sample.height_m is None else height_in_words(sample.height_m)
     beams = "unknown" if sample.num_beams is None else str(sample.num_beams)
     guess = f", as {' or '.join(sample.sensor)} have" if sample.sensor else ""
     rows = {
