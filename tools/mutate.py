@@ -78,7 +78,8 @@ MUTATIONS = (
         "voxels/features.py", "rank=1, size=3", "rank=0, size=3", _FEATURES,
     ),
     Mutation(
-        "model/sparse/torch.py", "rows.flip(1)", "rows", (_ENGINES, "-k", "torch-cpu and voxel"),
+        "model/sparse/torch.py", "rows.flip(1)", "rows",
+        (_ENGINES, "-k", "submanifold and torch-cpu"),
     ),
     Mutation(
         "model/sparse/neighbours.py", "if above >= height:", "if above > height - 2:",

@@ -75,6 +75,27 @@ def test_fits_box_is_true_for_the_box_and_false_below_it(seed, yaw):
     assert not fits_box(hull, 4.0001, 1.99)
 
 
+def boxes_along_edges(hull):
+    """(long, short) side of the rectangle around a hull along each of its edges."""
+    for one, other in zip(hull, np.roll(hull, -1, axis=0), strict=True):
+        along = (other - one) / np.linalg.norm(other - one)
+        spans = np.ptp(hull @ np.array([along, [-along[1], along[0]]]).T, axis=0)
+        yield spans.max(), spans.min()
+
+
+@few
+@given(seeds, st.integers(3, 12))
+def test_fits_box_equals_its_twin(seed, n):
+    hull = convex_hull(scattered(seed, n))
+    sides = np.array(list(boxes_along_edges(np.asarray(hull, np.float64))))
+    for length, width in sides:  # each box is enough for itself, and seldom for the next smaller
+        assert fits_box(hull, length + 1e-4, width + 1e-4)
+        smaller = 0.98 * length, 0.98 * width
+        fits = (sides < smaller).all(axis=1).any()
+        near = (np.abs(sides - smaller) < 1e-3).any()
+        assert near or fits_box(hull, *smaller) == fits
+
+
 def outline(hull, steps=400):
     """Points along the edges of a hull."""
     t = np.linspace(0, 1, steps)[:, None]
