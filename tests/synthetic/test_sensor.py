@@ -1,8 +1,10 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from lidarpan.structures import InputError
 from lidarpan.synthetic.sensors.choose import sensor_of_town
@@ -186,3 +188,16 @@ def test_unknown_sensors_are_refused_with_the_known_ones(tmp_path):
         sensor_of_town("vlp8")
     with pytest.raises(InputError, match=r"none.yaml: cannot be read"):
         sensor_of_town(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "calibration"),
+    [("vlp16", "VLP-16"), ("vlp32c", "VLP-32C"), ("hdl32e", "HDL-32E"), ("vls128", "Alpha Prime")],
+)
+def test_beams_are_those_of_the_calibrations(name, calibration):
+    decoder = pytest.importorskip("velodyne_decoder")
+    file = Path(decoder.__file__).parent / "calibrations" / f"{calibration}.yml"
+    lasers = yaml.safe_load(file.read_text())["lasers"]
+    wanted = np.sort([float(laser["vert_correction"]) for laser in lasers])
+    found = np.sort(SENSORS[name].elevations_rad)
+    np.testing.assert_allclose(np.degrees(found), np.degrees(wanted), atol=0.02)

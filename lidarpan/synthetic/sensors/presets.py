@@ -1,9 +1,10 @@
-"""Sensors known by name: beam tables, steps and ranges as their makers' manuals give them.
+"""Sensors known by name: beam tables, steps and ranges.
 
-Sources of the beam angles: Velodyne's user manuals of the HDL-32E, VLP-16, VLP-32C and VLS-128 (the
-last two as in the tables of the ROS driver `velodyne_pointcloud`); Ouster's data sheets of OS0,
-OS1 and OS2, whose beams are nearly even; Hesai's user manuals of Pandar40P, Pandar64, Pandar128,
-PandarXT-32 and PandarQT, appendix "channel distribution". The HDL-64E is the one of KITTI.
+The beams of HDL-32E, VLP-16, VLP-32C and VLS-128 are those of the calibrations in the library
+velodyne-decoder (a test holds them). Those of Ouster are even over the nominal field of view; a
+unit's own calibration may differ by 1.6 degrees. Those of Hesai, and all steps, ranges and noises,
+were written down from general knowledge and are not checked against a manual. The HDL-64E is
+KITTI's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _VLP32C = (
 )
 _VLS128_EDGES = (
     *(-25, -19.582, -16.042, -13.565, -11.742, -10.346, -9.244, -8.352, -7.65, -7.15, -6.85),
+    *(-6.65, 4.98, 5.18, 5.43, 5.73),
     *(6.08, 6.48, 6.98, 7.58, 8.43, 9.7, 11.75, 15),
 )
 _QT64_UPPER = (
@@ -45,7 +47,7 @@ ELEVATIONS_DEG: dict[str, Degrees] = {
     "hdl32e": _even(-30.67, 10.67, 32),
     "vlp16": _even(-15, 15, 16),
     "vlp32c": _sorted(_VLP32C),
-    "vls128": _sorted(_VLS128_EDGES, _even(-6.65, 5.73, 109)),
+    "vls128": _sorted(_VLS128_EDGES, _even(-6.5, 4.83, 104)),
     "os0-32": _even(-45, 45, 32),
     "os0-64": _even(-45, 45, 64),
     "os0-128": _even(-45, 45, 128),
