@@ -120,6 +120,7 @@ def render(
         met.material, met.range_m, met.cosine, sensor.max_range_m, sensor.empty_share, rng
     )
     ranges = met.range_m + rng.normal(0, sensor.range_noise_m, len(turn)).astype(np.float32)
+    ranges += sensor.beam_offsets_m(town.seed)[ring]
     keep = np.isfinite(ranges) & ~lost
     keep &= (ranges > sensor.min_range_m) & (ranges < sensor.max_range_m)
     gain = gain[ring] * town.tints[met.material]

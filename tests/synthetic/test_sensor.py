@@ -11,6 +11,7 @@ from lidarpan.synthetic.sensors.choose import sensor_of_town
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.sensors.random_sensor import random_sensor
 from lidarpan.synthetic.sensors.sensor import check_sensor, make_sensor
+from lidarpan.synthetic.simulate import simulate_scan
 
 
 def rays(name):
@@ -201,3 +202,26 @@ def test_beams_are_those_of_the_calibrations(name, calibration):
     wanted = np.sort([float(laser["vert_correction"]) for laser in lasers])
     found = np.sort(SENSORS[name].elevations_rad)
     np.testing.assert_allclose(np.degrees(found), np.degrees(wanted), atol=0.02)
+
+
+def test_beams_are_off_by_constants_that_a_town_keeps():
+    sensor = SENSORS["hdl64e"]
+    first, again, other = (sensor.beam_offsets_m(seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).all()
+    assert first.std() == pytest.approx(sensor.beam_offset_m, rel=0.4)
+    both = replace(sensor, also=(SENSORS["vlp16"],))
+    assert both.beam_offsets_m(1).shape == (both.num_beams,)
+    assert (replace(sensor, beam_offset_m=0.0).beam_offsets_m(1) == 0).all()
+
+
+def test_points_lie_off_by_their_beams_offset():
+    """The same town through the same rays, with and without offsets: ranges differ by them."""
+    exact = replace(SENSORS["vlp16"], beam_offset_m=0.0, range_noise_m=0.0)
+    plain = simulate_scan(4, exact).scan
+    off = simulate_scan(4, replace(exact, beam_offset_m=0.05)).scan
+    assert plain.ring is not None
+    assert (plain.ring == off.ring).all()
+    moved = np.linalg.norm(off.points, axis=1) - np.linalg.norm(plain.points, axis=1)
+    offsets = replace(exact, beam_offset_m=0.05).beam_offsets_m(4)
+    np.testing.assert_allclose(moved, offsets[plain.ring], atol=1e-4)

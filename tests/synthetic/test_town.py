@@ -170,6 +170,10 @@ def test_statistics_agree_with_real_scans(real_data):
         row = SEMANTICKITTI.id_of(name)
         assert ours.height_m[row, 1] == pytest.approx(theirs.height_m[row, 1], abs=0.5), name
         assert ours.intensity[row, 1] == pytest.approx(theirs.intensity[row, 1], abs=0.09), name
+    for name in ("road", "sidewalk", "building", "car"):  # a wall is not flatter than a real one
+        row = SEMANTICKITTI.id_of(name)
+        ratio = ours.thickness_m[row, 2] / theirs.thickness_m[row, 2]
+        assert 0.55 < ratio < 1.8, name
     assert "| road |" in comparison_table(ours, theirs, SEMANTICKITTI)
 
 

@@ -84,7 +84,9 @@ _MEASURES: dict[str, tuple[int, float, float, float]] = {
 def _make(name: str) -> Sensor:
     steps, nearest, farthest, noise = _MEASURES[name if name in _MEASURES else name.split("-")[0]]
     elevations = np.radians(ELEVATIONS_DEG[name])
-    return Sensor(name, elevations, steps, nearest, farthest, noise, height_m=1.8)
+    return Sensor(
+        name, elevations, steps, nearest, farthest, noise, height_m=1.8, beam_offset_m=0.01
+    )
 
 
 SENSORS: dict[str, Sensor] = {
@@ -94,7 +96,7 @@ SENSORS: dict[str, Sensor] = {
         azimuth_steps=2083,
         min_range_m=2.6,
         max_range_m=80.0,
-        range_noise_m=0.012,
+        range_noise_m=0.009,
         height_m=1.73,
         blind=(
             (-186, -152, -19.2),
@@ -105,6 +107,7 @@ SENSORS: dict[str, Sensor] = {
             (120, 144, -21.6),
         ),
         empty_share=0.006,
+        beam_offset_m=0.036,
     ),
     "hdl32e": Sensor(
         name="hdl32e",
@@ -112,11 +115,12 @@ SENSORS: dict[str, Sensor] = {
         azimuth_steps=1085,
         min_range_m=0.3,
         max_range_m=100.0,
-        range_noise_m=0.015,
+        range_noise_m=0.006,
         height_m=1.84,
         sees_own_car=True,
         keeps_empty_rays=True,
         empty_share=0.01,
+        beam_offset_m=0.012,
     ),
     **{name: _make(name) for name in ELEVATIONS_DEG if name not in ("hdl64e", "hdl32e")},
 }

@@ -51,7 +51,8 @@ def _like_kitti(rng: np.random.Generator) -> Sensor:
         height_m=float(rng.normal(1.73, 0.08)),
         blind=sensor.blind if rng.random() < 0.7 else (),
         range_law=float(rng.normal(0, 0.15)),
-        range_noise_m=float(rng.uniform(0.005, 0.02)),
+        range_noise_m=float(rng.uniform(0.005, 0.015)),
+        beam_offset_m=float(rng.uniform(0.015, 0.045)),
     )
 
 
@@ -93,6 +94,7 @@ def _mounted(sensor: Sensor, rng: np.random.Generator) -> Sensor:
         height_m=height,
         max_range_m=min(sensor.max_range_m, limit),
         range_noise_m=float(sensor.range_noise_m * np.exp(rng.normal(0, 0.4))),
+        beam_offset_m=float(abs(rng.normal(0, 0.015))),
         empty_share=float(0.008 * np.exp(rng.normal(0, 0.8))),
         sees_own_car=height > 1.5 and rng.random() < 0.4,
         tilt_rad=(float(tilt[0]), float(tilt[1])),

@@ -20,7 +20,7 @@ class Sensor:
         azimuth_steps: rays of each beam in one turn.
         min_range_m: nearer returns are not reported.
         max_range_m: farther surfaces give no return.
-        range_noise_m: standard deviation of a range.
+        range_noise_m: standard deviation of a range about what its beam measures.
         height_m: mounting height above the ground.
         azimuth_noise_rad: standard deviation of a ray's azimuth.
         blind: sectors hidden by the own car: (from degrees, to degrees of azimuth, all beams
@@ -33,6 +33,8 @@ class Sensor:
         tilt_rad: how the beams are turned in the scan's frame, about x and about y.
         range_law: exponent of the range, over 10 m, that intensities are multiplied by.
         beam_gain: by how much the beams' gains in intensity differ from 1 at most.
+        beam_offset_m: standard deviation of how far off the beams measure, each by a constant: what
+            a calibration leaves.
         also: further sensors at the same place, merged into the scan.
     """
 
@@ -52,6 +54,7 @@ class Sensor:
     tilt_rad: tuple[float, float] = (0.0, 0.0)
     range_law: float = 0.0
     beam_gain: float = 0.08
+    beam_offset_m: float = 0.0
     also: tuple[Sensor, ...] = ()
 
     @property
@@ -64,6 +67,14 @@ class Sensor:
         """Beams times azimuth steps of a whole turn."""
         own = len(self.elevations_rad) * self.azimuth_steps
         return own + sum(other.num_rays for other in self.also)
+
+    def beam_offsets_m(self, seed: int) -> FloatArray:
+        """How far off each beam measures, the same for the same seed. -> (num_beams,) metres."""
+        rng = np.random.default_rng([seed, 15])
+        own = rng.normal(0, self.beam_offset_m, len(self.elevations_rad)).astype(np.float32)
+        others = [other.beam_offsets_m(seed + 1 + k) for k, other in enumerate(self.also)]
+        offsets: FloatArray = np.concatenate([own, *others])
+        return offsets
 
     def rays(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray, FloatArray]:
         """Unit directions (R, 3) in the sensor frame, ring (R,) and turn fraction in [-0.5, 0.5).
