@@ -47,10 +47,12 @@ def train(
     from lidarpan.optional import need
 
     need("lightning.pytorch", "train", "training")
-    from lidarpan.training.module import train as run
+    from lidarpan.training.run import is_first_process
+    from lidarpan.training.run import train as run
 
     best = run(load_config(config, overrides or ()), resume=resume)
-    typer.echo(f"best weights: {best}")
+    if is_first_process():
+        typer.echo(f"best weights: {best}")
 
 
 def adapt(

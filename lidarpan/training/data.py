@@ -226,16 +226,24 @@ def collate(items: Sequence[Batch]) -> Batch:
 
 
 class StepSampler(Sampler[int]):
-    """0, 1, 2, ... from where training stands, every world_size-th number for each process."""
+    """0, 1, 2, ... from where training stands, a batch for each process in turn.
 
-    def __init__(self, length: int, start: Callable[[], int], rank: int, world_size: int) -> None:
-        self.length, self.start, self.rank, self.world_size = length, start, rank, world_size
+    So the processes of a step see together what one process sees in as many batches.
+    """
+
+    def __init__(
+        self, length: int, start: Callable[[], int], batch_size: int, rank: int, world_size: int
+    ) -> None:
+        self.length, self.start, self.batch_size = length, start, batch_size
+        self.rank, self.world_size = rank, world_size
 
     def __len__(self) -> int:
         return self.length // self.world_size
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start() + self.rank, self.length, self.world_size))
+        first = self.start() + self.rank * self.batch_size
+        for begin in range(first, self.length, self.world_size * self.batch_size):
+            yield from range(begin, begin + self.batch_size)
 
 
 def _sigma_m(classes: ClassTable, semantic: int) -> float:

@@ -1,27 +1,21 @@
-"""Training with lightning: exact resume, averaged weights, best and last by validation PQ."""
+"""One run as lightning sees it: network, loss, data, optimiser; best and last by validation PQ."""
 
 from __future__ import annotations
 
 import logging
 import os
-import warnings
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.callbacks.callback import Callback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lidarpan
 from lidarpan.classes import ClassTable, table_names
-from lidarpan.config import Config, dump_config
+from lidarpan.config import Config
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
@@ -37,6 +31,8 @@ from lidarpan.training.data import (
     open_sources,
 )
 from lidarpan.training.losses import PanopticLoss
+from lidarpan.training.resume import RESUME_NAME, check_checkpoint
+from lidarpan.training.statistics import gather_statistics, statistics_of
 
 PREDICTION_SECTIONS = {
     "name",
@@ -49,97 +45,6 @@ PREDICTION_SECTIONS = {
     "prior",
 }
 """What a weights file says of its configuration: all that prediction needs, and no path."""
-
-
-def train(config: Config, *, resume: bool = False) -> Path:
-    """Train as configured; returns the path of the best weights.
-
-    Writes to config.out: config.yaml, last.ckpt (to resume), best.safetensors and
-    last.safetensors (to predict with), and the logs.
-
-    Raises:
-        InputError: missing data, the folder holds another run, or nothing to resume.
-    """
-    out = config.out
-    last = out / "last.ckpt"
-    if resume and not last.is_file():
-        raise InputError(f"{last}: nothing to resume, leave out --resume to start")
-    if not resume and any(path.is_file() for path in (last, out / "best.safetensors")):
-        raise InputError(f"{out}: holds a run already, give --resume or another out=")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    pl.seed_everything(config.training.seed, verbose=False)
-    torch.set_float32_matmul_precision("high")
-    module = PanopticTraining(config)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "config.yaml").write_text(dump_config(config))
-    trainer = make_trainer(config)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="lightning")  # advice on worker counts
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        trainer.fit(module, ckpt_path=str(last) if resume else None, weights_only=False)
-    best = out / "best.safetensors"
-    return best if best.is_file() else out / "last.safetensors"
-
-
-def make_trainer(config: Config) -> pl.Trainer:
-    """The lightning trainer of a configuration."""
-    t = config.training
-    averaging: list[Callback] = (
-        [EMAWeightAveraging(decay=t.average_decay)] if t.average_decay else []
-    )
-    resume_point = ModelCheckpoint(
-        config.out,
-        filename="last",
-        every_n_train_steps=t.checkpoint_every,
-        enable_version_counter=False,
-    )
-    logger: Logger
-    match t.logger:
-        case "csv":
-            logger = CSVLogger(config.out, name="", version="logs", flush_logs_every_n_steps=20)
-        case "tensorboard":
-            if find_spec("tensorboard") is None:
-                raise InputError(
-                    "training.logger: tensorboard is not installed: pip install tensorboard"
-                )
-            logger = TensorBoardLogger(config.out, name="", version="logs")
-    return pl.Trainer(
-        default_root_dir=config.out,
-        max_steps=t.max_steps,
-        accumulate_grad_batches=t.accumulate,
-        gradient_clip_val=t.clip_norm,
-        precision=t.precision,
-        accelerator=t.accelerator,
-        devices=t.devices,
-        num_nodes=t.num_nodes,
-        strategy=t.strategy,
-        val_check_interval=min(t.validate_every, t.max_steps) * t.accumulate,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        use_distributed_sampler=False,
-        logger=logger,
-        callbacks=[*averaging, resume_point, SaveAtEnd(config.out / "last.ckpt"), Progress()],
-        enable_model_summary=False,
-    )
-
-
-class SaveAtEnd(Callback):
-    """Leaves something to resume, however short the run was."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Save after the last step."""
-        if trainer.global_step >= trainer.max_steps:
-            trainer.save_checkpoint(self.path)
-
-
-class Progress(RichProgressBar):
-    """The progress of a run that is counted in steps, not in epochs."""
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return "Training"
 
 
 class PanopticTraining(pl.LightningModule):
@@ -161,12 +66,16 @@ class PanopticTraining(pl.LightningModule):
         weight = class_weights(self.shares, loss.pop("class_balance"))
         self.loss = PanopticLoss(weight, **loss, bev_channels=config.network.bev_channels)
         self.best_pq = -1.0
+        self.begin = (0, 0)  # step and scan that this part of the run begins with
         self.quality = self._new_quality()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The weighted loss of one batch."""
         engine = choose_engine(self.device)
+        before = statistics_of(self.network) if self.trainer.world_size > 1 else None
         outputs = self.network(batch.voxels(self.grid, engine))
+        if before is not None:
+            gather_statistics(self.network, before, batch.batch_size)
         terms: dict[str, Tensor] = self.loss(outputs, batch.targets(self.grid))
         self.log_dict(
             {f"loss/{name}": value.detach() for name, value in terms.items()},
@@ -228,12 +137,35 @@ class PanopticTraining(pl.LightningModule):
         return tree
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Remember the best PQ, so that a resumed run does not overwrite better weights."""
+        """Remember the seed, the place in the data and the best PQ."""
+        checkpoint["seed"] = self.config.training.seed
+        checkpoint["next_scan"] = self.next_scan
         checkpoint["best_pq"] = self.best_pq
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the best PQ."""
-        self.best_pq = checkpoint["best_pq"]
+        """Compare a point to resume at with this run, and take the place and the record from it.
+
+        The best weights' own header counts too: they may be newer than the point.
+        """
+        place = str(self.config.out / RESUME_NAME)
+        check_checkpoint(checkpoint, self, place)
+        if checkpoint["seed"] != self.config.training.seed:
+            raise InputError(
+                f"{place}: wanted training.seed={checkpoint['seed']} as it was, got "
+                f"{self.config.training.seed}"
+            )
+        self.begin = (checkpoint["global_step"], checkpoint["next_scan"])
+        self.best_pq = max(checkpoint["best_pq"], self._best_written())
+
+    def _best_written(self) -> float:
+        """Validation PQ of the best weights that lie in the out folder, -1 without any."""
+        path = self.config.out / "best.safetensors"
+        if not path.is_file():
+            return -1.0
+        _, header = load_weights(path)
+        record = header.get("training")
+        score = record.get("valid_pq") if isinstance(record, dict) else None
+        return float(score) if isinstance(score, int | float) else -1.0
 
     def configure_optimizers(self) -> Any:
         """AdamW without decay on norms and biases, and the schedule per step."""
@@ -290,21 +222,36 @@ class PanopticTraining(pl.LightningModule):
             return (step + 1) / warm
         return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(1, t.max_steps - warm))))
 
+    @property
+    def scans_per_step(self) -> int:
+        """Scans that all processes together learn from in an optimiser step."""
+        t = self.config.training
+        return t.batch_size * t.accumulate * int(self.trainer.world_size)
+
+    @property
+    def next_scan(self) -> int:
+        """Number of the first scan of the next step: so many have been seen."""
+        step, scan = self.begin
+        return scan + (int(self.trainer.global_step) - step) * self.scans_per_step
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches from the step that training stands at."""
         t = self.config.training
-        world = self.trainer.world_size
-        per_step = t.batch_size * t.accumulate * world
+        step, scan = self.begin
         scans = TrainingScans(
             self.train_sources,
             self.grid,
             self.classes,
             self.config.augment,
             t.seed,
-            t.max_steps * per_step,
+            scan + (t.max_steps - step) * self.scans_per_step,
         )
         sampler = StepSampler(
-            len(scans), lambda: self.trainer.global_step * per_step, self.trainer.global_rank, world
+            len(scans),
+            lambda: self.next_scan,
+            t.batch_size,
+            self.trainer.global_rank,
+            self.trainer.world_size,
         )
         return DataLoader(
             scans,

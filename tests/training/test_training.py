@@ -1,82 +1,15 @@
 import csv
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
-import yaml
+from small_run import config_file, run
 
 from lidarpan.config import load_config, parse_config
 from lidarpan.model.checkpoint import load_weights
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.training.data import open_sources
 from lidarpan.voxels.intensity import rank_brightness
-
-SEQUENCES = {"00": 4, "08": 2}
-
-
-@pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    """A SemanticKITTI tree of small scans: ground, a wall, and some boxes that are cars."""
-    root = tmp_path_factory.mktemp("tree")
-    rng = np.random.default_rng(0)
-    for sequence, count in SEQUENCES.items():
-        folder = root / "sequences" / sequence
-        for name in ("velodyne", "labels"):
-            (folder / name).mkdir(parents=True)
-        for i in range(count):
-            ground = np.column_stack([rng.uniform(-9, 9, (1500, 2)), np.full(1500, -1.73)])
-            wall = np.column_stack(
-                [rng.uniform(-9, 9, 500), np.full(500, 8), rng.uniform(-2, 1, 500)]
-            )
-            corner = rng.uniform(-7, 5, (3, 1, 2))
-            cars = rng.uniform(0, 1, (3, 200, 3)) * (3, 1.6, 1.4) + (0, 0, -1.6)
-            cars[..., :2] += corner
-            points = np.concatenate([ground, wall, cars.reshape(-1, 3)])
-            labels = np.repeat(
-                [40, 50, 10 + (1 << 16), 10 + (2 << 16), 10 + (3 << 16)], [1500, 500, 200, 200, 200]
-            )
-            rows = np.column_stack([points, rng.random(len(points))]).astype(np.float32)
-            rows.tofile(folder / "velodyne" / f"{i:06d}.bin")
-            labels.astype(np.uint32).tofile(folder / "labels" / f"{i:06d}.label")
-    return root
-
-
-def config_file(tree, out, **training):
-    settings = {
-        "out": str(out),
-        "grid": {"min_m": [-9.6, -9.6, -3.2], "max_m": [9.6, 9.6, 3.2], "voxel_m": [0.4, 0.4, 0.4]},
-        "network": {
-            "channels": [8, 12],
-            "encoder_blocks": [1, 1],
-            "decoder_blocks": [1],
-            "bev_channels": 8,
-            "bev_blocks": 1,
-        },
-        "grouping": {"method": "grid"},
-        "train_data": [{"dataset": "semantickitti", "root": str(tree), "split": "train"}],
-        "valid_data": [{"dataset": "semantickitti", "root": str(tree), "split": "valid"}],
-        "training": {
-            "max_steps": 6,
-            "batch_size": 2,
-            "num_workers": 0,
-            "validate_every": 3,
-            "checkpoint_every": 3,
-            "accelerator": "cpu",
-            "devices": 1,
-            **training,
-        },
-    }
-    path = out.parent / f"{out.name}.yaml"
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-def run(tree, out, *, resume=False, **training):
-    from lidarpan.training.module import train
-
-    return train(load_config(config_file(tree, out, **training)), resume=resume)
 
 
 def test_run_writes_weights_logs_and_config(tree, tmp_path):
@@ -100,7 +33,8 @@ def test_run_writes_weights_logs_and_config(tree, tmp_path):
 
 
 def test_resume_is_exact(tree, tmp_path):
-    from lidarpan.training.module import PanopticTraining, make_trainer, train
+    from lidarpan.training.module import PanopticTraining
+    from lidarpan.training.run import make_trainer, train
 
     run(tree, tmp_path / "whole")
     config = load_config(config_file(tree, tmp_path / "halves"))
@@ -120,7 +54,7 @@ def test_resume_is_exact(tree, tmp_path):
 
 def test_a_short_run_can_go_on_past_its_end(tree, tmp_path, capsys):
     run(tree, tmp_path / "r", max_steps=2, checkpoint_every=1000, validate_every=2)
-    assert (tmp_path / "r/last.ckpt").is_file()
+    assert (tmp_path / "r/resume.safetensors").is_file()
     run(tree, tmp_path / "r", resume=True, max_steps=5, checkpoint_every=1000, validate_every=1)
     _, header = load_weights(tmp_path / "r/last.safetensors")
     assert header["training"]["step"] == 5
@@ -165,21 +99,7 @@ def test_refuses_to_mix_runs(tree, tmp_path):
     for _ in range(2):
         with pytest.raises(InputError, match="holds a run already"):
             run(tree, tmp_path / "b", max_steps=3)
-        (tmp_path / "b/last.ckpt").unlink(missing_ok=True)  # its weights are worth as much
-
-
-def test_two_processes(tree, tmp_path):
-    path = config_file(tree, tmp_path / "ddp", devices=2, strategy="ddp", batch_size=1, max_steps=3)
-    done = subprocess.run(
-        [sys.executable, "-m", "lidarpan.cli", "train", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    _, header = load_weights(tmp_path / "ddp/last.safetensors")
-    assert header["training"]["step"] == 3
+        (tmp_path / "b/resume.safetensors").unlink(missing_ok=True)  # its weights are worth as much
 
 
 def test_training_learns(tree, tmp_path):
