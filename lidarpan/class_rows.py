@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import (
     Field,
@@ -23,6 +23,13 @@ DEFAULT_MIN_POINTS = 50  # where the table does not say: SemanticKITTI's
 MAX_RAW = 0xFFFF  # a `.label` file has 16 bits for the class
 MAX_CLASSES = 255  # train ids are uint8
 
+Coarse = Literal[
+    "road", "sidewalk", "building", "pole", "vegetation", "person", "two-wheeler", "car", "truck",
+    "bus",
+]  # fmt: skip
+"""The classes that all datasets of streets have in common."""
+COARSE: tuple[str, ...] = get_args(Coarse)
+
 
 class ClassRow(Section):
     """One class; only name, kind and raw must be said."""
@@ -40,6 +47,7 @@ class ClassRow(Section):
     upright: bool | None = None  # of stuff: stands; None: where it is not ground
     protected_from: tuple[str, ...] | None = None  # of stuff: things; None: all where it is ground
     nuscenes: int = Field(0, ge=0, le=16)  # nearest nuScenes challenge class; 0: none
+    coarse: Coarse | None = None  # of the common classes the one it belongs to; None: none
     street_share: PositiveFloat | None = (
         None  # of the labelled points of real streets; None: unknown
     )

@@ -53,6 +53,8 @@ class ClassTable:
             gaps up to that length may be hidden parts of one object.
         top_speed_m_s: train id of each thing -> how fast it goes at most, 0 where it stands.
         moving: train id of a thing -> the raw label to write while it moves, where there is one.
+        to_coarse: (C,) uint8 place of each class among the common ones (`class_rows.COARSE`, from
+            1), 0 for none; empty where nobody said.
     """
 
     name: str
@@ -73,6 +75,7 @@ class ClassTable:
     longest_m: dict[int, float] = field(default_factory=dict)
     top_speed_m_s: dict[int, float] = field(default_factory=dict)
     moving: dict[int, int] = field(default_factory=dict)
+    to_coarse: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     @property
     def num_classes(self) -> int:
@@ -143,7 +146,7 @@ class ClassTable:
             InputError: a key is unknown or missing, a value does not fit, two classes share a name
                 or a raw label, or a name stands for no class.
         """
-        from lidarpan.class_rows import parse_rows
+        from lidarpan.class_rows import COARSE, parse_rows
 
         table = parse_rows(tree, source)
         rows = table.classes
@@ -179,16 +182,23 @@ class ClassTable:
             longest_m={i: longest for i in things if (longest := rows[i].longest_m)},
             top_speed_m_s={i: rows[i].fastest_m_s for i in things},
             moving={i: row.moving for i, row in enumerate(rows) if row.moving is not None},
+            to_coarse=np.array(
+                [1 + COARSE.index(row.coarse) if row.coarse else 0 for row in rows], np.uint8
+            ),
         )
 
     def to_tree(self) -> dict[str, Any]:
         """What `from_tree` makes an equal table of: plain values, every field said."""
+        from lidarpan.class_rows import COARSE
+
         rows = []
         for i, name in enumerate(self.names):
             row: dict[str, Any] = {"name": name, "kind": "void"}
             row["color"] = self.colors[i].tolist()
             row["raw"] = np.flatnonzero(self.raw_known & (self.raw_to_train == i)).tolist()
             row |= dict(write=int(self.train_to_raw[i]), nuscenes=int(self.to_nuscenes[i]))
+            if len(self.to_coarse) and self.to_coarse[i]:
+                row["coarse"] = COARSE[self.to_coarse[i] - 1]
             if self.street_share is not None and i:
                 row["street_share"] = float(self.street_share[i])
             if i in self.things:

@@ -45,8 +45,8 @@ def test_errors():
         table.to_train(np.array([10, 300, 2]))
     with pytest.raises(InputError, match="train id 20"):
         table.to_raw(np.array([20], np.uint8))
-    with pytest.raises(InputError, match=r"wanted nuscenes, semantickitti or FILE\.yaml"):
-        load_class_table("waymo")
+    with pytest.raises(InputError, match=r"wanted argoverse2, .*, waymo or FILE\.yaml"):
+        load_class_table("lyft")
     with pytest.raises(InputError, match="no class 'tram'"):
         table.id_of("tram")
 

@@ -38,5 +38,8 @@ class Level(str, Enum):
     off = "off"
 
 
-DATASETS = "semantickitti, nuscenes, an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
+DATASETS = (
+    "semantickitti, nuscenes, kitti-360, semanticposs, pandaset, waymo, argoverse2, "
+    "an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
+)
 Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]

@@ -24,8 +24,9 @@ from lidarpan.datasets.kitti_labels import (
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import plain_path
-from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.files import count_points, load_scan
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.structures import InputError, PanopticLabels
 
 
@@ -110,6 +111,12 @@ class Dataset(Protocol):
     def read_truth(self, file: Path) -> PackedLabels:
         """True labels, one for each point of the scan's file."""
         return self.read_prediction(file)
+
+    def truth_of(self, files: ScanFiles) -> PackedLabels:
+        """True labels of a scan that has some, where they lie in more than one file."""
+        if files.labels is None:
+            raise InputError(f"{files.scan}: wanted true labels, there are none")
+        return self.read_truth(files.labels)
 
     # Predictions out and in
 
@@ -201,3 +208,9 @@ class Dataset(Protocol):
     ) -> dict[str, bytes]:
         """Files that go into the zip beside the predictions: name -> content."""
         return {} if description is None else {"description.txt": description.encode()}
+
+
+def posed_scan(fields: Fields | FileFields, files: ScanFiles) -> LoadedScan:
+    """The scan of named columns around its sensor, with its pose; errors as `scan_of_fields`."""
+    loaded = scan_of_fields(fields, str(files.scan), EXPECTED_HEIGHT_M)
+    return replace(loaded, scan=replace(loaded.scan, world_T_sensor=files.world_T_sensor))

@@ -10,17 +10,33 @@ from importlib import metadata, util
 from pathlib import Path
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.argoverse2 import Argoverse2
 from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.folder import FolderDataset
+from lidarpan.datasets.kitti360 import Kitti360
 from lidarpan.datasets.nuscenes import NuScenes
-from lidarpan.datasets.semantickitti import SemanticKitti
+from lidarpan.datasets.pandaset import PandaSet
+from lidarpan.datasets.semantickitti import SemanticKitti, SemanticKittiMultiscan, SemanticPoss
 from lidarpan.datasets.split import Split
+from lidarpan.datasets.waymo import Waymo
 from lidarpan.structures import InputError
 
 ENTRY_POINTS = "lidarpan.datasets"
 """The group in which an installed package names its datasets: name -> class or function."""
 
-SHIPPED: dict[str, Callable[[], Dataset]] = {each.name: each for each in (SemanticKitti, NuScenes)}
+SHIPPED: dict[str, Callable[[], Dataset]] = {
+    each.name: each
+    for each in (
+        SemanticKitti,
+        NuScenes,
+        SemanticKittiMultiscan,
+        SemanticPoss,
+        Kitti360,
+        PandaSet,
+        Waymo,
+        Argoverse2,
+    )
+}
 WANTED = "FILE.yaml (a class table: scans/ and labels/) or FILE.py:CLASS"
 
 

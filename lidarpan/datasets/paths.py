@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def scan_stem(scan_path: Path) -> str:
-    """File name without its scan suffix: "a" of a.pcd.bin."""
+    """File name without its scan suffix: "a" of a.pcd.bin, "00" of 00.pkl.gz."""
     stem = scan_path.stem
-    return stem[:-4] if scan_path.name.lower().endswith(".pcd.bin") else stem
+    return stem[:-4] if scan_path.name.lower().endswith((".pcd.bin", ".pkl.gz")) else stem
 
 
 def plain_path(out: Path, scan_path: Path, suffix: str) -> Path:

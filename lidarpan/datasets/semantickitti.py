@@ -1,10 +1,11 @@
-"""SemanticKITTI: scans, poses and labels (layout of the KITTI odometry benchmark)."""
+"""SemanticKITTI and datasets in its layout: scans, poses and labels as KITTI odometry has them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ class SemanticKitti(Dataset):
     top = "sequences"
     drops_points = False
     layout = "sequences/NN/predictions/NNNNNN.label"
+    splits: ClassVar[dict[str, tuple[str, ...]]] = SPLITS
 
     def __init__(self) -> None:
         """Take the shipped class table."""
@@ -75,12 +77,12 @@ class SemanticKitti(Dataset):
         """The scans of a split; InputError: no such folder or split, or no scans of it."""
         folder = sequences_folder(root)
         listed: list[ScanFiles] = []
-        for sequence in _sequences_of(split, folder):
+        for sequence in self._sequences_of(split, folder):
             files = sorted((folder / sequence / "velodyne").glob("*.bin"), key=natural_key)
             poses = read_poses(folder / sequence) if files else None
             listed += (_scan_files(sequence, file, poses) for file in files)
         if not listed:
-            raise _none_there(folder, split, "scans", "velodyne")
+            raise self._none_there(folder, split, "scans", "velodyne")
         return listed
 
     def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
@@ -93,11 +95,11 @@ class SemanticKitti(Dataset):
                 folder / sequence / "velodyne" / f"{truth.stem}.bin",
                 truth,
             )
-            for sequence in _sequences_of(split, folder)
+            for sequence in self._sequences_of(split, folder)
             for truth in sorted((folder / sequence / "labels").glob("*.label"), key=natural_key)
         ]
         if not listed:
-            raise _none_there(folder, split, "labels", "labels")
+            raise self._none_there(folder, split, "labels", "labels")
         return listed
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
@@ -151,18 +153,47 @@ class SemanticKitti(Dataset):
         sequence, number = files.name.split("/")
         return f"sequences/{sequence}/predictions/{number}.label"
 
+    def _sequences_of(self, split: str, folder: Path) -> Sequence[str]:
+        if split in self.splits:
+            return self.splits[split]
+        names = split.split(",")
+        if all((folder / name).is_dir() for name in names if name) and all(names):
+            return names
+        there = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_by_number)
+        raise InputError(
+            f"no split {split!r} of {self.title}: wanted {', '.join(self.splits)} or sequences of "
+            f"{folder}, which has {', '.join(there[:12]) or 'none'}"
+        )
 
-def _sequences_of(split: str, folder: Path) -> Sequence[str]:
-    if split in SPLITS:
-        return SPLITS[split]
-    names = split.split(",")
-    if all((folder / name).is_dir() for name in names if name) and all(names):
-        return names
-    there = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_by_number)
-    raise InputError(
-        f"no split {split!r} of SemanticKITTI: wanted {', '.join(SPLITS)} or sequences of "
-        f"{folder}, which has {', '.join(there[:12]) or 'none'}"
-    )
+    def _none_there(self, folder: Path, split: str, what: str, kind: str) -> InputError:
+        there = sorted(path.parent.name for path in folder.glob(f"*/{kind}"))
+        return InputError(
+            f"{folder}: wanted {what} of the {split} split (sequences "
+            f"{', '.join(self._sequences_of(split, folder))}), got sequences "
+            f"{', '.join(there) or 'none'}: name others with --sequences"
+        )
+
+
+class SemanticKittiMultiscan(SemanticKitti):
+    """The same files in the classes of the multi-scan benchmark: what moves has its own."""
+
+    name = "semantickitti-multiscan"
+    title = "SemanticKITTI (multi-scan)"
+
+
+class SemanticPoss(SemanticKitti):
+    """SemanticPOSS: SemanticKITTI's layout, 13 classes, six sequences, the third to validate on."""
+
+    name = "semanticposs"
+    title = "SemanticPOSS"
+    splits: ClassVar[dict[str, tuple[str, ...]]] = {
+        "train": ("00", "01", "03", "04", "05"),
+        "valid": ("02",),
+    }
+
+    def read_prediction(self, file: Path) -> PackedLabels:
+        """A class is one class whichever of its raw labels a point has."""
+        return Dataset.read_prediction(self, file)
 
 
 def _by_number(name: str) -> tuple[object, ...]:
@@ -177,15 +208,6 @@ def _scan_files(sequence: str, file: Path, poses: NDArray[np.float64] | None) ->
         pose = None  # the file of poses leaves this frame out
     return ScanFiles(
         f"{sequence}/{file.stem}", sequence, file, labels if labels.is_file() else None, pose
-    )
-
-
-def _none_there(folder: Path, split: str, what: str, kind: str) -> InputError:
-    there = sorted(path.parent.name for path in folder.glob(f"*/{kind}"))
-    return InputError(
-        f"{folder}: wanted {what} of the {split} split (sequences "
-        f"{', '.join(_sequences_of(split, folder))}), got sequences "
-        f"{', '.join(there) or 'none'}: name others with --sequences"
     )
 
 

@@ -84,7 +84,7 @@ class Split:
         files = self.files[i]
         if files.labels is None:
             return None
-        truth, num_points = self.dataset.read_truth(files.labels), self.dataset.count_points(files)
+        truth, num_points = self.dataset.truth_of(files), self.dataset.count_points(files)
         if truth.num_points != num_points:
             raise InputError(
                 f"{files.labels}: wanted {num_points} labels as {files.scan} has points, "

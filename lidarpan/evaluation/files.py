@@ -163,7 +163,7 @@ def read_pair(files: LabelFiles) -> tuple[PackedLabels, PackedLabels]:
             raise InputError(f"{files.prediction}: {error}") from None
     else:
         predicted = rules.read_prediction(files.prediction)
-    true = rules.read_truth(files.truth)
+    true = rules.truth_of(files.files)
     if len(predicted.semantic) != len(true.semantic):
         raise InputError(
             f"{files.prediction}: wanted {len(true.semantic)} labels as {files.truth} has, "

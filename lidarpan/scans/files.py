@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.columns import read_columns
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
-from lidarpan.scans.find import SUFFIXES, find_scans
+from lidarpan.scans.find import PANDASET, SUFFIXES, find_scans
 from lidarpan.scans.headerless import MAX_COLUMNS, find_layout, name_columns, read_numbers
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
 from lidarpan.scans.intensity import (
@@ -22,6 +22,7 @@ from lidarpan.scans.intensity import (
 )
 from lidarpan.scans.las import read_las
 from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
+from lidarpan.scans.pandaset import read_pandaset
 from lidarpan.scans.pcd import read_pcd, read_viewpoint
 from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError, Scan
@@ -134,6 +135,8 @@ def count_points(path: Path) -> int:
 
 
 def _read_file(path: Path, columns: str | None) -> FileFields:
+    if path.name.lower().endswith(PANDASET):
+        return read_pandaset(path)
     with path.open("rb") as file:
         head = file.read(8)
     for magic, what in _MAGIC.items():

@@ -12,13 +12,15 @@ from pathlib import Path
 from lidarpan.structures import InputError
 
 _KNOWN = (".bin", ".pcd", ".ply", ".npy", ".npz", ".las", ".laz", ".feather", ".parquet")
-SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet"
+PANDASET = ".pkl.gz"
+SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet, .pkl.gz"
 """The scan formats, for messages."""
 
 _NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$")
 _MAX_FOLDERS = 100_000
 _DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
-_LABEL_FOLDERS = {"labels", "predictions", "lidarseg", "panoptic"}
+_LABEL_FOLDERS = {"labels", "predictions", "lidarseg", "panoptic", "annotations"}
+_SCAN_FOLDERS = ("samples/LIDAR_TOP", "sensors/lidar")  # of nuScenes, of a log of Argoverse 2
 
 
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
@@ -71,7 +73,7 @@ def _find(path: str | Path) -> list[Path]:
             )
         return scans
     if named.exists():
-        if named.suffix.lower() not in _KNOWN:
+        if not _is_known(named):
             raise InputError(
                 f"{named}: wanted a scan ({SUFFIXES}), got {named.suffix or 'no'} file"
             )
@@ -88,8 +90,7 @@ def _find(path: str | Path) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    if (folder / "samples" / "LIDAR_TOP").is_dir():
-        folder = folder / "samples" / "LIDAR_TOP"
+    folder = next((folder / at for at in _SCAN_FOLDERS if (folder / at).is_dir()), folder)
     below = ((file, file.relative_to(folder)) for file in files_below(folder))
     found = _scans(file for file, inside in below if not _LABEL_FOLDERS & set(inside.parts[:-1]))
     return [file for file in found if not is_own_output(file)]
@@ -142,5 +143,9 @@ def is_own_output(file: Path) -> bool:
 
 
 def _scans(files: Iterable[Path]) -> list[Path]:
-    known = (f for f in files if f.suffix.lower() in _KNOWN and not _NOT_SCANS.search(f.name))
+    known = (f for f in files if _is_known(f) and not _NOT_SCANS.search(f.name))
     return sorted(known, key=natural_key)
+
+
+def _is_known(file: Path) -> bool:
+    return file.suffix.lower() in _KNOWN or file.name.lower().endswith(PANDASET)

@@ -71,6 +71,7 @@ class WaymoSource:
         rows = np.flatnonzero(np.asarray(keys.column(_NAME).to_numpy()) == TOP)
         times = np.asarray(keys.column(_TIME).to_numpy())[rows]
         self._rows = rows[np.argsort(times, kind="stable")]
+        self._times_us = np.sort(times).astype(np.int64).tolist()
         self.num_frames = len(self._rows)
         if not self.num_frames:
             raise InputError(f"{self.path}: no points: no scan of the roof's sensor (laser_name 1)")
@@ -103,6 +104,14 @@ class WaymoSource:
         rows = need("pyarrow.parquet", EXTRA).read_table(file).to_pylist()
         return {row[_TIME]: np.array(row[column], np.float64).reshape(4, 4) for row in rows}
 
+    def stamps(self) -> list[tuple[int, Pose | None]]:
+        """Microseconds and world_T_sensor of each frame, without reading its points."""
+        return [(time_us, self._pose_at(time_us)) for time_us in self._times_us]
+
+    def _pose_at(self, time_us: int) -> Pose | None:
+        pose = self._poses.get(time_us)
+        return None if pose is None else pose @ _shift(self._calibration.vehicle_T_sensor)
+
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The scans from number `start` on, by time."""
         file = need("pyarrow.parquet", EXTRA).ParquetFile(self.path)
@@ -116,11 +125,9 @@ class WaymoSource:
             table = file.read_row_group(group, columns=[_TIME, _VALUES, _SHAPE])
             entry = table.slice(row - int(bounds[group]), 1).to_pydict()
             time_us = int(entry[_TIME][0])
-            pose = self._poses.get(time_us)
-            vehicle_T = self._calibration.vehicle_T_sensor
-            world = None if pose is None else pose @ _shift(vehicle_T)
+            world = self._pose_at(time_us)
             image = np.array(entry[_VALUES][0], np.float32).reshape(entry[_SHAPE][0])
-            turn = vehicle_T[:3, :3]
+            turn = self._calibration.vehicle_T_sensor[:3, :3]
             read = partial(range_image_fields, image, self._calibration.inclination_rad, turn)
             yield column_frame(path, read, time_us * 1000, "lidar_top", world)
 

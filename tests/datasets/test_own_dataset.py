@@ -9,7 +9,7 @@ import pytest
 
 from lidarpan.classes import ClassTable
 from lidarpan.cli import main
-from lidarpan.datasets.open import dataset_names, find_dataset, open_dataset
+from lidarpan.datasets.open import SHIPPED, dataset_names, find_dataset, open_dataset
 from lidarpan.datasets.predictions import find_prediction, prediction_paths, write_prediction
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels
@@ -197,7 +197,7 @@ def test_an_installed_package_adds_its_datasets(tree, monkeypatch):
     with pytest.raises(InputError, match="no dataset 'warehouse'"):
         find_dataset("warehouse")
     monkeypatch.syspath_prepend(str(tree))
-    assert dataset_names() == ("semantickitti", "nuscenes", "warehouse")
+    assert dataset_names() == (*SHIPPED, "warehouse")
     assert len(open_dataset("warehouse", tree / "data", "train")) == 2
 
 
@@ -218,6 +218,9 @@ def test_what_is_wrong_is_said(tree, capsys, monkeypatch):
     with pytest.raises(InputError, match=r"wanted 100 labels as .*7\.bin has points, got 99"):
         open_dataset(tree / "warehouse.yaml", tree / "data", "valid").labels(0)
     words = ["--data", tree, "--predictions", tree, "--split", "valid"]
-    code, said = run(capsys, monkeypatch, "evaluate", "waymo", *words)
+    code, said = run(capsys, monkeypatch, "evaluate", "lyft", *words)
     assert code == 2
-    assert "error: no dataset 'waymo': wanted semantickitti, nuscenes, FILE.yaml" in said
+    assert (
+        "error: no dataset 'lyft': wanted semantickitti, nuscenes, semantickitti-multiscan, "
+        in said
+    )

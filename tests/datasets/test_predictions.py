@@ -25,6 +25,10 @@ from lidarpan.structures import InputError, PanopticLabels, Scan
 KITTI, NUSCENES = load_class_table("semantickitti"), load_class_table("nuscenes")
 
 
+def classes_of(file_format):
+    return KITTI if file_format in ("npz", "ply") else load_class_table(file_format)
+
+
 @pytest.fixture
 def scan_path(tmp_path):
     rows = np.random.default_rng(0).normal(0, 10, (40, 4)).astype(np.float32)
@@ -52,7 +56,7 @@ def same_segments(a, b):
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_labels_belong_to_the_points_of_the_file(scan_path, tmp_path, file_format):
-    classes = NUSCENES if file_format == "nuscenes" else KITTI
+    classes = classes_of(file_format)
     loaded, labels = load_scan(scan_path), predicted(classes=classes)
     path = prediction_path(tmp_path / "out", scan_path, file_format)
     assert not is_complete(path, scan_path, file_format)
@@ -80,7 +84,7 @@ def test_a_prediction_of_another_scan_is_not_complete(scan_path, tmp_path, file_
     scan = Scan(np.ones((39, 3), np.float32), np.zeros(39, np.float32))
     other = LoadedScan(scan, np.ones(39, np.bool_))
     path = prediction_path(tmp_path, scan_path, file_format)
-    classes = NUSCENES if file_format == "nuscenes" else KITTI
+    classes = classes_of(file_format)
     write_prediction(path, predicted(39, classes), other, classes, file_format)
     assert not is_complete(path, scan_path, file_format)
 

@@ -462,8 +462,8 @@ def test_folders_that_are_not_there(kitti):
         evaluate_folder("semantickitti", kitti / "data", kitti / "nowhere", "train")
     with pytest.raises(InputError, match="wanted sequences/NN/predictions"):
         evaluate_folder("semantickitti", kitti / "data", kitti / "data/sequences/00", "train")
-    with pytest.raises(InputError, match="no dataset 'waymo'"):
-        evaluate_folder("waymo", kitti / "data", kitti / "pred", "train")
+    with pytest.raises(InputError, match="no dataset 'lyft'"):
+        evaluate_folder("lyft", kitti / "data", kitti / "pred", "train")
 
 
 def test_real_scans_of_a_network_without_instances(real_data):

@@ -1,0 +1,199 @@
+"""Argoverse 2 sensor dataset: sweeps, cuboids and poses in feather tables."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import load_class_table
+from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
+from lidarpan.datasets.dataset import Dataset, ScanFiles, posed_scan
+from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.scans.columns import open_table, read_columns
+from lidarpan.scans.fields import Fields, LoadedScan
+from lidarpan.scans.pcd import rotation
+from lidarpan.structures import InputError
+
+SPLITS = ("train", "val", "test")
+_PLACE = ("tx_m", "ty_m", "tz_m")
+_TURN = ("qw", "qx", "qy", "qz")
+_SIZE = ("length_m", "width_m", "height_m")
+_SENSOR = "up_lidar"
+
+
+class Argoverse2(Dataset):
+    """An Argoverse 2 tree: `ROOT/SPLIT/LOG/sensors/lidar/NANOSECONDS.feather`.
+
+    Scan i is called "LOG/NANOSECONDS". Its points, of both sensors, are counted from the upper one,
+    along the vehicle's axes. There are no classes of points: a point in a cuboid has the cuboid's
+    category, all others are void. The test split has no cuboids. A split is "train", "val" or
+    "test", or the names of logs.
+    """
+
+    name = "argoverse2"
+    title = "Argoverse 2"
+    layout = "LOG/NANOSECONDS.label"
+
+    def __init__(self) -> None:
+        """Take the shipped class table."""
+        self.classes = load_class_table(self.name)
+
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The sweeps of a split; InputError: no such folder or split, no sweeps, or no poses."""
+        listed = []
+        for log in _logs(root, split):
+            scans = sorted((log / "sensors" / "lidar").glob("*.feather"))
+            poses = _poses(log) if scans else {}
+            mount = mount_of(log) if scans else np.eye(4)
+            labels = log / "annotations.feather"
+            there = labels if labels.is_file() else None
+            for scan in scans:
+                pose = poses.get(int(scan.stem)) if scan.stem.isdecimal() else None
+                world = None if pose is None else pose @ mount
+                listed.append(ScanFiles(f"{log.name}/{scan.stem}", log.name, scan, there, world))
+        if not listed:
+            raise InputError(f"{root}: wanted sweeps of the {split} split, found none")
+        return listed
+
+    def read_scan(self, files: ScanFiles) -> LoadedScan:
+        """All points, counted from the upper sensor."""
+        return posed_scan(_sweep(files.scan), files)
+
+    def count_points(self, files: ScanFiles) -> int:
+        """Rows of the table."""
+        return len(_sweep(files.scan)["x"])
+
+    def truth_of(self, files: ScanFiles) -> PackedLabels:
+        """The categories and objects of the cuboids that points are in."""
+        if files.labels is None:
+            raise InputError(f"{files.scan}: wanted true labels, there are none")
+        fields, boxes = _sweep(files.scan), self._cuboids(files.labels, files.scan)
+        points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
+        found = points_in_cuboids(points, boxes)
+        raw, instance = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64)
+        inside = found >= 0
+        raw[inside], instance[inside] = boxes.raw[found[inside]], boxes.instance[found[inside]]
+        return PackedLabels(self.classes.to_train(raw), raw + (instance << 16), instance)
+
+    def _cuboids(self, file: Path, scan: Path) -> Cuboids:
+        """The cuboids at a sweep's time, around the upper sensor."""
+        table = _annotations(file)
+        rows = np.flatnonzero(table["timestamp_ns"] == int(scan.stem))
+        names = [name.upper().replace("-", "_") for name in self.classes.names]
+        kinds = [str(table["category"][row]) for row in rows]
+        unknown = [kind for kind in kinds if kind not in names[1:]]
+        if unknown:
+            raise InputError(f"{file}: wanted categories of Argoverse 2, got {unknown[0]!r}")
+        ids = number_words(str(word) for word in table["track_uuid"])
+        turns = _transforms(table, file)[rows]
+        mount = mount_of(file.parent)
+        return Cuboids(
+            center_m=turns[:, :3, 3] - mount[:3, 3],
+            size_m=np.stack([table[name][rows] for name in _SIZE], axis=1).astype(np.float64),
+            yaw_rad=np.arctan2(turns[:, 1, 0], turns[:, 0, 0]),
+            raw=np.array([names.index(kind) for kind in kinds], np.int64),
+            instance=np.array([ids[str(table["track_uuid"][row])] for row in rows], np.int64),
+        )
+
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """`LOG/NANOSECONDS.label`."""
+        above = scan_path.absolute().parents
+        if scan_path.absolute().parts[-3:-1] != ("sensors", "lidar"):
+            return super().prediction_path(out, scan_path)
+        return out / above[2].name / f"{scan_path.stem}{self.suffix}"
+
+    def scored_path(self, out: Path, scan_path: Path) -> Path:
+        """The same as `.npz`."""
+        return self.prediction_path(out, scan_path).with_suffix(".npz")
+
+
+def _logs(root: Path, split: str) -> list[Path]:
+    if not root.is_dir():
+        raise InputError(f"{root}: wanted the folder of an Argoverse 2 tree, found no such folder")
+    tops = [at for at in (root, root / "sensor") if any((at / name).is_dir() for name in SPLITS)]
+    top = tops[0] if tops else root
+    if split in SPLITS and (top / split).is_dir():
+        return sorted(at.parents[1] for at in (top / split).glob("*/sensors/lidar"))
+    found = {at.parents[1].name: at.parents[1] for at in sorted(top.glob("**/sensors/lidar"))}
+    names = split.split(",")
+    if not all(name in found for name in names):
+        raise InputError(
+            f"no split {split!r} of Argoverse 2: wanted {', '.join(SPLITS)} or logs of {root}, "
+            f"which has {', '.join(list(found)[:3]) or 'none'}"
+        )
+    return [found[name] for name in names]
+
+
+@lru_cache(maxsize=2)
+def _read_sweep(file: Path, changed_ns: int) -> Fields:
+    fields = read_columns(file)
+    missing = [name for name in ("x", "y", "z") if name not in fields]
+    if missing:
+        raise InputError(f"{file}: wanted the columns x y z, got {', '.join(fields)}")
+    mount = mount_of(file.parents[2])
+    moved = {
+        axis: fields[axis].astype(np.float32) - np.float32(place)
+        for axis, place in zip("xyz", mount[:3, 3], strict=True)
+    }
+    return {**fields, **moved}
+
+
+def _sweep(file: Path) -> Fields:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    return _read_sweep(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def mount_of(log: Path) -> NDArray[np.float64]:
+    """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
+    file = log / "calibration" / "egovehicle_SE3_sensor.feather"
+    table = _columns(file, ("sensor_name", *_TURN, *_PLACE))
+    rows = np.flatnonzero(table["sensor_name"] == _SENSOR)
+    if not len(rows):
+        raise InputError(f"{file}: wanted a row of {_SENSOR}, got {table['sensor_name'].tolist()}")
+    mount = np.eye(4)
+    mount[:3, 3] = [table[name][rows[0]] for name in _PLACE]
+    return mount
+
+
+@lru_cache(maxsize=4)
+def _annotations(file: Path) -> dict[str, NDArray[Any]]:
+    names = ("timestamp_ns", "track_uuid", "category", *_SIZE, *_TURN, *_PLACE)
+    return _columns(file, names)
+
+
+def _poses(log: Path) -> dict[int, NDArray[np.float64]]:
+    """World_T_vehicle by time."""
+    file = log / "city_SE3_egovehicle.feather"
+    table = _columns(file, ("timestamp_ns", *_TURN, *_PLACE))
+    times = table["timestamp_ns"].astype(np.int64).tolist()
+    return dict(zip(times, _transforms(table, file), strict=True))
+
+
+def _transforms(table: dict[str, NDArray[Any]], file: Path) -> NDArray[np.float64]:
+    """(R, 4, 4) of the rows."""
+    turns = np.stack([table[name].astype(np.float64) for name in _TURN], axis=1)
+    poses = np.tile(np.eye(4), (len(turns), 1, 1))
+    poses[:, :3, 3] = np.stack([table[name].astype(np.float64) for name in _PLACE], axis=1)
+    length = np.linalg.norm(turns, axis=1, keepdims=True)
+    if not np.isfinite(poses).all() or (np.abs(length - 1) > 0.1).any():
+        raise InputError(f"{file}: wanted unit quaternions and places, got others")
+    for pose, turn in zip(poses, turns / length, strict=True):
+        pose[:3, :3] = rotation(turn)
+    return poses
+
+
+def _columns(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Columns of a small table; InputError: no such file, damaged, or a column is missing."""
+    if not file.is_file():
+        raise InputError(f"{file}: no such file: fetch it too")
+    table = open_table(file)
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {table.column_names}")
+    return {name: np.asarray(table.column(name).to_pylist()) for name in names}

@@ -1,0 +1,183 @@
+"""PandaSet as it is distributed: sweeps, semantic classes and cuboids in gzip pickles of pandas."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from lidarpan.classes import load_class_table
+from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
+from lidarpan.datasets.dataset import Dataset, ScanFiles, posed_scan
+from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import scan_stem
+from lidarpan.scans.fields import FileFields, LoadedScan
+from lidarpan.scans.find import PANDASET, natural_key
+from lidarpan.scans.frame_pickle import read_frame_pickle
+from lidarpan.scans.pandaset import pandaset_pose, read_pandaset
+from lidarpan.structures import InputError
+
+_VALID_EVERY = 5  # it has no split of its own: sequences 005, 010, ... validate
+_CUBOIDS = (
+    "uuid", "label", "yaw", "cuboids.sensor_id", "position.x", "position.y", "position.z",
+    "dimensions.x", "dimensions.y", "dimensions.z",
+)  # fmt: skip
+_LABELS = (
+    "Car", "Pickup Truck", "Medium-sized Truck", "Semi-truck", "Towed Object", "Motorcycle",
+    "Other Vehicle - Construction Vehicle", "Other Vehicle - Uncommon", "Other Vehicle - Pedicab",
+    "Emergency Vehicle", "Bus", "Personal Mobility Device", "Motorized Scooter", "Bicycle", "Train",
+    "Trolley", "Tram / Subway", "Pedestrian", "Pedestrian with Object", "Animals - Bird",
+    "Animals - Other", "Pylons", "Road Barriers", "Signs", "Cones", "Construction Signs",
+    "Temporary Construction Barriers", "Rolling Containers",
+)  # fmt: skip
+"""What cuboids are called, in the order of the raw labels from 13 on."""
+
+
+class PandaSet(Dataset):
+    """A PandaSet tree: `ROOT/NNN/lidar/NN.pkl.gz` with annotations/semseg and annotations/cuboids.
+
+    Scan i is called "002/07" and has the points of the sensor that turns; those of the other one in
+    its file are left out. A split is "all" (of the sequences with semantic classes), "train" or
+    "valid" of them (each fifth number, since there is no official one), or names such as "002,011".
+    """
+
+    name = "pandaset"
+    title = "PandaSet"
+    layout = "NNN/NN.label"
+
+    def __init__(self) -> None:
+        """Take the shipped class table."""
+        self.classes = load_class_table(self.name)
+
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The sweeps of a split; InputError: no such folder or split, or no sweeps of it."""
+        listed = []
+        for folder in _sequences(root, split):
+            scans = sorted((folder / "lidar").glob(f"*{PANDASET}"), key=natural_key)
+            for scan in scans:
+                labels = folder / "annotations" / "semseg" / scan.name
+                pose = pandaset_pose(scan)
+                name = f"{folder.name}/{scan_stem(scan)}"
+                there = labels if labels.is_file() else None
+                listed.append(ScanFiles(name, folder.name, scan, there, pose))
+        if not listed:
+            raise InputError(
+                f"{root}: wanted NNN/lidar/NN{PANDASET} of the {split} split, got none"
+            )
+        return listed
+
+    def read_scan(self, files: ScanFiles) -> LoadedScan:
+        """The points of the sensor that turns, with pose and time."""
+        return posed_scan(_sweep(files.scan), files)
+
+    def count_points(self, files: ScanFiles) -> int:
+        """Of both sensors: the files of labels have them all."""
+        return len(_sweep(files.scan).fields["x"])
+
+    def truth_of(self, files: ScanFiles) -> PackedLabels:
+        """Classes of the points, and the cuboid that a point of a thing is in."""
+        if files.labels is None:
+            raise InputError(f"{files.scan}: wanted true labels, there are none")
+        columns = read_frame_pickle(files.labels)
+        if "class" not in columns or columns["class"].dtype.kind not in "iu":
+            raise InputError(f"{files.labels}: wanted a column 'class' of whole numbers")
+        raw = columns["class"].astype(np.int64)
+        try:
+            semantic = self.classes.to_train(raw)
+        except InputError as error:
+            raise InputError(f"{files.labels}: {error}") from None
+        fields = _sweep(files.scan).fields
+        instance = np.zeros(len(raw), np.int64)
+        cuboids = files.labels.parents[1] / "cuboids" / files.labels.name
+        if len(fields["x"]) == len(raw) and cuboids.is_file():
+            points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
+            pose = pandaset_pose(files.scan)
+            boxes = read_cuboids(cuboids, object_ids(cuboids.parent))
+            found = points_in_cuboids(points @ pose[:3, :3].T + pose[:3, 3], boxes, raw)
+            has = (found >= 0) & self.classes.is_thing[semantic]
+            instance[has] = boxes.instance[found[has]]
+        return PackedLabels(semantic, raw + (instance << 16), instance)
+
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """`NNN/NN.label`."""
+        above = scan_path.absolute().parents
+        if above[0].name != "lidar":
+            return super().prediction_path(out, scan_path)
+        return out / above[1].name / f"{scan_stem(scan_path)}{self.suffix}"
+
+    def scored_path(self, out: Path, scan_path: Path) -> Path:
+        """The same as `.npz`."""
+        return self.prediction_path(out, scan_path).with_suffix(".npz")
+
+
+def _sequences(root: Path, split: str) -> list[Path]:
+    if not root.is_dir():
+        raise InputError(f"{root}: wanted the folder of a PandaSet tree, found no such folder")
+    there = [at for above in (root, root / "pandaset") for at in sorted(above.glob("*/lidar"))]
+    folders = {at.parent.name: at.parent for at in there}
+    if split in ("all", "train", "valid"):
+        known = [at for at in folders.values() if (at / "annotations" / "semseg").is_dir()]
+        return [at for at in known if split in ("all", _split_of(at.name))]
+    names = split.split(",")
+    if not all(name in folders for name in names):
+        raise InputError(
+            f"no split {split!r} of PandaSet: wanted all, train, valid or sequences of {root}, "
+            f"which has {', '.join(list(folders)[:12]) or 'none'}"
+        )
+    return [folders[name] for name in names]
+
+
+def _split_of(sequence: str) -> str:
+    number = int(sequence) if sequence.isdecimal() else 1
+    return "train" if number % _VALID_EVERY else "valid"
+
+
+def _sweep(file: Path) -> FileFields:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
+    return _sweep_of(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _sweep_of(file: Path, changed_ns: int) -> FileFields:
+    return read_pandaset(file)
+
+
+def read_cuboids(file: Path, ids: dict[str, int]) -> Cuboids:
+    """The cuboids of a sweep that the sensor that turns has seen, in the world.
+
+    Args:
+        file: annotations/cuboids/NN.pkl.gz.
+        ids: of the sequence's objects.
+
+    Raises:
+        InputError: damaged, a column is missing, or an object or a label that is not known.
+    """
+    columns = read_frame_pickle(file)
+    missing = [name for name in _CUBOIDS if name not in columns]
+    if missing:
+        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {', '.join(columns)}")
+    labels = columns["label"].tolist()
+    unknown = [label for label in labels if label not in _LABELS]
+    if unknown:
+        raise InputError(f"{file}: wanted the labels of PandaSet, got {unknown[0]!r}")
+    number = [ids.get(uuid, 0) for uuid in columns["uuid"].tolist()]
+    boxes = Cuboids(
+        center_m=np.stack([columns[f"position.{a}"].astype(np.float64) for a in "xyz"], axis=1),
+        size_m=np.stack([columns[f"dimensions.{a}"].astype(np.float64) for a in "yxz"], axis=1),
+        yaw_rad=columns["yaw"].astype(np.float64) + np.pi / 2,  # y of a cuboid is ahead
+        raw=np.array([13 + _LABELS.index(label) for label in labels], np.int64),
+        instance=np.array(number, np.int64),
+    )
+    return boxes.take(columns["cuboids.sensor_id"] != 1)
+
+
+@lru_cache(maxsize=4)
+def object_ids(folder: Path) -> dict[str, int]:
+    """Ids of the objects of a sequence: annotations/cuboids -> uuid -> number."""
+    words: set[str] = set()
+    for file in sorted(folder.glob(f"*{PANDASET}")):
+        columns = read_frame_pickle(file)
+        words |= {str(uuid) for uuid in columns.get("uuid", np.zeros(0, object))}
+    return number_words(words)

@@ -1,0 +1,146 @@
+"""Waymo Open Dataset v2: range images and 3D semantic segmentation in parquet tables."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import load_class_table
+from lidarpan.datasets.dataset import Dataset, ScanFiles
+from lidarpan.datasets.packed_labels import MAX_INSTANCE, PackedLabels
+from lidarpan.scans.columns import open_table
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.scans.source import frame_path
+from lidarpan.scans.waymo import TOP, WaymoSource
+from lidarpan.structures import InputError
+
+SPLITS = ("training", "validation", "testing")
+_NAME, _TIME = "key.laser_name", "key.frame_timestamp_micros"
+_BASE = "[LiDARSegmentationLabelComponent].range_image_return1."
+
+
+class Waymo(Dataset):
+    """A Waymo v2 tree: `ROOT/SPLIT/lidar/SEGMENT.parquet`, lidar_segmentation and others beside.
+
+    Scan i is called "SEGMENT/000012", the number among the frames of the roof's sensor; its points
+    are the first returns, around the sensor along the vehicle's axes. One frame in five or so has
+    labels: a split is "training" or "validation" and has those alone; "testing" or the names of
+    segments have all frames.
+    """
+
+    name = "waymo"
+    title = "Waymo"
+    layout = "SEGMENT/NNNNNN.label"
+
+    def __init__(self) -> None:
+        """Take the shipped class table."""
+        self.classes = load_class_table(self.name)
+
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The frames of a split; InputError: no such folder or split, or no frames of it."""
+        listed, wants_labels = [], split in SPLITS[:2]
+        for file in _segments(root, split):
+            labels = file.parent.parent / "lidar_segmentation" / file.name
+            if wants_labels and not labels.is_file():
+                continue
+            labelled = label_times(labels) if labels.is_file() else {}
+            source = _source(file)
+            for number, (time_us, pose) in enumerate(source.stamps()):
+                has = time_us in labelled
+                if has or not wants_labels:
+                    place = frame_path(file, number)
+                    name = f"{file.stem}/{place.name}"
+                    there = labels if has else None
+                    listed.append(ScanFiles(name, file.stem, place, there, pose))
+        if not listed:
+            what = "with labels " if wants_labels else ""
+            raise InputError(f"{root}: wanted frames {what}of the {split} split, found none")
+        return listed
+
+    def read_scan(self, files: ScanFiles) -> LoadedScan:
+        """The first returns of the frame."""
+        return _load_frame(files.scan)
+
+    def count_points(self, files: ScanFiles) -> int:
+        """Places of the range image, with a return or without."""
+        return len(self.read_scan(files).valid)
+
+    def truth_of(self, files: ScanFiles) -> PackedLabels:
+        """Class and instance of each place of the range image."""
+        if files.labels is None:
+            raise InputError(f"{files.scan}: wanted true labels, there are none")
+        file = files.labels
+        time_us, _ = _source(files.scan.parent).stamps()[int(files.scan.name)]
+        image = label_image(file, label_times(file)[time_us])
+        instance, raw = image[..., 0].reshape(-1), image[..., 1].reshape(-1)
+        if len(raw) and not 0 <= int(instance.min()) <= int(instance.max()) <= MAX_INSTANCE:
+            raise InputError(f"{file}: wanted instance ids 0..{MAX_INSTANCE}, got others")
+        try:
+            semantic = self.classes.to_train(raw)
+        except InputError as error:
+            raise InputError(f"{file}: frame {files.scan.name}: {error}") from None
+        return PackedLabels(semantic, raw + (instance << 16), instance)
+
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """`SEGMENT/NNNNNN.label`."""
+        if scan_path.parent.suffix != ".parquet":
+            return super().prediction_path(out, scan_path)
+        return out / scan_path.parent.stem / f"{scan_path.stem}{self.suffix}"
+
+    def scored_path(self, out: Path, scan_path: Path) -> Path:
+        """The same as `.npz`."""
+        return self.prediction_path(out, scan_path).with_suffix(".npz")
+
+
+def _segments(root: Path, split: str) -> list[Path]:
+    if not root.is_dir():
+        raise InputError(f"{root}: wanted the folder of a Waymo v2 tree, found no such folder")
+    if split in SPLITS:
+        tops = [root / split] if (root / split).is_dir() else [root]
+        return sorted(file for top in tops for file in top.glob("lidar/*.parquet"))
+    found = {file.stem: file for file in sorted(root.glob("**/lidar/*.parquet"))}
+    names = split.split(",")
+    if not all(name in found for name in names):
+        raise InputError(
+            f"no split {split!r} of Waymo: wanted {', '.join(SPLITS)} or segments of {root}, "
+            f"which has {', '.join(list(found)[:3]) or 'none'}"
+        )
+    return [found[name] for name in names]
+
+
+@lru_cache(maxsize=4)
+def _source(file: Path) -> WaymoSource:
+    return WaymoSource(file)
+
+
+@lru_cache(maxsize=2)
+def _load_frame(scan: Path) -> LoadedScan:
+    return next(_source(scan.parent).frames(int(scan.name))).load()
+
+
+@lru_cache(maxsize=64)
+def label_times(file: Path) -> dict[int, int]:
+    """Time of each labelled frame of the roof's sensor -> its row; InputError: damaged."""
+    table = open_table(file)
+    missing = [name for name in (_NAME, _TIME) if name not in table.column_names]
+    if missing:
+        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {table.column_names}")
+    names, times = table.column(_NAME).to_pylist(), table.column(_TIME).to_pylist()
+    rows = enumerate(zip(names, times, strict=True))
+    return {int(time): row for row, (name, time) in rows if name == TOP}
+
+
+def label_image(file: Path, row: int) -> NDArray[np.int64]:
+    """(H, W, 2) instance and class of a row of a file of labels; InputError where it is none."""
+    table = open_table(file).slice(row, 1)
+    try:
+        values = np.asarray(table.column(f"{_BASE}values").to_pylist()[0], np.int64)
+        height, width, depth = table.column(f"{_BASE}shape").to_pylist()[0]
+        return values.reshape(height, width, depth)[..., :2]
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{file}: row {row}: wanted an image of instance and class, got another thing ({error})"
+        ) from None
