@@ -29,7 +29,7 @@ def bench(
     weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
     scans: Annotated[int, typer.Option(min=1, help="Scans to time, after warm-up.")] = 20,
     sparse: Annotated[
-        str | None, typer.Option(help="Sparse convolution engine: numba, torch, spconv or triton.")
+        str | None, typer.Option(help="Sparse convolution engine: numba, torch, triton, spconv.")
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")

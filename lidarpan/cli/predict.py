@@ -66,7 +66,7 @@ def predict(
         typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
     ] = None,
     sparse: Annotated[
-        str | None, typer.Option(help="Sparse convolution engine: numba, torch, spconv or triton.")
+        str | None, typer.Option(help="Sparse convolution engine: numba, torch, triton, spconv.")
     ] = None,
     precision: Annotated[
         Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")

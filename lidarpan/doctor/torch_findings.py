@@ -122,7 +122,7 @@ def examine_engines() -> list[Finding]:
             why = f"no wheel for Python {_python()} on {platform.machine()}: {used} runs instead"
             mend = pip_install(wheel) if wheel else ""
             detail = detail if wheel else f"{detail}; {why}"
-        elif not available and name == "triton" and has_cuda:
+        elif not available and name == "spconv-triton" and has_cuda:
             mend = pip_install("spconv-triton")
         chosen = f"; runs on {device} here" if name == used else ""
         is_fatal = name in ("numba", "torch") and not available

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.sparse.tensor import Geometry, Operands, Triple
+from lidarpan.model.sparse.torch import StridedMap
+from lidarpan.model.sparse.triton import TritonEngine
 from lidarpan.model.unet import NormAct, ResidualBlock
 
 
@@ -18,10 +21,12 @@ class Columns:
     Attributes:
         indices: (M, 3) int64 [batch, x, y].
         lookup: (B, X, Y) int64, the row in `indices` of each occupied cell, else -1.
+        pooled: the way from the voxels to the columns, where the engine pools them.
     """
 
     indices: Tensor
     lookup: Tensor
+    pooled: StridedMap | None = None
 
     def of(self, voxels: SparseTensor, stride: int) -> Tensor:
         """Column of each voxel of a level that is `stride` times as fine. -> (V,) int64."""
@@ -32,6 +37,8 @@ class Columns:
 
 def find_columns(voxels: SparseTensor) -> Columns:
     """The BEV cells with at least one voxel, in [batch, x, y] order."""
+    if isinstance(voxels.engine, TritonEngine):
+        return _columns_of(voxels.engine.coarser(voxels.level, _upright(voxels.shape)))
     x_size, y_size, _ = voxels.shape
     occupied = torch.zeros(
         (voxels.batch_size, x_size, y_size), dtype=torch.bool, device=voxels.features.device
@@ -42,6 +49,23 @@ def find_columns(voxels: SparseTensor) -> Columns:
     lookup = torch.full(occupied.shape, -1, dtype=torch.int64, device=occupied.device)
     lookup[occupied] = torch.arange(len(indices), device=occupied.device)
     return Columns(indices, lookup)
+
+
+def _upright(shape: Triple) -> Geometry:
+    """The strided convolution that sees a whole column."""
+    return Geometry((1, 1, shape[2]), (1, 1, shape[2]), (0, 0, 0))
+
+
+def _columns_of(found: StridedMap) -> Columns:
+    """Columns of a pooled level; with room to spare where that has it, and no wait for the GPU."""
+    level = found.coarse
+    x_size, y_size, _ = level.shape
+    rows = torch.arange(len(level.indices), device=level.indices.device)
+    lookup = rows.new_full((level.batch_size * x_size * y_size + 1,), -1)
+    keys = level.maps["keys"].clamp(max=len(lookup) - 1)  # what is no column goes to the end
+    lookup.scatter_(0, keys, rows)
+    lookup = lookup[:-1].view(level.batch_size, x_size, y_size)
+    return Columns(level.indices[:, :3].long(), lookup, found)
 
 
 class BEVBranch(nn.Module):
@@ -60,6 +84,22 @@ class BEVBranch(nn.Module):
 
     def forward(self, voxels: SparseTensor, columns: Columns) -> Tensor:
         """Pool and refine."""
+        bev = self._pool(voxels, columns) if columns.pooled else self._scatter(voxels, columns)
+        refined: SparseTensor = self.blocks(self.act(bev))
+        return refined.features
+
+    def _pool(self, voxels: SparseTensor, columns: Columns) -> SparseTensor:
+        """Embed and add up in one convolution that has the same weight at every height."""
+        assert columns.pooled is not None
+        geometry, table = _upright(voxels.shape), columns.pooled.table
+        weight = self.embed.weight.T[None].expand(voxels.shape[2], -1, -1)
+        operands = Operands(voxels.features, weight)
+        level, total = voxels.engine.strided(voxels.level, geometry, operands)
+        count = (table.forward < len(voxels.features)).sum(1, keepdim=True).clamp(min=1)
+        return voxels.at_level(level, total / count)
+
+    def _scatter(self, voxels: SparseTensor, columns: Columns) -> SparseTensor:
+        """Embed the voxels, then add them to their columns."""
         column = columns.of(voxels, stride=1)
         embedded = self.embed(voxels.features)
         total = embedded.new_zeros((len(columns.indices), embedded.shape[1]))
@@ -67,6 +107,4 @@ class BEVBranch(nn.Module):
         count = torch.bincount(column, minlength=len(columns.indices)).clamp(min=1)
         flat = nn.functional.pad(columns.indices, (0, 1)).int().contiguous()
         x_size, y_size, _ = voxels.shape
-        bev = voxels.sibling(total / count[:, None], flat, (x_size, y_size, 1))
-        refined: SparseTensor = self.blocks(self.act(bev))
-        return refined.features
+        return voxels.sibling(total / count[:, None], flat, (x_size, y_size, 1))

@@ -66,6 +66,8 @@ class ScanNorm(nn.Module):
         counts = x.scan_counts()
         if counts is not None and len(counts) == 1 and self._is_plain(x.features):
             return self._in_numba(x.features, residual, rectify, reuse)
+        if counts is not None and len(counts) == 1 and self._is_for_triton(x):
+            return self._in_triton(x, residual, rectify)
         if counts is None:
             y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
         elif len(counts) == 1:
@@ -102,6 +104,29 @@ class ScanNorm(nn.Module):
         """Whether numba may work on features: single precision on the CPU, and only to predict."""
         on_cpu = rows.device.type == "cpu" and rows.dtype == torch.float32
         return on_cpu and len(rows) > 0 and not self.training and not torch.is_grad_enabled()
+
+    def _is_for_triton(self, x: SparseTensor) -> bool:
+        """Whether our kernels may work on features: on a GPU, and only to predict."""
+        is_there = x.engine.name == "triton" and x.features.dtype != torch.float64
+        return (
+            is_there and len(x.features) > 0 and not self.training and not torch.is_grad_enabled()
+        )
+
+    def _in_triton(self, x: SparseTensor, residual: Tensor | None, rectify: bool) -> Tensor:
+        """One scan on a GPU without gradients: two launches."""
+        from lidarpan.model.sparse.triton_norm import normalize_scan
+
+        return normalize_scan(
+            x.features.contiguous(),
+            x.level.count(),
+            (self.weight, self.bias),
+            (self.running_mean, self.running_var),
+            share=self.share,
+            min_rows=MIN_ROWS,
+            eps=self.eps,
+            residual=residual,
+            rectify=rectify,
+        )
 
     def _in_numba(
         self, rows: Tensor, residual: Tensor | None, rectify: bool, reuse: bool

@@ -126,11 +126,11 @@ def test_spconvs_wheel_fits_python_and_machine(world, monkeypatch, machine, mend
 def test_engines_on_a_gpu_too_new_for_spconv(world, monkeypatch):
     world(driver=580, cuda="13.0", arch=120)
     monkeypatch.setattr("lidarpan.model.sparse.spconv.describe", lambda: (True, "2.3.8"))
-    monkeypatch.setattr("lidarpan.model.sparse.triton.describe", lambda: (False, "missing"))
+    monkeypatch.setattr("lidarpan.model.sparse.spconv_triton.describe", lambda: (False, "missing"))
     monkeypatch.setattr("lidarpan.model.sparse.choose_engine", lambda _: SimpleNamespace(name="x"))
     found = examine_engines()
     assert "no code for sm_120" in of(found, "engine spconv").detail
-    assert of(found, "engine triton").mend == f"{PIP} spconv-triton"
+    assert of(found, "engine spconv-triton").mend == f"{PIP} spconv-triton"
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,16 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import Scan
 
 CUDA = pytest.mark.cuda
+GPU_ENGINES = ("torch", "spconv", "triton", "spconv-triton")
 RUNS = [
     pytest.param("torch", "cpu", id="torch-cpu"),
-    *(pytest.param(e, "cuda", id=f"{e}-cuda", marks=CUDA) for e in ("torch", "spconv", "triton")),
+    *(pytest.param(e, "cuda", id=f"{e}-cuda", marks=CUDA) for e in GPU_ENGINES),
 ]
 HALVES = [
     pytest.param("torch", "cpu", "bf16", id="torch-cpu-bf16"),
     *(
         pytest.param(e, "cuda", p, id=f"{e}-cuda-{p}", marks=CUDA)
-        for e in ("torch", "spconv", "triton")
+        for e in GPU_ENGINES
         for p in ("fp16", "bf16")
     ),
 ]

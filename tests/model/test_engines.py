@@ -18,13 +18,14 @@ from lidarpan.structures import InputError
 
 SHAPE = (7, 10, 5)  # not square: axes cannot be swapped unnoticed
 
+GPU_ENGINES = ("torch", "spconv", "triton", "spconv-triton")
 RUNS = [
     pytest.param("numba", "cpu", id="numba-cpu"),
     pytest.param("torch", "cpu", id="torch-cpu"),
     pytest.param("spconv", "cpu", id="spconv-cpu"),
     *(
         pytest.param(engine, "cuda", id=f"{engine}-cuda", marks=pytest.mark.cuda)
-        for engine in ("torch", "spconv", "triton")
+        for engine in GPU_ENGINES
     ),
 ]
 TORCH_RUNS = [run for run in RUNS if run.id in ("torch-cpu", "torch-cuda")]
@@ -144,7 +145,7 @@ def test_strided_and_inverse(name, device, geometry, cin, cout, batch_size):
     occupied = (seen[:, 0] > 0.5).nonzero()
     assert coarse.shape == full.shape[2:]
     assert sorted(coarse_cells.tolist()) == occupied.tolist()
-    if name in ("numba", "torch"):
+    if name in ("numba", "torch", "triton"):
         assert coarse_cells.tolist() == occupied.tolist()
     middle = dense(read(full, coarse_cells), coarse_cells, coarse.shape, batch_size)
     kernels = back.view(*kernel, cout, cin).permute(3, 4, 0, 1, 2)
@@ -228,7 +229,7 @@ HALVES = [
     pytest.param("numba", "cpu", torch.bfloat16, id="numba-cpu-bf16"),
     *(
         pytest.param(e, "cuda", d, id=f"{e}-cuda-{n}", marks=pytest.mark.cuda)
-        for e in ("torch", "spconv", "triton")
+        for e in GPU_ENGINES
         for d, n in ((torch.float16, "fp16"), (torch.bfloat16, "bf16"))
     ),
 ]
@@ -262,5 +263,5 @@ def test_autocast_stays_near_float32(name, device, half):
 @pytest.mark.cuda
 def test_the_default_on_cuda_is_a_gpu_engine_or_torch():
     ready = {name for name, available, _ in describe_engines() if available}
-    wanted = next(name for name in ("spconv", "triton", "torch") if name in ready)
+    wanted = next(name for name in ("spconv", "triton", "spconv-triton", "torch") if name in ready)
     assert choose_engine("cuda").name == wanted

@@ -322,10 +322,12 @@ def test_what_is_wrong_with_the_input_is_said():
         SparseTensor(torch.zeros(4, 3), cells, SHAPE, 2)
     with pytest.raises(InputError, match="odd"):
         SubmanifoldConv3d(3, 8, 2)
-    with pytest.raises(InputError, match="numba, spconv, triton, torch"):
+    with pytest.raises(InputError, match="numba, spconv, triton, spconv-triton, torch"):
         choose_engine("cpu", "cudnn")
     with pytest.raises(InputError, match="GPU"):
         choose_engine("cpu", "triton")
+    with pytest.raises(InputError, match="GPU"):
+        choose_engine("cpu", "spconv-triton")
     with pytest.raises(InputError, match="numba engine runs on the CPU"):
         choose_engine("cuda", "numba")
     x, y = random_tensor(5, 3), random_tensor(5, 3)
@@ -335,7 +337,7 @@ def test_what_is_wrong_with_the_input_is_said():
 
 def test_engines_are_described():
     engines = {name: available for name, available, _ in describe_engines()}
-    assert list(engines) == ["numba", "spconv", "triton", "torch"]
+    assert list(engines) == ["numba", "spconv", "triton", "spconv-triton", "torch"]
     assert engines["numba"]
     assert engines["torch"]
     assert choose_engine("cpu").name == "numba"

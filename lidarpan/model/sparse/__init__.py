@@ -11,14 +11,14 @@ from torch import device as torch_device  # a bare `torch` here would be the eng
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import InputError
 
-ENGINES = ("numba", "spconv", "triton", "torch")
-"""Each a module of its own here with `describe()` and `make_engine(device)`."""
+ENGINES = ("numba", "spconv", "triton", "spconv-triton", "torch")
+"""Each a module of its own here, - as _, with `describe()` and `make_engine(device)`."""
 
 
 def choose_engine(device: torch_device | str, name: str | None = None) -> Engine:
     """The named engine, or the best for the device.
 
-    On a CPU that is numba, on CUDA the first of spconv and triton that can run, elsewhere torch.
+    On a CPU that is numba, on CUDA the first of the others that can run, elsewhere torch.
 
     Raises:
         InputError: the name is unknown, or the engine cannot run on this machine or device.
@@ -45,4 +45,4 @@ def describe_engines(names: Sequence[str] = ENGINES) -> list[tuple[str, bool, st
 def _module(name: str) -> ModuleType:
     if name not in ENGINES:
         raise InputError(f"no sparse engine is called {name!r}: choose of {', '.join(ENGINES)}")
-    return import_module(f"{__name__}.{name}")
+    return import_module(f"{__name__}.{name.replace('-', '_')}")

@@ -251,7 +251,7 @@ def make_engine(device: torch.device) -> NumbaEngine:
     """
     if device.type != "cpu":
         raise InputError(
-            f"the numba engine runs on the CPU, got device {device}: use torch, spconv or triton"
+            f"the numba engine runs on the CPU, got device {device}: use triton or torch"
         )
     return NumbaEngine()
 

@@ -21,12 +21,24 @@ class Level:
         shape: cells (X, Y, Z) of the grid.
         batch_size: B.
         maps: neighbour maps and coarser levels by geometry, built once and shared.
+        num_cells: (1,) int32 on the device where only that many first rows are cells and the others
+            are room to spare; None where all are.
     """
 
     indices: Tensor
     shape: Triple
     batch_size: int
     maps: dict[Any, Any] = field(default_factory=dict, repr=False)
+    num_cells: Tensor | None = None
+
+    def count(self) -> Tensor:
+        """How many rows are cells, on the device. (1,) int32."""
+        if self.num_cells is None:
+            if "count" not in self.maps:
+                self.maps["count"] = self.indices.new_full((1,), len(self.indices))
+            known: Tensor = self.maps["count"]
+            return known
+        return self.num_cells
 
     def scan_counts(self) -> list[int] | None:
         """Cells of each scan, where the rows are in the scans' order; None where they are not."""

@@ -8,7 +8,9 @@ a piece of the rows at a time. Nothing is scattered, so a result is the same bit
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -20,6 +22,7 @@ from lidarpan.structures import InputError
 
 PIECE_ELEMENTS = 1 << 26  # of a gathered matrix: 256 MiB in float32
 PIECE_CELLS = 1 << 16  # output rows whose neighbours are looked up together
+NO_CELL = 1 << 62  # key of a row to spare: behind all cells
 
 
 @dataclass(eq=False)
@@ -28,15 +31,25 @@ class Table:
 
     Attributes:
         forward: (Vout, K) int32 input rows, Vin where there is none.
-        back: (Vin, K) int32 output rows, Vout where there is none.
+        find_back: makes `back`, when it is first wanted.
+        num_out: (1,) int32 output rows on the device, see `Level.count`.
+        num_in: (1,) int32 input rows.
     """
 
     forward: Tensor
-    back: Tensor
+    find_back: Callable[[], Tensor]
+    num_out: Tensor
+    num_in: Tensor
 
+    @cached_property
+    def back(self) -> Tensor:
+        """(Vin, K) int32 output rows, Vout where there is none."""
+        return self.find_back()
+
+    @cached_property
     def turned(self) -> Table:
         """The table of the transposed convolution."""
-        return Table(self.back, self.forward)
+        return Table(self.back, lambda: self.forward, self.num_in, self.num_out)
 
 
 @dataclass(eq=False)
@@ -113,36 +126,70 @@ class TorchEngine:
         features, weight, finish = x
         if kernel not in level.maps:
             padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-            rows = _find_rows(level, level.indices, Geometry(kernel, (1, 1, 1), padding))
+            rows = self.find_rows(level, level, Geometry(kernel, (1, 1, 1), padding))
             # Seen from the input, an offset is its mirror image.
-            level.maps[kernel] = Table(rows, rows.flip(1))
-        return _convolve(features, weight, level.maps[kernel], finish)
+            back = partial(rows.flip, 1)
+            level.maps[kernel] = Table(rows, back, level.count(), level.count())
+        return self.convolve(features, weight, level.maps[kernel], finish)
 
     def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
         features, weight, finish = x
+        found = self.coarser(level, geometry)
+        return found.coarse, self.convolve(features, weight, found.table, finish)
+
+    def coarser(self, level: Level, geometry: Geometry) -> StridedMap:
+        """The level of a strided convolution's output and the way to it, built once."""
         if geometry not in level.maps:
-            indices = _coarser_cells(level, geometry)
-            coarse = Level(indices, geometry.coarser(level.shape), level.batch_size)
-            rows = _find_rows(level, indices, geometry)
-            level.maps[geometry] = StridedMap(coarse, Table(rows, _turn(rows, len(level.indices))))
+            coarse = _coarser_level(level, geometry)
+            rows = self.find_rows(level, coarse, geometry)
+            back = partial(_turn, rows, len(level.indices))
+            table = Table(rows, back, coarse.count(), level.count())
+            level.maps[geometry] = StridedMap(coarse, table)
         found: StridedMap = level.maps[geometry]
-        return found.coarse, _convolve(features, weight, found.table, finish)
+        return found
 
     def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
         features, weight, finish = x
         found: StridedMap = level.maps[geometry]
-        return _convolve(features, weight, found.table.turned(), finish)
+        return self.convolve(features, weight, found.table.turned, finish)
+
+    def find_rows(self, source: Level, target: Level, geometry: Geometry) -> Tensor:
+        """Row of the source cell target * stride - padding + k, or V. -> (W, K) int32."""
+        keys, targets = level_keys(source), target.indices
+        offsets = _offsets(geometry.kernel, targets.device)
+        shape = offsets.new_tensor(source.shape)
+        stride, padding = offsets.new_tensor(geometry.stride), offsets.new_tensor(geometry.padding)
+        rows = torch.full(
+            (len(targets), len(offsets)), len(keys), dtype=torch.int32, device=targets.device
+        )
+        if not len(keys):
+            return rows
+        for begin in range(0, len(targets), PIECE_CELLS):
+            cells = targets[begin : begin + PIECE_CELLS].long()
+            seen = (cells[:, None, 1:] * stride - padding) + offsets
+            inside = ((seen >= 0) & (seen < shape)).all(-1)
+            batch = cells[:, None, :1].expand(-1, len(offsets), 1)
+            wanted = _keys(torch.cat([batch, seen], -1), source.shape)
+            place = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
+            found = inside & (keys[place] == wanted)
+            rows[begin : begin + PIECE_CELLS] = torch.where(found, place, len(keys)).int()
+        return rows
+
+    def convolve(self, x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None) -> Tensor:
+        """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout) by the table's rows."""
+        x, weight = in_autocast(x, weight)
+        out: Tensor = _Convolve.apply(x, weight, table)  # type: ignore[no-untyped-call]
+        return finish.apply(out) if finish else out
 
 
-def _convolve(x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None) -> Tensor:
+def in_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and weight in one dtype: that of autocast, if it is on, else the features'."""
     device = x.device.type
     if torch.is_autocast_enabled(device) and x.dtype != torch.float64:
-        half = torch.get_autocast_dtype(device)
-        x, weight = x.to(half), weight.to(half)
-    out: Tensor = _Convolve.apply(x, weight.to(x.dtype), table)  # type: ignore[no-untyped-call]
-    return finish.apply(out) if finish else out
+        x = x.to(torch.get_autocast_dtype(device))
+    return x, weight.to(x.dtype)
 
 
 def _keys(cells: Tensor, shape: Triple) -> Tensor:
@@ -152,7 +199,7 @@ def _keys(cells: Tensor, shape: Triple) -> Tensor:
     return keys
 
 
-def _level_keys(level: Level) -> Tensor:
+def level_keys(level: Level) -> Tensor:
     """Keys of a level's cells, checked once. (V,) int64."""
     if "keys" not in level.maps:
         keys = _keys(level.indices, level.shape)
@@ -176,53 +223,65 @@ def _offsets(kernel: Triple, device: torch.device) -> Tensor:
     return torch.tensor(list(itertools.product(*map(range, kernel))), device=device)
 
 
-def _find_rows(source: Level, targets: Tensor, geometry: Geometry) -> Tensor:
-    """Row of the source cell target * stride - padding + k, or V. (W, 4) -> (W, K) int32."""
-    keys = _level_keys(source)
-    offsets = _offsets(geometry.kernel, targets.device)
-    shape = offsets.new_tensor(source.shape)
-    stride, padding = offsets.new_tensor(geometry.stride), offsets.new_tensor(geometry.padding)
-    rows = torch.full(
-        (len(targets), len(offsets)), len(keys), dtype=torch.int32, device=targets.device
-    )
-    if not len(keys):
-        return rows
-    for begin in range(0, len(targets), PIECE_CELLS):
-        cells = targets[begin : begin + PIECE_CELLS].long()
-        seen = (cells[:, None, 1:] * stride - padding) + offsets
-        inside = ((seen >= 0) & (seen < shape)).all(-1)
-        batch = cells[:, None, :1].expand(-1, len(offsets), 1)
-        wanted = _keys(torch.cat([batch, seen], -1), source.shape)
-        place = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
-        found = inside & (keys[place] == wanted)
-        rows[begin : begin + PIECE_CELLS] = torch.where(found, place, len(keys)).int()
-    return rows
-
-
 def _turn(rows: Tensor, num_in: int) -> Tensor:
     """The same meetings seen from the input. (Vout, K) -> (Vin, K) int32."""
-    turned = rows.new_full((num_in, rows.shape[1]), len(rows))
-    target, offset = (rows < num_in).nonzero(as_tuple=True)
-    turned[rows[target, offset].long(), offset] = target.int()
-    return turned
+    turned = rows.new_full((num_in + 1, rows.shape[1]), len(rows))
+    target = torch.arange(len(rows), dtype=torch.int32, device=rows.device)
+    turned.scatter_(0, rows.long(), target[:, None].expand_as(rows))
+    return turned[:-1]  # what has no input row met the last
 
 
-def _coarser_cells(level: Level, geometry: Geometry) -> Tensor:
-    """Cells that see an occupied one, ascending. -> (W, 4) int32."""
-    _level_keys(level)
+def _coarser_level(level: Level, geometry: Geometry) -> Level:
+    """Cells that see an occupied one, ascending; with room to spare where `level` has it."""
+    shape, keys = geometry.coarser(level.shape), level_keys(level)
+    if geometry.kernel == geometry.stride and geometry.padding == (0, 0, 0):
+        batch, cells = level.indices[:, :1], level.indices[:, 1:]
+        stride = cells.new_tensor(geometry.stride)
+        parents = _keys(torch.cat([batch, cells // stride], 1), shape)
+        keys, count = distinct_keys(torch.where(keys < NO_CELL, parents, NO_CELL))
+        if level.num_cells is None:
+            keys = keys[: int(count)]
+    elif level.num_cells is None:
+        keys, count = _strided_keys(level, geometry, shape), keys
+    else:
+        raise ValueError(f"a level with room to spare has no {geometry}: kernel = stride alone")
+    spare = None if level.num_cells is None else count
+    coarse = Level(cells_of(keys, shape), shape, level.batch_size, num_cells=spare)
+    coarse.maps["keys"] = keys
+    return coarse
+
+
+def distinct_keys(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct keys, ascending, NO_CELL behind them; and how many. (V,) -> (V,), (1,) int32."""
+    keys = keys.sort().values
+    is_first = keys < NO_CELL
+    is_first[1:] &= keys[1:] != keys[:-1]
+    place = is_first.cumsum(0)
+    found = keys.new_full((len(keys) + 1,), NO_CELL)
+    found.scatter_(0, torch.where(is_first, place - 1, len(keys)), keys)
+    found[len(keys) :] = NO_CELL
+    return found[:-1], place[-1:].int() if len(keys) else keys.new_zeros(1, dtype=torch.int32)
+
+
+def cells_of(keys: Tensor, shape: Triple) -> Tensor:
+    """[batch, x, y, z] of keys, the first cell for NO_CELL. (V,) int64 -> (V, 4) int32."""
+    keys, columns = torch.where(keys < NO_CELL, keys, 0), []
+    for edge in reversed(shape):
+        columns.append(keys % edge)
+        keys = keys // edge
+    return torch.stack([keys, *reversed(columns)], 1).int()
+
+
+def _strided_keys(level: Level, geometry: Geometry, shape: Triple) -> Tensor:
+    """Keys of the cells that see an occupied one, ascending. -> (W,) int64."""
     offsets = _offsets(geometry.kernel, level.indices.device)
     stride, padding = offsets.new_tensor(geometry.stride), offsets.new_tensor(geometry.padding)
-    shape = geometry.coarser(level.shape)
     seen = level.indices[:, None, 1:].long() + padding - offsets
     cells = torch.div(seen, stride, rounding_mode="floor")
     fits = ((seen % stride == 0) & (cells >= 0) & (cells < offsets.new_tensor(shape))).all(-1)
     batch = level.indices[:, None, :1].long().expand(-1, len(offsets), 1)
-    keys = torch.unique(_keys(torch.cat([batch, cells], -1), shape)[fits])
-    columns = []
-    for edge in reversed(shape):
-        columns.append(keys % edge)
-        keys = torch.div(keys, edge, rounding_mode="floor")
-    return torch.stack([keys, *reversed(columns)], 1).int()
+    found: Tensor = torch.unique(_keys(torch.cat([batch, cells], -1), shape)[fits])
+    return found
 
 
 def make_engine(_device: torch.device) -> TorchEngine:

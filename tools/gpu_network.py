@@ -1,0 +1,193 @@
+"""Time the network alone on a device, engine by engine, beside its floor, and profile the best."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lidarpan.bench.scans import street_scan
+from lidarpan.model.outputs import PreparedScan
+from lidarpan.model.sparse.tensor import Epilogue
+from lidarpan.model.sparse.torch import Table, TorchEngine
+from lidarpan.model.voxel_network import VoxelNetwork, voxel_network
+from lidarpan.model.weights import PRECISIONS
+from lidarpan.pipeline import PanopticPipeline
+
+BUDGET_S = 6.0  # for the repetitions of one row
+
+
+class CountingEngine(TorchEngine):
+    """The torch engine, adding up what its convolutions must do at the least.
+
+    Attributes:
+        multiply_adds: pairs of rows that meet, times C_in, times C_out.
+        elements: of every convolution's input, output and weight, each once.
+    """
+
+    def __init__(self) -> None:
+        self.multiply_adds, self.elements = 0, 0
+
+    def convolve(self, x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None) -> Tensor:
+        """As the engine's, counted."""
+        out = super().convolve(x, weight, table, finish)
+        pairs = int((table.forward < len(x)).sum())
+        self.multiply_adds += pairs * weight.shape[1] * weight.shape[2]
+        self.elements += x.numel() + out.numel() + weight.numel()
+        return out
+
+
+def network_floor(network: VoxelNetwork, prepared: PreparedScan) -> dict[str, float]:
+    """What a forward pass must take on the network's device, in its precision.
+
+    Returns:
+        "gflop", "gbyte", the rates of a dense product and of a copy there, and "floor_ms", the
+        longer of the two times.
+    """
+    counting, kept = CountingEngine(), network.engine
+    network.engine = counting
+    with torch.inference_mode():
+        network.forward(network.tensor_of(prepared))
+    network.engine = kept
+    dtype = PRECISIONS[network.precision] or torch.float32
+    rate, bandwidth = _rates(network.device, dtype)
+    flop = 2 * counting.multiply_adds
+    moved = counting.elements * torch.empty(0, dtype=dtype).element_size()
+    return {
+        "gflop": flop / 1e9,
+        "gbyte": moved / 1e9,
+        "tflops": rate / 1e12,
+        "gbyte_per_s": bandwidth / 1e9,
+        "floor_ms": 1e3 * max(flop / rate, moved / bandwidth),
+    }
+
+
+def _rates(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """FLOP/s of a dense product of 40,000 x 96 x 96 and bytes/s of a copy."""
+    a, b = (torch.randn(size, device=device).to(dtype) for size in ((40_000, 96), (96, 96)))
+    source = torch.zeros(1 << 24, device=device)
+    target = torch.empty_like(source)
+    gemm = min(_seconds(lambda: torch.mm(a, b), device, 20))
+    copy = min(_seconds(lambda: target.copy_(source), device, 20))
+    return 2 * 40_000 * 96 * 96 / gemm, 2 * source.nbytes / copy
+
+
+def _seconds(run: Callable[[], Any], device: torch.device, repeats: int) -> list[float]:
+    """Wall times, the device waited for; as many as BUDGET_S lets, after three of warm-up."""
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    times: list[float] = []
+    begin = time.perf_counter()
+    for index in range(repeats + 3):
+        wait()
+        started = time.perf_counter()
+        run()
+        wait()
+        if index >= 3:
+            times.append(time.perf_counter() - started)
+        if times and time.perf_counter() - begin > BUDGET_S:
+            break
+    return times
+
+
+def measure_network(
+    device: str, runs: Sequence[tuple[str, str]], *, num_points: int = 120_000, repeats: int = 100
+) -> dict[str, Any]:
+    """Time the network of the shipped weights on a street of boxes.
+
+    Args:
+        device: cpu or cuda.
+        runs: (engine, precision) pairs; the last is profiled.
+        num_points: of the scan, about.
+        repeats: timed runs of each row, at most.
+
+    Returns:
+        "num_voxels", "rows" (for each pair "p50_ms" and "p99_ms" of the whole network, its
+        neighbour maps included; "warm_p50_ms" with maps that are there already; the floor;
+        "first_s" of the first call), and "profile".
+    """
+    prepared, rows, last = None, [], None
+    for engine, precision in runs:
+        row: dict[str, Any] = {"engine": engine, "precision": precision}
+        rows.append(row)
+        try:
+            pipeline = PanopticPipeline.from_weights("town", device, engine, precision)
+            prepared = prepared or pipeline.prepare(street_scan(num_points, seed=1))
+            network = voxel_network(pipeline.network)
+            row |= _time_network(network, prepared, repeats)
+            last = network
+        except Exception as fault:  # one engine's fault must not cost the others' figures
+            row["error"] = f"{type(fault).__name__}: {fault}"[:2000]
+    num_voxels = prepared.voxels.num_voxels if prepared else 0
+    profile = profile_run(partial(last.run, prepared), last.device) if last and prepared else {}
+    return {"num_voxels": num_voxels, "rows": rows, "profile": profile}
+
+
+def _time_network(network: VoxelNetwork, prepared: PreparedScan, repeats: int) -> dict[str, float]:
+    device = network.device
+    begin = time.perf_counter()
+    network.run(prepared)
+    first = time.perf_counter() - begin
+    whole = _seconds(lambda: network.run(prepared), device, repeats)
+    tensor = network.tensor_of(prepared)
+
+    def again() -> None:
+        with torch.inference_mode():
+            network.forward(tensor)
+
+    warm = _seconds(again, device, repeats)
+    return {
+        "first_s": first,
+        "p50_ms": 1e3 * float(np.percentile(whole, 50)),
+        "p99_ms": 1e3 * float(np.percentile(whole, 99)),
+        "warm_p50_ms": 1e3 * float(np.percentile(warm, 50)),
+        "runs": len(whole),
+        **network_floor(network, prepared),
+    }
+
+
+def profile_run(run: Callable[[], Any], device: torch.device, repeats: int = 5) -> dict[str, Any]:
+    """Where the device's time goes.
+
+    Returns:
+        Per run: "wall_ms", "busy_ms" (sum of the kernels), "kernels" (launches), "idle_share", and
+        "top", the 15 longest [name, launches, ms].
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    is_cuda = device.type == "cuda"
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if is_cuda else [])]
+    run()
+    with profile(activities=kinds) as found:
+        begin = time.perf_counter()
+        for _ in range(repeats):
+            run()
+        if is_cuda:
+            torch.cuda.synchronize()
+        wall = time.perf_counter() - begin
+    totals: dict[str, list[float]] = {}
+    for event in found.events() or []:
+        is_kernel = event.device_type.name == "CUDA" if is_cuda else not event.cpu_parent
+        if is_kernel:
+            spent = event.time_range.elapsed_us() if is_cuda else event.cpu_time_total
+            count, total = totals.get(event.name, (0, 0.0))
+            totals[event.name] = [count + 1, total + spent]
+    busy = sum(total for _, total in totals.values()) / 1e3
+    longest = sorted(totals.items(), key=lambda item: -item[1][1])[:15]
+    return {
+        "wall_ms": 1e3 * wall / repeats,
+        "busy_ms": busy / repeats,
+        "kernels": sum(count for count, _ in totals.values()) / repeats,
+        "idle_share": max(0.0, 1 - busy / (1e3 * wall)),
+        "top": [
+            [name[:70], count / repeats, total / 1e3 / repeats] for name, (count, total) in longest
+        ],
+    }
