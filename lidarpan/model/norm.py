@@ -72,6 +72,8 @@ class ScanNorm(nn.Module):
             y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
         elif len(counts) == 1:
             y = self._one_scan(x.features)
+        elif x.features.is_cuda:
+            y = self._by_product(x.features, x.level.scan_rows())
         else:
             y = torch.cat([self._one_scan(rows) for rows in torch.split(x.features, counts)])
         if residual is not None:
@@ -181,6 +183,34 @@ class ScanNorm(nn.Module):
         var = torch.lerp(self.running_var.expand_as(var), var, share)
         scale = self.weight / torch.sqrt(var + self.eps)
         return (rows * scale[scan] + (self.bias - mean * scale)[scan]).to(features.dtype)
+
+    def _by_product(self, features: Tensor, rows_of: Tensor) -> Tensor:
+        """All scans at once, by matrix products: no loop of launches, no atomic sums.
+
+        Features (V, C), and (B, V) whether a voxel is of a scan -> (V, C).
+        """
+        rows = _at_least_single(features)
+        rows_of = rows_of.to(rows.dtype)
+        count = rows_of.sum(1, keepdim=True)
+        own_mean = (rows_of @ rows) / count.clamp(min=1)
+        own_var = (rows_of @ (rows - rows_of.T @ own_mean).square()) / count.clamp(min=1)
+        if self.training:
+            self._remember_all(own_mean.detach(), own_var.detach(), count[:, 0] > 0)
+        share = self.share * (count / MIN_ROWS).clamp(max=1)
+        mean = torch.lerp(self.running_mean.expand_as(own_mean), own_mean, share)
+        var = torch.lerp(self.running_var.expand_as(own_var), own_var, share)
+        scale = self.weight / torch.sqrt(var + self.eps)
+        y: Tensor = rows * (rows_of.T @ scale) + rows_of.T @ (self.bias - mean * scale)
+        return y.to(features.dtype)
+
+    def _remember_all(self, mean: Tensor, var: Tensor, seen: Tensor) -> None:
+        """As `_remember` for one scan after another. (B, C), (B, C), (B,) bool."""
+        later = torch.flip(torch.cumsum(torch.flip(seen, [0]), 0), [0]) - seen.long()
+        weight = self.momentum * (1 - self.momentum) ** later * seen
+        kept = (1 - self.momentum) ** seen.sum()
+        with torch.no_grad():
+            self.running_mean.mul_(kept).add_(weight.to(mean.dtype) @ mean)
+            self.running_var.mul_(kept).add_(weight.to(var.dtype) @ var)
 
     def _remember(self, mean: Tensor, var: Tensor) -> None:
         with torch.no_grad():

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +35,15 @@ class Hits:
 
 
 class Caster:
-    """The ray caster of a mesh: open3d's where it is installed, else one of our own.
+    """The ray caster of a mesh: Embree of open3d or embreex where installed, else one of our own.
 
-    They differ in the last bits of a range, so a town gives the same bytes with either, not with
-    both.
+    They differ in the last bits of a range, so a town gives the same bytes with each of them, not
+    with two.
     """
 
     def __init__(self, mesh: Mesh) -> None:
         """Build the search tree of a mesh; an empty mesh is hit by nothing."""
-        engine = _OwnTree if _open3d() is None else _Open3dScene
-        self._tree = engine(mesh) if len(mesh.triangles) else None
+        self._tree = _engine()(mesh) if len(mesh.triangles) else None
 
     def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
         """First triangle of each ray. (3,) or (R, 3), (R, 3) -> R hits."""
@@ -60,20 +58,22 @@ class Caster:
 
 
 @lru_cache(maxsize=1)
-def _open3d() -> Any:
-    """The library, None where it is not installed or does not load."""
-    try:
-        return import_module("open3d")
-    except (ImportError, OSError) as error:
-        logging.getLogger("lidarpan").info("towns are cast without open3d: %s", error)
-        return None
+def _engine() -> type[_Open3dScene | _EmbreexScene | _OwnTree]:
+    """The first caster whose library loads."""
+    for name, engine in (("open3d", _Open3dScene), ("embreex", _EmbreexScene)):
+        try:
+            import_module(name)
+            return engine
+        except (ImportError, OSError) as error:
+            logging.getLogger("lidarpan").info("towns are cast without %s: %s", name, error)
+    return _OwnTree
 
 
 class _Open3dScene:
     """Embree, by open3d."""
 
     def __init__(self, mesh: Mesh) -> None:
-        o3d = _open3d()
+        o3d = import_module("open3d")
         self._tensor = o3d.core.Tensor
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=2)
         self._scene.add_triangles(
@@ -93,6 +93,22 @@ class _Open3dScene:
         )
 
 
+class _EmbreexScene:
+    """Embree, by embreex."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._scene = import_module("embreex.rtcore_scene").EmbreeScene(robust=True)
+        corners = np.ascontiguousarray(mesh.vertices[mesh.triangles], np.float32)
+        import_module("embreex.mesh_construction").TriangleMesh(self._scene, corners)
+        self._normal = _unit_normals(corners)
+
+    def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
+        """(R, 3), (R, 3) -> R hits."""
+        rays = (np.ascontiguousarray(array, np.float32) for array in (origins, directions))
+        answer = self._scene.run(*rays, query="INTERSECT", output=True)
+        return _hits(answer["tfar"], answer["primID"], self._normal)
+
+
 class _OwnTree:
     """A tree of boxes in compiled Python."""
 
@@ -101,10 +117,7 @@ class _OwnTree:
 
         self._corners = np.ascontiguousarray(mesh.vertices[mesh.triangles], np.float32)
         self._triangles, self._boxes = build_tree(self._corners)
-        a, b, c = self._corners.astype(np.float64).transpose(1, 0, 2)
-        normal = np.cross(b - a, c - a)
-        length = np.linalg.norm(normal, axis=1, keepdims=True)
-        self._normal = (normal / np.maximum(length, 1e-30)).astype(np.float32)
+        self._normal = _unit_normals(self._corners)
 
     def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
         """(R, 3), (R, 3) -> R hits."""
@@ -112,8 +125,26 @@ class _OwnTree:
 
         rays = (np.ascontiguousarray(array, np.float32) for array in (origins, directions))
         ranges, triangle = cast_rays(self._corners, self._triangles, self._boxes, *rays)
-        is_hit = (triangle >= 0)[:, None]
-        return Hits(ranges, triangle, np.where(is_hit, self._normal[triangle], np.float32(0)))
+        return _hits(ranges, triangle, self._normal)
+
+
+def _unit_normals(corners: FloatArray) -> FloatArray:
+    """(T, 3, 3) -> (T, 3)."""
+    a, b, c = corners.astype(np.float64).transpose(1, 0, 2)
+    normal = np.cross(b - a, c - a)
+    length = np.linalg.norm(normal, axis=1, keepdims=True)
+    unit: FloatArray = (normal / np.maximum(length, 1e-30)).astype(np.float32)
+    return unit
+
+
+def _hits(range_m: FloatArray, triangle: IntArray, normal: FloatArray) -> Hits:
+    """What rays met, from the range and the triangle of each, -1 where none. (R,), (R,), (T, 3)."""
+    is_hit = triangle >= 0
+    return Hits(
+        np.where(is_hit, range_m, np.float32(np.inf)),
+        triangle,
+        np.where(is_hit[:, None], normal[triangle], np.float32(0)),
+    )
 
 
 @dataclass(frozen=True)

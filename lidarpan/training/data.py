@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -16,11 +16,10 @@ from torch.utils.data import Sampler
 from lidarpan.classes import ClassTable
 from lidarpan.config import AugmentConfig, Config, DataSource
 from lidarpan.datasets.open import open_dataset
-from lidarpan.datasets.split import Split
 from lidarpan.inference import sensor_height
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.structures import InputError, Scan
+from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
 from lidarpan.training.losses import Targets
@@ -67,11 +66,22 @@ class Batch(NamedTuple):
         )
 
 
+class LabelledScans(Protocol):
+    """Scans by number with their truth: an open dataset, or towns as they are made."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int) -> Scan: ...
+    def labels(self, i: int) -> PanopticLabels | None:
+        """Truth of scan i."""
+    def name(self, i: int) -> str:
+        """Its name."""
+
+
 @dataclass(frozen=True)
 class Source:
-    """An open dataset and how its scans are used."""
+    """Labelled scans and how they are used."""
 
-    dataset: Split
+    dataset: LabelledScans
     scans: tuple[int, ...]  # positions in the dataset, with repetition
     height_m: float | None  # of the sensor; None measures it in each scan
     trained_height_m: float

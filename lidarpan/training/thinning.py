@@ -10,12 +10,13 @@ from lidarpan.training.augment import Sample
 
 
 def thin(sample: Sample, rng: np.random.Generator) -> Sample:
-    """One of: beams left out, azimuths left out, both, far points lost, a sector or a range only.
+    """One of: beams left out, azimuths left out, both, far points lost, a sector or a range only,
+    a sector of fewer beams and azimuths.
 
     The sensor is at (0, 0, 0). Beams and azimuths are bands of angles, as the beams of an unknown
     sensor are not known.
     """
-    match int(rng.integers(6)):
+    match int(rng.integers(7)):
         case 0:
             keep = some_beams(sample, rng)
         case 1:
@@ -26,6 +27,8 @@ def thin(sample: Sample, rng: np.random.Generator) -> Sample:
             keep = near_ones(sample, rng)
         case 4:
             keep = a_sector(sample, rng)
+        case 5:
+            keep = a_sector(sample, rng) & some_beams(sample, rng) & some_azimuths(sample, rng)
         case _:
             keep = _range_m(sample) < rng.uniform(25, 60)
     return sample.take(keep) if keep.sum() > 1000 else sample

@@ -6,6 +6,7 @@ from lidarpan.model import norm as norm_module
 from lidarpan.model.norm import MIN_ROWS, ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.norm_kernel import column_moments
+from lidarpan.model.sparse.tensor import Level
 
 CHANNELS = 3
 
@@ -139,3 +140,26 @@ def test_a_scan_without_voxels_keeps_its_place_in_the_graph():
     norm(x).sum().backward()
     assert (norm.weight.grad == 0).all()
     assert (norm.bias.grad == 0).all()
+
+
+def test_all_scans_at_once_is_scan_after_scan():
+    """By matrix products, as on CUDA: answers, gradients and stored statistics of the loop."""
+    torch.manual_seed(3)
+    counts, channels = [300, 0, 40, 500], 6
+    scan = torch.repeat_interleave(torch.arange(4), torch.tensor(counts))
+    features = torch.randn(len(scan), channels, dtype=torch.float64) * 3 + 1
+    slow, fast = (ScanNorm(channels).double().train() for _ in range(2))
+    for norm in (slow, fast):
+        torch.nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(5))
+    level = Level(torch.nn.functional.pad(scan[:, None], (0, 3)).int(), (1, 1, 1), 4)
+    inputs = [features.clone().requires_grad_() for _ in range(2)]
+    wanted = slow._by_index(inputs[0], scan, 4)
+    got = fast._by_product(inputs[1], level.scan_rows())
+    torch.testing.assert_close(got, wanted)
+    weigh = torch.randn_like(wanted)
+    (wanted * weigh).sum().backward()
+    (got * weigh).sum().backward()
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
+    torch.testing.assert_close(fast.weight.grad, slow.weight.grad)
+    torch.testing.assert_close(fast.running_mean, slow.running_mean)
+    torch.testing.assert_close(fast.running_var, slow.running_var)

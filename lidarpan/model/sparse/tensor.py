@@ -53,6 +53,15 @@ class Level:
         return known
 
 
+    def scan_rows(self) -> Tensor:
+        """Whether a cell is of a scan, 1 or 0. (B, V) float32."""
+        if "scan_rows" not in self.maps:
+            scans = torch.arange(self.batch_size, device=self.indices.device)
+            self.maps["scan_rows"] = (self.indices[:, 0] == scans[:, None]).float()
+        known: Tensor = self.maps["scan_rows"]
+        return known
+
+
 class Geometry(NamedTuple):
     """Kernel size, stride and padding of a convolution, in cells along x, y, z."""
 
