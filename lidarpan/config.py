@@ -21,6 +21,18 @@ from lidarpan.structures import InputError
 from lidarpan.text_trees import parse_yaml
 from lidarpan.voxels.grid import Grid
 
+PREDICTION_SECTIONS = {
+    "name",
+    "classes",
+    "sensor",
+    "grid",
+    "network",
+    "grouping",
+    "fusion",
+    "prior",
+}
+"""What a weights file says of its configuration: all that prediction needs, and no path."""
+
 _SHIPPED_AS = (Path(), Path("configs"))
 Triple = tuple[float, float, float]
 

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import lidarpan
-from lidarpan.config import Config, DataSource, load_config
+from lidarpan.config import PREDICTION_SECTIONS, Config, DataSource, load_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, find_weights
@@ -46,10 +46,10 @@ from lidarpan.training.endless import (
     start_makers,
 )
 from lidarpan.training.losses import PanopticLoss
-from lidarpan.training.module import PREDICTION_SECTIONS, class_shares, class_weights
+from lidarpan.training.shares import class_shares, class_weights
 
 RISE = 0.04  # share of the time in which the learning rate rises
-LAST_SECONDS = 8.0  # to write the weights
+LAST_SECONDS = 4.0  # to write the weights
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Run:
             outputs = self.network(batch.voxels(grid, engine))
             terms: dict[str, Tensor] = self.loss(outputs, batch.targets(grid))
         self.optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
+        terms["total"].backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.training.clip_norm)
         if torch.isfinite(norm):
             self.optimizer.step()
@@ -88,9 +88,7 @@ class Run:
         decay = min(decay, (1 + self.step) / (10 + self.step))
         state = self.network.state_dict()
         floats = [name for name, value in state.items() if value.is_floating_point()]
-        torch._foreach_lerp_(
-            [self.mean[n] for n in floats], [state[n] for n in floats], 1 - decay
-        )
+        torch._foreach_lerp_([self.mean[n] for n in floats], [state[n] for n in floats], 1 - decay)
 
 
 def _rate(share: float) -> float:
@@ -101,8 +99,12 @@ def _rate(share: float) -> float:
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:
-    fields = (f.to(device, non_blocking=True) if isinstance(f, Tensor) else f for f in batch)
-    return Batch(*fields)
+    fields: dict[str, Any] = {
+        name: value.to(device, non_blocking=True)
+        for name, value in batch._asdict().items()
+        if isinstance(value, Tensor)
+    }
+    return batch._replace(**fields)
 
 
 def _parameters(*modules: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -119,9 +121,10 @@ def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device:
     weight = class_weights(shares, options.pop("class_balance"))
     loss = PanopticLoss(weight, **options, bev_channels=config.network.bev_channels)
     network, loss = network.to(device).train(), loss.to(device)
-    fused = {"fused": True} if device.type == "cuda" else {}
     groups = _parameters(network, loss, decay=config.training.weight_decay)
-    optimizer = torch.optim.AdamW(groups, lr=config.training.learning_rate, **fused)
+    optimizer = torch.optim.AdamW(
+        groups, lr=config.training.learning_rate, fused=device.type == "cuda"
+    )
     return Run(network, loss, optimizer, {k: v.clone() for k, v in network.state_dict().items()})
 
 

@@ -66,6 +66,9 @@ def _engine() -> type[_Open3dScene | _EmbreexScene | _OwnTree]:
             return engine
         except (ImportError, OSError) as error:
             logging.getLogger("lidarpan").info("towns are cast without %s: %s", name, error)
+    logging.getLogger("lidarpan").warning(
+        "towns are made slowly: pip install 'lidarpan[simulate]' brings a fast ray caster"
+    )
     return _OwnTree
 
 

@@ -23,7 +23,6 @@ from lidarpan.synthetic.sensors.estimate import estimate_sensor
 from lidarpan.synthetic.sensors.sensor import Sensor
 from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.training.augment import Sample
-from lidarpan.training.module import class_weights
 from lidarpan.training.own_scans import (
     Judge,
     OwnScan,
@@ -34,6 +33,7 @@ from lidarpan.training.own_scans import (
     run_like,
     split_scans,
 )
+from lidarpan.training.shares import class_weights
 from lidarpan.training.teacher import Lesson, Taught, shares_of, teach, without_prior
 from lidarpan.whole_file import whole_file
 

@@ -73,6 +73,7 @@ class LabelledScans(Protocol):
     def __getitem__(self, i: int) -> Scan: ...
     def labels(self, i: int) -> PanopticLabels | None:
         """Truth of scan i."""
+
     def name(self, i: int) -> str:
         """Its name."""
 

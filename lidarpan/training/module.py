@@ -9,13 +9,12 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 import lidarpan
-from lidarpan.classes import ClassTable, table_names
-from lidarpan.config import Config
+from lidarpan.classes import table_names
+from lidarpan.config import PREDICTION_SECTIONS, Config
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
@@ -32,19 +31,8 @@ from lidarpan.training.data import (
 )
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.resume import RESUME_NAME, check_checkpoint
+from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.statistics import gather_statistics, statistics_of
-
-PREDICTION_SECTIONS = {
-    "name",
-    "classes",
-    "sensor",
-    "grid",
-    "network",
-    "grouping",
-    "fusion",
-    "prior",
-}
-"""What a weights file says of its configuration: all that prediction needs, and no path."""
 
 
 class PanopticTraining(pl.LightningModule):
@@ -297,31 +285,6 @@ class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float
         if labels is None:
             raise InputError(f"{source.dataset.name(position)}: validation needs labels")
         return scan, labels, source.height_of(scan)
-
-
-def class_shares(sources: list[Source], classes: ClassTable) -> NDArray[np.float64]:
-    """(C - 1,) share of train ids 1..C-1 of the labelled points of 64 scans, evenly spread."""
-    index = [(source, position) for source in sources for position in source.scans]
-    counts = np.zeros(classes.num_classes)
-    for i in np.unique(np.linspace(0, len(index) - 1, min(64, len(index))).astype(int)):
-        source, position = index[i]
-        labels = source.dataset.labels(position)
-        if labels is not None:
-            counts += np.bincount(labels.semantic, minlength=classes.num_classes)
-    shares: NDArray[np.float64] = counts[1:] / max(counts[1:].sum(), 1)
-    return shares
-
-
-def class_weights(shares: NDArray[np.float64], balance: float) -> Tensor:
-    """Share ** -balance, mean 1 over the classes seen. (C - 1,) -> (C - 1,).
-
-    A class never seen has weight 1.
-    """
-    seen = shares > 0
-    weight = np.maximum(shares, 1e-4) ** -balance
-    weight[seen] /= weight[seen].mean() if seen.any() else 1.0
-    weight[~seen] = 1.0
-    return torch.tensor(weight, dtype=torch.float32)
 
 
 def _one_thread(worker: int) -> None:

@@ -10,8 +10,10 @@ from lidarpan.training.augment import Sample
 
 
 def thin(sample: Sample, rng: np.random.Generator) -> Sample:
-    """One of: beams left out, azimuths left out, both, far points lost, a sector or a range only,
-    a sector of fewer beams and azimuths.
+    """As one of seven poorer sensors would have taken it.
+
+    Beams left out, azimuths left out, both, far points lost, a sector only, a sector of fewer beams
+    and azimuths, or a short range.
 
     The sensor is at (0, 0, 0). Beams and azimuths are bands of angles, as the beams of an unknown
     sensor are not known.

@@ -121,8 +121,16 @@ def first_hit(corners, origin, way):
 
 
 def own_caster(monkeypatch, mesh):
-    monkeypatch.setattr(raycast, "_open3d", lambda: None)
+    monkeypatch.setattr(raycast, "_engine", lambda: raycast._OwnTree)
     return Caster(mesh)
+
+
+LIBRARIES = {"open3d": "_Open3dScene", "embreex": "_EmbreexScene"}
+
+
+def take(monkeypatch, library):
+    pytest.importorskip(library, reason=f"no {library}: pip install {library}")
+    monkeypatch.setattr(raycast, "_engine", lambda: getattr(raycast, LIBRARIES[library]))
 
 
 def soup(rng, count, size=1.0):
@@ -152,8 +160,9 @@ def test_own_caster_meets_what_the_obvious_twin_meets(seed, count):
             assert hits.normal[k] == pytest.approx(normal / np.linalg.norm(normal), abs=1e-4)
 
 
-def test_own_caster_agrees_with_open3d(monkeypatch):
-    pytest.importorskip("open3d", reason="no open3d: pip install 'lidarpan[open3d]'")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_own_caster_agrees_with_embree(monkeypatch, library):
+    take(monkeypatch, library)
     rng = np.random.default_rng(0)
     mesh = soup(rng, 5000, 0.2)
     ways = rng.normal(size=(20_000, 3)).astype(np.float32)
@@ -168,14 +177,15 @@ def test_own_caster_agrees_with_open3d(monkeypatch):
     np.testing.assert_allclose(ours.normal[same], theirs.normal[same], atol=1e-3)
 
 
-def test_towns_are_alike_with_either_caster(monkeypatch):
-    pytest.importorskip("open3d", reason="no open3d: pip install 'lidarpan[open3d]'")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_towns_are_alike_with_either_caster(monkeypatch, library):
+    take(monkeypatch, library)
     from lidarpan.synthetic.sensors.sensor import make_sensor
     from lidarpan.synthetic.simulate import simulate_scan
 
     sensor = make_sensor(num_beams=32, azimuth_steps=120)
     theirs = simulate_scan(3, sensor)
-    monkeypatch.setattr(raycast, "_open3d", lambda: None)
+    monkeypatch.setattr(raycast, "_engine", lambda: raycast._OwnTree)
     ours = simulate_scan(3, sensor)
     assert ours.scan.num_points == pytest.approx(theirs.scan.num_points, rel=0.01)
     counts = [np.bincount(scan.kind, minlength=40) / len(scan.kind) for scan in (ours, theirs)]

@@ -52,7 +52,6 @@ class Level:
         known: list[int] | None = self.maps["scan_counts"]
         return known
 
-
     def scan_rows(self) -> Tensor:
         """Whether a cell is of a scan, 1 or 0. (B, V) float32."""
         if "scan_rows" not in self.maps:
