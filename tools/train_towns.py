@@ -156,6 +156,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, required=True, help="all in all")
+    parser.add_argument("--steps", type=int, help="stop after so many, should there be time")
+    parser.add_argument("--engine", help="of the sparse convolutions; the best one without")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path("town"))
     parser.add_argument("--set", action="append", default=[], help="key.path=value, as in train")
@@ -200,13 +202,15 @@ def train(arguments: argparse.Namespace, began: float) -> None:
             multiprocessing_context="spawn" if arguments.loaders else None,
         )
     )  # fmt: skip
-    run, engine = _begin(config, start, shares, device), choose_engine(device)
+    run, engine = _begin(config, start, shares, device), choose_engine(device, arguments.engine)
     begin, written, waited = time.monotonic(), time.monotonic(), 0.0
     recent: deque[Tensor] = deque(maxlen=50)
     with (out / "log.csv").open("w", newline="") as file:
         log = csv.writer(file)
         log.writerow(("seconds", "step", "scans", "towns", "loss", "waited_s"))
         while (now := time.monotonic()) - began < seconds:
+            if run.step == arguments.steps:
+                break
             batch = _to(next(batches), device)
             waited += time.monotonic() - now
             share = (now - begin) / (seconds - (begin - began))
