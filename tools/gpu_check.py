@@ -35,6 +35,7 @@ sys.path.insert(0, str(ROOT))
 STEPS = ("compile", "network", "parity", "overlap")
 NEEDED = ("torch", "numba", "numpy", "scipy", "safetensors", "pydantic", "yaml", "typer", "rich")
 PRECISIONS = ("fp32", "fp16", "bf16")
+PEERS = ("spconv", "spconv-triton")
 DEVICE_TESTS = "tests/model/test_devices.py"
 COMPILED = (
     """
@@ -223,10 +224,12 @@ def check_all(check: Check) -> None:
         "findings": [asdict(finding) for finding in examine()],
         "engines": {name: detail for name, _, detail in engines},
     }
+    for name, reason in left_out.items():
+        check.leave_out(f"network {name}", reason)
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as beside:
         folder = Path(place)
         compiled = beside.submit(check.run, "compile", _step_words("compile", check))
-        _run_network_steps(check, ready, left_out, folder)
+        _run_network_steps(check, [name for name in ready if name not in PEERS], folder)
         compiled.result()
         _run_tests(check, "tests of the pipeline", [DEVICE_TESTS], folder)
         for precision in ("fp32",) if check.is_dry else PRECISIONS:
@@ -238,22 +241,25 @@ def check_all(check: Check) -> None:
             )
         found = folder / "overlap.json"
         check.run("overlap", _step_words("overlap", check, "--out", str(found)), found)
+        for name in (name for name in ready if name in PEERS):
+            _measure(check, "network", name, folder)
+            _measure(check, "parity", name, folder)
 
 
-def _run_network_steps(
-    check: Check, ready: list[str], left_out: dict[str, str], folder: Path
-) -> None:
+def _run_network_steps(check: Check, engines: list[str], folder: Path) -> None:
     """What needs little of the CPU's kernels."""
-    found = folder / "network.json"
-    words = _step_words("network", check, "--out", str(found), "--engines", *ready)
-    check.run("network", words, found)
-    for name, reason in left_out.items():
-        check.leave_out(f"network {name}", reason)
-    found = folder / "parity.json"
-    words = _step_words("parity", check, "--out", str(found), "--engines", *ready)
-    check.run("parity", words, found)
+    for name in engines:
+        _measure(check, "network", name, folder)
+    for name in engines:
+        _measure(check, "parity", name, folder)
     files = [path for path in _cuda_test_files() if path != DEVICE_TESTS]
     _run_tests(check, "tests of engines", files, folder)
+
+
+def _measure(check: Check, step: str, engine: str, folder: Path) -> None:
+    found = folder / f"{step}-{engine}.json"
+    words = _step_words(step, check, "--out", str(found), "--engines", engine)
+    check.run(f"{step} {engine}", words, found)
 
 
 def _run_tests(check: Check, name: str, files: list[str], folder: Path) -> None:
@@ -293,7 +299,10 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
     if step == "network":
         from gpu_network import measure_network
 
-        runs = [(name, half) for name in engines for half in (("fp32",) if is_dry else PRECISIONS)]
+        halves = ("fp32",) if is_dry else PRECISIONS
+        runs = [(name, half) for name in engines for half in halves]
+        if engines == ["triton"]:
+            runs.insert(0, ("triton", "ieee"))
         sizes = {"num_points": 5000, "repeats": 2} if is_dry else {}
         result = measure_network(device, runs, **sizes)
         out.write_text(json.dumps(result))
@@ -314,27 +323,14 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
 def essential_table(check: Check) -> list[str]:
     """Lines of what matters: the network by engine and precision, its profile, file to labels."""
     results = {step.name: step.result for step in check.steps if step.result}
-    network = results.get("network", {})
-    lines = [f"network of {network.get('num_voxels')} voxels: ms p50, p99, maps there, floor"]
-    for row in network.get("rows", []):
-        title = f"  {row['engine']} {row['precision']}".ljust(22)
-        if "error" in row:
-            lines.append(f"{title} {row['error'].splitlines()[0][:150]}")
-            continue
-        keys = ("p50_ms", "p99_ms", "warm_p50_ms", "floor_ms")
-        lines.append(title + "".join(f"{row[key]:9.2f}" for key in keys))
-    profile = network.get("profile") or {"top": []}
-    if profile["top"]:
-        lines.append(
-            f"profile: wall {profile['wall_ms']:.2f} ms, kernels {profile['busy_ms']:.2f} ms in "
-            f"{profile['kernels']:.0f} launches, idle {profile['idle_share']:.0%}"
-        )
-    lines += [f"  {name:70} {count:6.0f} {ms:8.3f} ms" for name, count, ms in profile["top"]]
-    for row in results.get("parity", []):
-        if not row["passed"]:
-            lines.append(f"parity failed: {row}")
+    lines = ["network of the shipped weights: ms p50, p99, maps there, floor"]
     for name, found in results.items():
-        if name.startswith("bench"):
+        lines += _network_lines(found) if name.startswith("network") else []
+    for name, found in results.items():
+        if name.startswith("parity"):
+            worst = max(found, key=lambda row: row["relative_error"] / row["limit"])
+            lines.append(f"{name}: worst of {len(found)}: {worst}")
+        elif name.startswith("bench"):
             stages = {stage: v["p50"] for stage, v in found["stages_ms"].items()}
             words = ", ".join(f"{stage} {ms:.2f}" for stage, ms in stages.items())
             p99 = found["stages_ms"]["total"]["p99"]
@@ -347,6 +343,25 @@ def essential_table(check: Check) -> list[str]:
             lines.append(
                 f"{name}: {found['tests']} run, {len(found['failures'] + found['errors'])} failed"
             )
+    return lines
+
+
+def _network_lines(network: dict[str, Any]) -> list[str]:
+    lines = []
+    for row in network["rows"]:
+        title = f"  {row['engine']} {row['precision']}".ljust(22)
+        if "error" in row:
+            lines.append(f"{title} {row['error'].splitlines()[0][:150]}")
+            continue
+        keys = ("p50_ms", "p99_ms", "warm_p50_ms", "floor_ms")
+        lines.append(title + "".join(f"{row[key]:9.2f}" for key in keys))
+    profile = network["profile"]
+    if profile:
+        lines.append(
+            f"  of the last: wall {profile['wall_ms']:.2f} ms, kernels {profile['busy_ms']:.2f} ms "
+            f"in {profile['kernels']:.0f} launches, idle {profile['idle_share']:.0%}"
+        )
+        lines += [f"    {name:70} {count:6.0f} {ms:8.3f} ms" for name, count, ms in profile["top"]]
     return lines
 
 

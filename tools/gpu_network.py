@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import lidarpan.model.sparse.triton as sparse_triton
 from lidarpan.bench.scans import street_scan
 from lidarpan.model.outputs import PreparedScan
 from lidarpan.model.sparse.tensor import Epilogue
@@ -105,7 +106,8 @@ def measure_network(
 
     Args:
         device: cpu or cuda.
-        runs: (engine, precision) pairs; the last is profiled.
+        runs: (engine, precision) pairs; the last is profiled. "ieee" is "fp32" without tensor cores
+            in the triton engine.
         num_points: of the scan, about.
         repeats: timed runs of each row, at most.
 
@@ -116,10 +118,13 @@ def measure_network(
     """
     prepared, rows, last = None, [], None
     for engine, precision in runs:
+        sparse_triton.PRECISION = "ieee" if precision == "ieee" else "tf32x3"
         row: dict[str, Any] = {"engine": engine, "precision": precision}
         rows.append(row)
         try:
-            pipeline = PanopticPipeline.from_weights("town", device, engine, precision)
+            pipeline = PanopticPipeline.from_weights(
+                "town", device, engine, "fp32" if precision == "ieee" else precision
+            )
             prepared = prepared or pipeline.prepare(street_scan(num_points, seed=1))
             network = voxel_network(pipeline.network)
             row |= _time_network(network, prepared, repeats)
