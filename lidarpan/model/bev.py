@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lidarpan.model.sparse.modules import SparseTensor
-from lidarpan.model.sparse.tensor import Geometry, Operands, Triple
+from lidarpan.model.sparse.tensor import Geometry, Level, Operands, Triple
 from lidarpan.model.sparse.torch import StridedMap
 from lidarpan.model.sparse.triton import TritonEngine
 from lidarpan.model.unet import NormAct, ResidualBlock
 
 
+class Columns(Protocol):
+    """The occupied BEV cells of a batch, and which one each voxel lies under."""
+
+    @property
+    def indices(self) -> Tensor:
+        """(M, 3) int64 [batch, x, y]."""
+
+    @property
+    def pooled(self) -> StridedMap | None:
+        """The map that pools voxels to columns, where the engine has one."""
+
+    def of(self, voxels: SparseTensor, stride: int) -> Tensor:
+        """Column of each voxel of a level that is `stride` times as fine. -> (V,) int64."""
+
+    def level(self, voxels: SparseTensor) -> Level:
+        """The occupied cells as voxels of height one, of the grid of `voxels`."""
+
+
 @dataclass(frozen=True)
-class Columns:
+class FoundColumns:
     """The occupied BEV cells of a batch.
 
     Attributes:
@@ -34,8 +53,14 @@ class Columns:
         column: Tensor = self.lookup[batch, x // stride, y // stride]
         return column
 
+    def level(self, voxels: SparseTensor) -> Level:
+        """The occupied cells as voxels of height one, of the grid of `voxels`."""
+        flat = nn.functional.pad(self.indices, (0, 1)).int().contiguous()
+        x_size, y_size, _ = voxels.shape
+        return Level(flat, (x_size, y_size, 1), voxels.batch_size)
 
-def find_columns(voxels: SparseTensor) -> Columns:
+
+def find_columns(voxels: SparseTensor) -> FoundColumns:
     """The BEV cells with at least one voxel, in [batch, x, y] order."""
     if isinstance(voxels.engine, TritonEngine):
         return _columns_of(voxels.engine.coarser(voxels.level, _upright(voxels.shape)))
@@ -48,7 +73,7 @@ def find_columns(voxels: SparseTensor) -> Columns:
     indices = occupied.nonzero()
     lookup = torch.full(occupied.shape, -1, dtype=torch.int64, device=occupied.device)
     lookup[occupied] = torch.arange(len(indices), device=occupied.device)
-    return Columns(indices, lookup)
+    return FoundColumns(indices, lookup)
 
 
 def _upright(shape: Triple) -> Geometry:
@@ -56,7 +81,7 @@ def _upright(shape: Triple) -> Geometry:
     return Geometry((1, 1, shape[2]), (1, 1, shape[2]), (0, 0, 0))
 
 
-def _columns_of(found: StridedMap) -> Columns:
+def _columns_of(found: StridedMap) -> FoundColumns:
     """Columns of a pooled level; with room to spare where that has it, and no wait for the GPU."""
     level = found.coarse
     x_size, y_size, _ = level.shape
@@ -65,7 +90,7 @@ def _columns_of(found: StridedMap) -> Columns:
     keys = level.maps["keys"].clamp(max=len(lookup) - 1)  # what is no column goes to the end
     lookup.scatter_(0, keys, rows)
     lookup = lookup[:-1].view(level.batch_size, x_size, y_size)
-    return Columns(level.indices[:, :3].long(), lookup, found)
+    return FoundColumns(level.indices[:, :3].long(), lookup, found)
 
 
 class BEVBranch(nn.Module):
@@ -102,9 +127,9 @@ class BEVBranch(nn.Module):
         """Embed the voxels, then add them to their columns."""
         column = columns.of(voxels, stride=1)
         embedded = self.embed(voxels.features)
-        total = embedded.new_zeros((len(columns.indices), embedded.shape[1]))
+        level = columns.level(voxels)
+        total = embedded.new_zeros((level.indices.shape[0], embedded.shape[1]))
         total = total.index_add(0, column, embedded)
-        count = torch.bincount(column, minlength=len(columns.indices)).clamp(min=1)
-        flat = nn.functional.pad(columns.indices, (0, 1)).int().contiguous()
-        x_size, y_size, _ = voxels.shape
-        return voxels.sibling(total / count[:, None], flat, (x_size, y_size, 1))
+        count = embedded.new_zeros(level.indices.shape[0])
+        count = count.index_add(0, column, torch.ones_like(embedded[:, 0])).clamp(min=1)
+        return voxels.at_level(level, total / count[:, None])

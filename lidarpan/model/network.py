@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lidarpan.model.bev import BEVBranch, find_columns
+from lidarpan.model.bev import BEVBranch, Columns, find_columns
 from lidarpan.model.norm import ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.unet import UNet
@@ -70,7 +70,10 @@ class PanopticNetwork(nn.Module):
     def forward(self, voxels: SparseTensor) -> HeadOutputs:
         """(V, F) voxel features -> HeadOutputs."""
         fine, coarse = self.unet(voxels)[:2]
-        columns = find_columns(coarse)
+        return self.heads(fine, coarse, find_columns(coarse))
+
+    def heads(self, fine: SparseTensor, coarse: SparseTensor, columns: Columns) -> HeadOutputs:
+        """Answers from the two finest levels and the columns of the second."""
         bev = self.bev(coarse, columns)
         voxel_to_column = columns.of(fine, BEV_STRIDE)
         both = torch.cat([fine.features, bev[voxel_to_column]], dim=1)

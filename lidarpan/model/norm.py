@@ -63,12 +63,14 @@ class ScanNorm(nn.Module):
         """
         if self.training:
             self.num_batches_tracked += 1
-        counts = x.scan_counts()
+        counts = None if torch.compiler.is_exporting() else x.scan_counts()
         if counts is not None and len(counts) == 1 and self._is_plain(x.features):
             return self._in_numba(x.features, residual, rectify, reuse)
         if counts is not None and len(counts) == 1 and self._is_for_triton(x):
             return self._in_triton(x, residual, rectify)
-        if counts is None:
+        if torch.compiler.is_exporting():
+            y = self._in_graph(x.features)
+        elif counts is None:
             y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
         elif len(counts) == 1:
             y = self._one_scan(x.features)
@@ -99,6 +101,16 @@ class ScanNorm(nn.Module):
                 self.running_var.copy_(var)
             return y
         mean, var = self.statistics(rows)
+        scale = self.weight / torch.sqrt(var + self.eps)
+        return rows * scale + (self.bias - mean * scale)
+
+    def _in_graph(self, rows: Tensor) -> Tensor:
+        """One scan with any number of voxels, in operators that a graph can hold."""
+        share = self.share * (torch.ones_like(rows[:, 0]).sum() / MIN_ROWS).clamp(max=1)
+        mean = rows.mean(dim=0)
+        var = (rows - mean).square().mean(dim=0)
+        mean = torch.lerp(self.running_mean, mean, share)
+        var = torch.lerp(self.running_var, var, share)
         scale = self.weight / torch.sqrt(var + self.eps)
         return rows * scale + (self.bias - mean * scale)
 

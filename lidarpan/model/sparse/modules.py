@@ -78,13 +78,14 @@ class SparseTensor:
 
     def at_level(self, level: Level, features: Tensor) -> SparseTensor:
         """Features on another level, with this tensor's engine."""
-        other = object.__new__(SparseTensor)
-        other.features, other.engine, other.level = features, self.engine, level
-        return other
+        return SparseTensor.on_level(features, level, self.engine)
 
-    def sibling(self, features: Tensor, indices: Tensor, shape: Triple) -> SparseTensor:
-        """Another grid of the same batch with this tensor's engine."""
-        return SparseTensor(features, indices, shape, self.batch_size, self.engine)
+    @classmethod
+    def on_level(cls, features: Tensor, level: Level, engine: Engine) -> SparseTensor:
+        """Features of a level's cells, which are not looked at."""
+        made = object.__new__(cls)
+        made.features, made.engine, made.level = features, engine, level
+        return made
 
 
 def _triple(value: int | tuple[int, ...]) -> Triple:
