@@ -130,6 +130,13 @@ def simulate(
     rate: Annotated[
         float | None, typer.Option(help="Scans per second. [default: the dataset's: 10 or 2]")
     ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option(
+            "--held-out",
+            help="To test on: vehicles and people of shapes that other towns leave out.",
+        ),
+    ] = False,
 ) -> None:
     """Write a labelled dataset of simulated towns."""
     from rich.progress import track
@@ -145,6 +152,7 @@ def simulate(
         sensor=sensor,
         scans_per_town=scans_per_town,
         rate_hz=rate,
+        held_out=held_out,
     )
     count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))
     typer.echo(f"{count} scans: {out}")

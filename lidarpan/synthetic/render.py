@@ -16,7 +16,7 @@ from lidarpan.synthetic.sensors.returns import is_lost, measured_intensity, stop
 from lidarpan.synthetic.sensors.sensor import Sensor
 from lidarpan.synthetic.towns.site import Site
 from lidarpan.synthetic.towns.solids import build_parts
-from lidarpan.synthetic.towns.stock import Placed, build_actors, stock_actor
+from lidarpan.synthetic.towns.stock import Placed, build_actors
 from lidarpan.synthetic.towns.town import Piece, Town
 
 
@@ -217,15 +217,15 @@ def _own_car(height_m: float) -> Caster:
 
 
 def _tones(town: Town, points: FloatArray, instance: IntArray) -> FloatArray:
-    """Standard normal numbers that are alike over an actor, or over about a metre elsewhere."""
-    index = np.floor(points / 0.7).astype(np.int32) % len(town.tones)
+    """Standard normal numbers that are alike over an actor, or over a patch elsewhere."""
+    index = np.floor(points / town.tone_m).astype(np.int32) % len(town.tones)
     tone: FloatArray = town.tones[index[:, 0], index[:, 1], index[:, 2]]
     own = np.sin(instance * 12.9898 + 4.1) * 1.3
     return np.where(instance > 0, own.astype(np.float32), tone)
 
 
-def _box(actor: Placed) -> Box:
-    size = stock_actor(actor.kind, actor.variant).size_m
-    x, y, yaw = actor.pose
-    center = (x, y, actor.ground_m + size[2] / 2)
-    return Box(actor.number, actor.kind, center, size, yaw, actor.velocity)
+def _box(placed: Placed) -> Box:
+    size = placed.actor.size_m
+    x, y, yaw = placed.pose
+    center = (x, y, placed.ground_m + size[2] / 2)
+    return Box(placed.number, placed.shape.kind, center, size, yaw, placed.velocity)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lidarpan.synthetic.render import Box, SimulatedScan, render
 from lidarpan.synthetic.sensors.sensor import Sensor
 from lidarpan.synthetic.towns.town import Piece, Town, make_town
-from lidarpan.synthetic.towns.traffic import lane_offset
+from lidarpan.synthetic.towns.traffic import ego_offset
 
 __all__ = ["Box", "SimulatedScan", "simulate_scan", "simulate_sequence"]
 
@@ -19,13 +19,18 @@ REBUILD_M = 18.0
 """The ego may be this far from the middle of a piece before the next one is built."""
 
 
-def simulate_scan(seed: int, sensor: Sensor) -> SimulatedScan:
+def simulate_scan(seed: int, sensor: Sensor, *, held_out: bool = False) -> SimulatedScan:
     """One scan in a town of its own; the same bytes for the same seed and sensor."""
-    return next(simulate_sequence(seed, sensor, 1))
+    return next(simulate_sequence(seed, sensor, 1, held_out=held_out))
 
 
 def simulate_sequence(
-    seed: int, sensor: Sensor, num_scans: int, rate_hz: float = 10.0
+    seed: int,
+    sensor: Sensor,
+    num_scans: int,
+    rate_hz: float = 10.0,
+    *,
+    held_out: bool = False,
 ) -> Iterator[SimulatedScan]:
     """A drive through one town: num_scans scans, rate_hz a second.
 
@@ -34,12 +39,14 @@ def simulate_sequence(
         sensor: on the roof of the ego.
         num_scans: how many.
         rate_hz: scans a second.
+        held_out: whether objects come from the part of the range that other towns leave out.
 
     Yields:
         The scans in order; instance numbers stay.
     """
     view = min(sensor.max_range_m, 80.0)
-    town = make_town(seed, drive_m=25.0 * (num_scans - 1) / rate_hz, view_m=view)
+    drive_m = 25.0 * (num_scans - 1) / rate_hz
+    town = make_town(seed, drive_m, view, held_out)
     drive = np.random.default_rng([seed, 9])
     manner = _Manner.draw(drive, sensor)
     piece: Piece | None = None
@@ -77,7 +84,7 @@ class _Manner:
     def place(self, town: Town, time_s: float) -> tuple[float, float, float]:
         street = town.layout.streets[0]
         s = town.ego_start_m + town.ego_speed_m_s * time_s
-        x, y, yaw = street.frame(s, -lane_offset(street) + self.offset_m)
+        x, y, yaw = street.frame(s, -ego_offset(street) + self.offset_m)
         return x, y, yaw + self.yaw_rad
 
     def stand(

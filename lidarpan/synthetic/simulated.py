@@ -54,6 +54,7 @@ def write_simulated(
     sensor: str | None = None,
     scans_per_town: int | None = None,
     rate_hz: float | None = None,
+    held_out: bool = False,
 ) -> Iterator[Path]:
     """Write a labelled dataset of simulated towns; the same bytes for the same arguments.
 
@@ -71,6 +72,7 @@ def write_simulated(
             for another one in every town; None takes the dataset's own (hdl64e, hdl32e).
         scans_per_town: scans in a row from one town; None as said above.
         rate_hz: scans a second; None as said above. A low rate shows more of each town.
+        held_out: whether objects come from the part of the range that other towns leave out.
 
     Yields:
         The scan file of each scan once it is written.
@@ -93,13 +95,15 @@ def write_simulated(
         for sequence, count in plan.items()
     }
     asked = {"dataset": dataset, "scans": num_scans, "seed": seed, "sensor": str(sensor)}
-    asked |= {"scans_per_town": in_a_row, "rate_hz": rate}
+    asked |= {"scans_per_town": in_a_row, "rate_hz": rate, "held_out": held_out}
     with _unfinished(Path(root), asked) as goes_on:
         done = layout.finished(root, plan) if goes_on else {}
         first, flat = seed * 100_003, []
         for sequence, counts in sizes.items():
             if sequence not in done:
-                flat += [(first + i, choose(first + i), n, rate) for i, n in enumerate(counts)]
+                flat += [
+                    (first + i, choose(first + i), n, rate, held_out) for i, n in enumerate(counts)
+                ]
             first += len(counts)
         towns = _in_parallel(flat)
         drives = {
@@ -197,7 +201,9 @@ def _drive(towns: Iterable[list[SimulatedScan]], rate_hz: float) -> Iterator[Sim
         start += len(scans)
 
 
-def _in_parallel(towns: Sequence[tuple[int, Sensor, int, float]]) -> Iterator[list[SimulatedScan]]:
+def _in_parallel(
+    towns: Sequence[tuple[int, Sensor, int, float, bool]],
+) -> Iterator[list[SimulatedScan]]:
     """The scans of each town in order, from a process per core; few towns are made right here."""
     workers = min(os.cpu_count() or 1, len(towns) // TOWNS_PER_PROCESS)
     if workers < 2:
@@ -215,10 +221,12 @@ def _in_parallel(towns: Sequence[tuple[int, Sensor, int, float]]) -> Iterator[li
             yield waiting.popleft().result()
 
 
-def _town(seed: int, sensor: Sensor, num_scans: int, rate_hz: float) -> list[SimulatedScan]:
+def _town(
+    seed: int, sensor: Sensor, num_scans: int, rate_hz: float, held_out: bool
+) -> list[SimulatedScan]:
     from lidarpan.synthetic.simulate import simulate_sequence
 
-    return list(simulate_sequence(seed, sensor, num_scans, rate_hz))
+    return list(simulate_sequence(seed, sensor, num_scans, rate_hz, held_out=held_out))
 
 
 def _moved(

@@ -12,6 +12,8 @@ from lidarpan.synthetic.actors.mesh import Mesh
 from lidarpan.synthetic.kinds import MATERIAL
 
 _HALF_WIDTHS = np.array([0.9, 1.0, 1.0, 0.97, 0.93, 0.7])
+Range = tuple[float, float]
+
 _MARGIN_M = 0.15  # from either end to the first window
 
 
@@ -81,34 +83,75 @@ def _end_wall(x: float, half: float, levels: p.Array, paint: str, glazed: bool) 
 
 
 def bus(rng: np.random.Generator) -> list[Mesh]:
-    """A city bus or a coach, sometimes articulated."""
+    """A city bus or a coach, sometimes articulated, with two decks, or small."""
+    luck = rng.random()
+    if luck < 0.18:
+        return _one_body(rng, (9.0, 12.0), (2.4, 2.55), (4.0, 4.4), decks=2)
+    if luck < 0.33:
+        return _one_body(rng, (5.9, 8.0), (2.05, 2.35), (2.5, 2.9))
+    if luck < 0.82:
+        return _one_body(rng, (8.5, 13.5), (2.4, 2.6), (2.85, 3.7))
+    return _jointed(rng)
+
+
+def _one_body(
+    rng: np.random.Generator, lengths: Range, widths: Range, tops: Range, decks: int = 1
+) -> list[Mesh]:
+    length, width, height = rng.uniform(*lengths), rng.uniform(*widths), rng.uniform(*tops)
+    paint, low, half = random_paint(rng), rng.uniform(0.26, 0.38), length / 2
+    sill = rng.uniform(1.06, 1.5)  # over the wheel arches
+    lintel = sill + rng.uniform(0.8, 1.0) if decks == 2 else height - rng.uniform(0.3, 0.6)
+    lintel = min(max(lintel, sill + 0.7), height - 0.2)
+    heights, radius = (low, sill, lintel, height), 0.48 if length > 8.2 else 0.4
+    axles = [half - 0.21 * min(length, 12), -half + rng.uniform(0.2, 0.28) * length]
+    parts = coach_body((-half, half), width, heights, [(x, radius) for x in axles], paint)
+    if decks == 2:
+        parts.append(_upper_deck(half, width, height))
+    return _finished(parts, (-half, half), width, heights, axles, radius, rng)
+
+
+def _upper_deck(half: float, width: float, height: float) -> Mesh:
+    """The windows of an upper deck, on the walls."""
+    low, high, x, y = height - 1.5, height - 0.6, half - 0.3, 0.5 * width + 0.01
+    side = np.array([(x, y, low), (-x, y, low), (-x, y * 0.95, high), (x, y * 0.95, high)])
+    ends = [
+        p.facing(at, 0.0, height - 1.05, 0.42 * width, 0.45) for at in (half + 0.02, -half - 0.02)
+    ]
+    return p.panels(np.stack([side, side * [1.0, -1.0, 1.0], *ends]), "glass")
+
+
+def _jointed(rng: np.random.Generator) -> list[Mesh]:
     paint, width, height = random_paint(rng), rng.uniform(2.45, 2.55), rng.uniform(2.9, 3.4)
     low = rng.uniform(0.28, 0.36)
-    heights = (low, rng.uniform(1.0, 1.4), height - rng.uniform(0.35, 0.6), height)
-    jointed = rng.random() < 0.2
-    length = rng.uniform(17.0, 18.5) if jointed else rng.uniform(8.5, 12.5)
+    heights = (low, rng.uniform(1.06, 1.4), height - rng.uniform(0.35, 0.6), height)
+    length = rng.uniform(16.5, 18.5)
     front, rear = length / 2, -length / 2
-    if jointed:
-        joint = rear + 0.37 * length
-        axles = [front - 2.7, joint + 2.2, joint - 2.6]
-        ahead, behind = [(x, 0.48) for x in axles[:2]], [(axles[2], 0.48)]
-        bellows = (1.25, width - 0.2, height - low - 0.1)
-        bodies = [
-            *coach_body((joint + 0.6, front), width, heights, ahead, paint, (False, True)),
-            *coach_body((rear, joint - 0.6), width, heights, behind, paint, (True, False)),
-            p.box((joint, 0.0, (low + height) / 2), bellows, "rubber"),
-        ]
-    else:
-        axles = [front - rng.uniform(2.2, 2.7), rear + rng.uniform(2.4, 3.3)]
-        bodies = coach_body((rear, front), width, heights, [(x, 0.48) for x in axles], paint)
+    joint = rear + 0.37 * length
+    axles = [front - 2.7, joint + 2.2, joint - 2.6]
+    ahead, behind = [(x, 0.48) for x in axles[:2]], [(axles[2], 0.48)]
+    bellows = (1.25, width - 0.2, height - low - 0.1)
+    bodies = [
+        *coach_body((joint + 0.6, front), width, heights, ahead, paint, (False, True)),
+        *coach_body((rear, joint - 0.6), width, heights, behind, paint, (True, False)),
+        p.box((joint, 0.0, (low + height) / 2), bellows, "rubber"),
+    ]
+    return _finished(bodies, (rear, front), width, heights, axles, 0.48, rng)
+
+
+def _finished(
+    bodies: list[Mesh], ends: Range, width: float, heights: tuple[float, float, float, float],
+    axles: list[float], radius: float, rng: np.random.Generator,
+) -> list[Mesh]:  # fmt: skip
+    """The bodies with seats, wheels, mirrors and plates."""
+    rear, front = ends
     mirror = p.box((front + 0.12, 0.0, heights[2] - 0.25), (0.2, 0.14, 0.4), "plastic")
     y, lamp_y = width / 2 + 0.1, 0.42 * width
     plates = [p.facing(front + 0.015, 0.0, 0.55, 0.26, 0.06)]
     plates += [p.facing(rear - 0.015, at, 0.95, 0.2, 0.08) for at in (lamp_y, 0.0, -lamp_y)]
     return [
         *bodies,
-        _seats(rear, front, width, low + 0.05, rng),
-        *axle_wheels(axles, width - 0.04, 0.48),
+        _seats(rear, front, width, heights[0] + 0.05, rng),
+        *axle_wheels(axles, width - 0.04, radius),
         p.copies(mirror, [(0.0, y, 0.0), (0.0, -y, 0.0)]),
         p.panels(np.stack(plates), "retroreflector"),
     ]

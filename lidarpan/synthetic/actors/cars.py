@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lidarpan.synthetic.actors import primitives as p
+from lidarpan.synthetic.actors.car_extras import car_extras
 from lidarpan.synthetic.actors.car_styles import (
     STYLES,
     VANS,
@@ -40,6 +41,7 @@ def _build(style: Style, rng: np.random.Generator) -> list[Mesh]:
         p.copies(wheel, [(x, side * y, 0.0) for x in m.axles for side in (1, -1)]),
         *_interior(m, style),
         *_details(m, paint),
+        *car_extras(m, style, paint, rng),
     ]
 
 
@@ -95,18 +97,24 @@ _POSTS = np.array([0.0, 0.05, 0.3, 0.35, 0.62, 0.67, 0.93, 1.0])
 def _cabin(m: Measures, style: Style, paint: str) -> list[Mesh]:
     """Roof, pillars and windows over the opening of the lower body."""
     base, edge = _window_band(m)
+    if style.open_top:
+        return [_windscreen(base, edge)]
     quads = np.stack([base[:-1], base[1:], edge[1:], edge[:-1]], axis=1)
     is_glass = (np.arange(7) % 2 == 1) & (_POSTS[1:] <= max(style.glazed, 0.3) + 1e-6)
-    screens = np.stack([[base[i], edge[i], edge[i] * _MIRROR, base[i] * _MIRROR] for i in (0, -1)])
+    rear_window = np.stack([base[-1], edge[-1], edge[-1] * _MIRROR, base[-1] * _MIRROR])
     rear = "glass" if style.glazed > 0.5 else paint
     glass, solid = quads[is_glass], quads[~is_glass]
     return [
         p.panels(np.concatenate([solid, solid * _MIRROR]), paint),
         p.panels(np.concatenate([glass, glass * _MIRROR]), "glass"),
-        p.panels(screens[:1], "glass"),
-        p.panels(screens[1:], rear),
+        _windscreen(base, edge),
+        p.panels(rear_window, rear),
         *_roof(m, edge[[0, 2, 4, 7]], _POSTS[[0, 2, 4, 7]], paint),
     ]
+
+
+def _windscreen(base: p.Array, edge: p.Array) -> Mesh:
+    return p.panels(np.stack([base[0], edge[0], edge[0] * _MIRROR, base[0] * _MIRROR]), "glass")
 
 
 def _window_band(m: Measures) -> tuple[p.Array, p.Array]:

@@ -13,11 +13,11 @@ def construction_vehicle(rng: np.random.Generator) -> list[Mesh]:
     """A random machine of a building site, drawn at full size and then scaled."""
     match int(rng.choice(4, p=[0.45, 0.3, 0.15, 0.1])):
         case 0:
-            parts, factor = _excavator(rng), rng.uniform(0.5, 1.1)
+            parts, factor = _excavator(rng), rng.uniform(0.42, 1.15)
         case 1:
-            parts, factor = _loader(rng), rng.uniform(0.6, 1.1)
+            parts, factor = _loader(rng), rng.uniform(0.5, 1.15)
         case 2:
-            parts, factor = _roller(), rng.uniform(0.55, 1.0)
+            parts, factor = _roller(), rng.uniform(0.5, 1.1)
         case _:
             parts, factor = _crane(rng), 1.0
     return [p.scaled(part, factor) for part in parts]

@@ -12,8 +12,8 @@ from lidarpan.synthetic.actors.mesh import Mesh
 
 # shares of walking, standing, sitting, stooping
 _HABITS = {
-    "pedestrian": (0.55, 0.36, 0.06, 0.03),
-    "child": (0.60, 0.34, 0.04, 0.02),
+    "pedestrian": (0.50, 0.37, 0.10, 0.03),
+    "child": (0.56, 0.34, 0.08, 0.02),
     "worker": (0.30, 0.45, 0.0, 0.25),
 }
 

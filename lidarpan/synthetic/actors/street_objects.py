@@ -9,10 +9,19 @@ from lidarpan.synthetic.actors.mesh import Mesh
 
 
 def cone(rng: np.random.Generator) -> list[Mesh]:
-    """A traffic cone, a bollard of plastic, or a beacon on a foot."""
-    height = rng.choice([0.5, 0.75, 1.0], p=[0.3, 0.5, 0.2]) * rng.uniform(0.92, 1.05)
-    foot = 0.48 * height
-    if rng.random() < 0.2:  # a beacon: an upright board
+    """A traffic cone, a drum of plastic, or a beacon on a foot."""
+    height = rng.choice([0.45, 0.75, 1.0], p=[0.25, 0.5, 0.25]) * rng.uniform(0.85, 1.12)
+    foot = rng.uniform(0.42, 0.56) * height
+    luck = rng.random()
+    if luck < 0.15:  # a drum
+        height, radius = rng.uniform(0.8, 1.1), rng.uniform(0.22, 0.3)
+        bands = [("plastic", 0.0, 0.5), ("retroreflector", 0.5, 0.75), ("plastic", 0.75, 1.0)]
+        radii = (radius, 0.93 * radius)
+        return [
+            p.cylinder((0, 0, low * height), (0, 0, high * height), radii, made, 8)
+            for made, low, high in bands
+        ]
+    if luck < 0.33:  # a beacon: an upright board
         height = rng.uniform(1.0, 1.25)
         return [
             p.box((0.0, 0.0, 0.05), (0.8, 0.4, 0.1), "rubber"),
@@ -35,11 +44,11 @@ def barrier(rng: np.random.Generator) -> list[Mesh]:
     """One barrier: a concrete or plastic profile, a board on feet, or a crowd-control grille."""
     match int(rng.choice(4, p=[0.3, 0.4, 0.15, 0.15])):
         case 0:
-            return _jersey(rng.uniform(2.0, 4.0), rng.uniform(0.8, 1.0), 1.0, "concrete")
+            return _jersey(rng.uniform(1.8, 4.5), rng.uniform(0.75, 1.1), 1.0, "concrete")
         case 1:
             return _jersey(rng.uniform(1.4, 2.2), rng.uniform(0.8, 1.1), 0.75, "plastic")
         case 2:
-            return _board(rng.uniform(1.2, 2.5), rng.uniform(0.9, 1.15))
+            return _board(rng.uniform(1.0, 2.6), rng.uniform(0.85, 1.2))
         case _:
             return _grille(rng.uniform(1.8, 2.5), rng.uniform(1.0, 1.15))
 

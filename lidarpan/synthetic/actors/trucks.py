@@ -13,10 +13,12 @@ from lidarpan.synthetic.kinds import MATERIAL
 
 def truck(rng: np.random.Generator) -> list[Mesh]:
     """A rigid truck with one of several bodies, or a tractor with a semi-trailer."""
-    paint, width = random_paint(rng), rng.uniform(2.3, 2.55)
-    if rng.random() < 0.3:
+    paint, width = random_paint(rng), rng.uniform(2.1, 2.6)
+    if rng.random() < 0.28:
         return _articulated(rng, width, paint)
-    length = rng.uniform(6.0, 10.0)
+    length = rng.uniform(5.3, 11.0)
+    if rng.random() < 0.18:
+        return _bonneted(rng, max(length, 7.0), width, paint)
     heavy = length > 7.5
     radius = 0.5 if heavy else 0.42
     front, rear, deck = length / 2, -length / 2, 2 * radius + 0.12
@@ -30,6 +32,21 @@ def truck(rng: np.random.Generator) -> list[Mesh]:
         *_chassis(rear, front - 1.0, width, deck, rng),
         *axle_wheels(axles, width, radius, (False, True, True)),
         *_body(rear, front - cab_length - 0.15, width, deck, rng),
+    ]
+
+
+def _bonneted(rng: np.random.Generator, length: float, width: float, paint: str) -> list[Mesh]:
+    """A truck whose engine stands before the cab."""
+    nose, radius = rng.uniform(1.0, 1.7), 0.48
+    front, rear, deck = length / 2, -length / 2, 2 * radius + 0.12
+    bonnet = ((nose + 0.1, 0.8 * width), (nose, 0.66 * width))
+    foot = (front - nose / 2, 0.0, 0.55)
+    return [
+        p.tapered_box(foot, *bonnet, rng.uniform(0.9, 1.3), paint, -0.1),
+        *_cab(front - nose, 1.8, width, rng.uniform(2.4, 3.2), radius, paint),
+        *_chassis(rear, front - nose, width, deck, rng),
+        *axle_wheels([front - 0.7, rear + 0.24 * length], width, radius, (False, True)),
+        *_body(rear, front - nose - 1.95, width, deck, rng),
     ]
 
 
@@ -107,11 +124,11 @@ def _chassis(
 def _body(
     rear: float, front: float, width: float, deck: float, rng: np.random.Generator
 ) -> list[Mesh]:
-    """What a truck carries on its frame between two x: box, tank, flat bed, tipper, mixer."""
+    """What a truck carries on its frame between two x; see the cases."""
     middle, length = (rear + front) / 2, front - rear
-    match int(rng.choice(5, p=[0.5, 0.1, 0.15, 0.17, 0.08])):
+    match int(rng.choice(7, p=[0.42, 0.09, 0.12, 0.14, 0.07, 0.1, 0.06])):
         case 0:
-            height = rng.uniform(1.9, 2.7)
+            height = rng.uniform(1.5, 2.8)
             box = p.box((middle, 0.0, deck + height / 2), (length, width, height), "car_paint")
             return [box, marks(rear, front, width, deck + 0.1)]
         case 1:
@@ -125,6 +142,21 @@ def _body(
             ]
         case 3:
             return _tipper(rear, front, width, deck)
+        case 5:  # a compactor for rubbish with its hopper
+            height, hopper = rng.uniform(1.5, 2.1), ((1.6, width), (0.9, width))
+            x = middle + 0.5
+            return [
+                p.box((x, 0.0, deck + height / 2), (length - 1.2, width, height), "metal"),
+                p.tapered_box((rear + 0.8, 0.0, deck - 0.4), *hopper, height + 0.4, "metal", 0.3),
+            ]
+        case 6:  # a crane behind the cab over a flat bed
+            boom = [(front - 0.5, 0, deck + 2.2), (middle, 0, deck + rng.uniform(1.0, 2.6))]
+            return [
+                *tray(rear, front - 1.1, width, deck, rng.uniform(0.2, 0.6)),
+                *load(rear, front - 1.1, width, deck, rng),
+                p.box((front - 0.5, 0.0, deck + 1.0), (0.7, 0.7, 2.4), "metal"),
+                p.tube(boom, 0.14, "metal", 4),
+            ]
         case _:
             z = deck + np.array([0.7, 1.0, 1.35, 1.6])
             x = np.array([front - 0.2, front - 1.0, rear + 1.3, rear + 0.2])

@@ -107,7 +107,7 @@ SENSORS: dict[str, Sensor] = {
             (120, 144, -21.6),
         ),
         empty_share=0.006,
-        beam_offset_m=0.036,
+        beam_offset_m=0.04,
     ),
     "hdl32e": Sensor(
         name="hdl32e",

@@ -52,7 +52,7 @@ def _like_kitti(rng: np.random.Generator) -> Sensor:
         blind=sensor.blind if rng.random() < 0.7 else (),
         range_law=float(rng.normal(0, 0.15)),
         range_noise_m=float(rng.uniform(0.005, 0.015)),
-        beam_offset_m=float(rng.uniform(0.015, 0.045)),
+        beam_offset_m=float(rng.uniform(0.02, 0.05)),
     )
 
 

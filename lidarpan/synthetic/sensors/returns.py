@@ -74,7 +74,7 @@ def is_lost(
 
 def draw_tints(rng: np.random.Generator) -> FloatArray:
     """How much brighter than usual each material is in one town. -> (materials,) about 1."""
-    tints: FloatArray = np.exp(rng.normal(0, 0.18, len(MATERIALS))).astype(np.float32)
+    tints: FloatArray = np.exp(rng.normal(0, 0.22, len(MATERIALS))).astype(np.float32)
     return tints
 
 

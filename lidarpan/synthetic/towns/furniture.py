@@ -1,4 +1,4 @@
-"""Street furniture: lamps, signs, traffic lights, fences, walls, bins, shelters."""
+"""Street furniture: lamps, signs, traffic lights, bins, shelters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 
 
 def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
-    """A lamp post; the arm reaches to the left of the pose."""
-    height = draw(rng, 4, 9)
-    wide = draw(rng, 0.1, 0.18)
+    """A lamp post, or a mast of wood; the arm reaches to the left of the pose."""
+    height = draw(rng, 3.5, 9)
+    wide = draw(rng, 0.08, 0.22)
+    if rng.random() < 0.12:
+        size = (1.6 * wide, 1.6 * wide, height + 0.3)
+        site.add("tube", pose, size, "pole", "wood", bottom=-0.3, parameter=0.75)
+        return
     x, y, yaw = pose
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=0.6)
     site.add("tube", pose, (wide * 1.45, wide * 1.45, 0.9), "pole", "metal", parameter=0.9)
@@ -28,13 +32,14 @@ def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     wide = draw(rng, 0.06, 0.09)
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=1.0)
     top = height
-    for _ in range(1 + int(rng.random() < 0.25)):
-        plate = draw(rng, 0.4, 0.8)
+    for _ in range(1 + int(rng.random() < 0.3)):
+        plate = draw(rng, 0.3, 1.0)
         tall = plate * pick(rng, (1.0, 1.0, 0.5, 1.4))
         px, py = place(pose, -0.06, 0)
         site.add(
-            "box", (px, py, yaw + float(rng.normal(0, 0.15))), (0.03, plate, tall),
-            "sign", "retroreflector", bottom=top - tall, anchor=(x, y),
+            "box", (px, py, yaw + float(rng.normal(0, 0.3))), (0.03, plate, tall),
+            "sign", pick(rng, ("retroreflector", "retroreflector", "metal")), bottom=top - tall,
+            anchor=(x, y),
         )  # fmt: skip
         top -= tall + 0.05
 
@@ -69,61 +74,9 @@ def add_bollards(
         site.add("tube", (px, py, 0), size, "pole", "metal", parameter=0.9)
 
 
-FENCES = ("boards", "pickets", "mesh", "wall", "brick_wall", "rail")
-
-
-def add_fence(
-    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator,
-    sort: str | None = None,
-) -> None:  # fmt: skip
-    """A fence or wall along x of a local frame, in straight pieces that follow the ground."""
-    sort = sort or str(rng.choice(FENCES, p=(0.22, 0.22, 0.2, 0.16, 0.12, 0.08)))
-    solid = ("fence", "wood", 0.0)
-    height, thick, (kind, material, density) = {
-        "boards": (draw(rng, 0.9, 2.0), 0.05, solid),
-        "pickets": (draw(rng, 0.7, 1.3), 0.06, ("fence", "wood", 16.0)),
-        "mesh": (draw(rng, 0.9, 2.0), 0.05, ("fence", "metal", 12.0)),
-        "wall": (draw(rng, 0.4, 2.0), 0.25, ("wall", "plaster", 0.0)),
-        "brick_wall": (draw(rng, 0.4, 2.0), 0.3, ("wall", "brick", 0.0)),
-        "rail": (0.75, 0.1, ("fence", "metal", 0.0)),
-    }[sort]
-    bottom = 0.35 if sort == "rail" else -0.2
-    x, step = x0, draw(rng, 1.8, 2.8)
-    while x < x1 - 0.2:
-        run = min(step, x1 - x)
-        px, py = place(frame, x + run / 2, y)
-        size = (run + 0.02, thick, height - bottom)
-        site.add("box", (px, py, frame[2]), size, kind, material, bottom=bottom, density=density)
-        if sort not in ("wall", "brick_wall"):
-            post = (0.1, 0.1, height + 0.3)
-            ex, ey = place(frame, x, y)
-            site.add("box", (ex, ey, frame[2]), post, "fence", material, bottom=-0.2)
-        x += run
-    if rng.random() < 0.4:
-        _overgrow(site, frame, x0, x1, y, rng, height)
-
-
-def _overgrow(
-    site: Site, frame: Pose, x0: float, x1: float, y: float, rng: np.random.Generator,
-    height: float,
-) -> None:  # fmt: skip
-    """Climbers and shrubs on, before and through a fence, with gaps."""
-    x = x0
-    while x < x1 - 0.3:
-        run = min(draw(rng, 0.6, 2.5), x1 - x)
-        if rng.random() < 0.6:
-            px, py = place(frame, x + run / 2, y + float(rng.normal(0, 0.15)))
-            tall = height * draw(rng, 0.3, 1.3)
-            site.add(
-                "blob", (px, py, frame[2]), (run * 1.3, draw(rng, 0.2, 0.8), tall),
-                "vegetation", "leaf", bottom=draw(rng, -0.3, 0.4), density=draw(rng, 1.0, 7.0),
-            )  # fmt: skip
-        x += run
-
-
 def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
-    """A bin, box, bench, flower tub or cabinet."""
-    match int(rng.integers(5)):
+    """A bin, cabinet, bench, flower tub, heap of boxes or column."""
+    match int(rng.integers(7)):
         case 0:
             for k in range(int(rng.integers(1, 4))):
                 px, py = place(pose, 0.7 * k, 0)
@@ -146,8 +99,20 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
             site.add("tube", pose, (0.9, 0.9, 0.6), "clutter", "concrete", parameter=1.15)
             size = (0.9, 0.9, 0.8)
             site.add("blob", pose, size, "vegetation", "leaf", bottom=0.5, density=5.0)
+        case 4:
+            for _ in range(int(rng.integers(2, 6))):
+                px, py = place(pose, float(rng.normal(0, 0.6)), float(rng.normal(0, 0.25)))
+                size = (draw(rng, 0.3, 0.9), draw(rng, 0.3, 0.7), draw(rng, 0.25, 0.9))
+                made = pick(rng, ("cloth", "wood", "plastic"))
+                site.add("box", (px, py, draw(rng, 0, 6)), size, "clutter", made)
+        case 5 if rng.random() < 0.3:
+            wide = draw(rng, 0.9, 1.4)
+            size = (wide, wide, draw(rng, 2.4, 3.6))
+            site.add("tube", pose, size, "clutter", "concrete", parameter=1.0)
         case _:
-            site.add("tube", pose, (0.45, 0.45, 0.95), "clutter", "metal", parameter=1.0)
+            wide = draw(rng, 0.35, 0.6)
+            size = (wide, wide, draw(rng, 0.8, 1.2))
+            site.add("tube", pose, size, "clutter", "metal", parameter=1.0)
 
 
 def add_shelter(site: Site, pose: Pose, rng: np.random.Generator) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.towns.buildings import add_building
-from lidarpan.synthetic.towns.furniture import add_clutter, add_fence
+from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
+from lidarpan.synthetic.towns.fences import add_fence
+from lidarpan.synthetic.towns.furniture import add_clutter
 from lidarpan.synthetic.towns.parcels import Parcel
 from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 from lidarpan.synthetic.towns.stock import VARIANTS
@@ -74,6 +75,7 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         start = 0.3 if rng.random() < 0.7 else setback
         boundary(site, turned(frame, x, 0), start, depth, 0.0, rng, bare=0.25)
     boundary(site, frame, -half, half, depth - 0.4, rng)
+    add_backdrop(site, frame, half, depth, rng)
     for _ in range(int(rng.poisson(4.0))):
         x = draw(rng, -half + 1, half - 1)
         y = draw(rng, 0.8, max(1.5, setback - 1))

@@ -40,7 +40,10 @@ def gather(
         return
     middle = profile.edge(side) - max(walk, 0.8) / 2
     for _ in range(int(rng.poisson(0.55 if walk else 0.15))):
-        pose = street.frame(draw(rng, start, stop), side * middle)
+        offset = middle  # or close to the hedge, wall or front behind the pavement
+        if rng.random() < 0.5:
+            offset = profile.edge(side) - draw(rng, 0.0, 0.6)
+        pose = street.frame(draw(rng, start, stop), side * offset)
         if free(layout, street, pose, 0.0):
             group(site, pose, rng)
     for _ in range(int(rng.poisson(0.4 if walk else 0.0))):
@@ -63,7 +66,7 @@ def gather(
                 if kind == "bicycle" and rng.random() < 0.6:
                     size = (0.05, 0.7, 0.75)
                     site.add("box", (px, py, pose[2]), size, "clutter", "metal")
-    if rng.random() < 0.06 and walk > 1.8:
+    if rng.random() < 0.08 and walk > 1.8:
         _bus_stop(site, layout, street, side, draw(rng, start, stop), rng)
 
 
@@ -82,7 +85,7 @@ def _row_of(
 
 def group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """One to five people close together."""
-    for _ in range(pick(rng, (1, 1, 2, 3, 5))):
+    for _ in range(pick(rng, (1, 1, 2, 2, 3, 5, 7))):
         kind = "child" if rng.random() < 0.15 else "pedestrian"
         px, py = place(pose, float(rng.normal(0, 0.9)), float(rng.normal(0, 0.35)))
         turn = pick(rng, (0, np.pi)) + float(rng.normal(0, 0.6))
@@ -97,7 +100,8 @@ def _bus_stop(
     if not free(layout, street, pose, 4.0):
         return
     add_shelter(site, pose, rng)
-    group(site, (*place(pose, 0, 1.0), pose[2]), rng)
+    for _ in range(int(rng.integers(1, 4))):
+        group(site, (*place(pose, draw(rng, -2, 2), draw(rng, -0.2, 1.3)), pose[2]), rng)
     kerb = side * (profile.half_width - 1.5)
     if rng.random() < 0.6 and profile.half_width > 3.2:
         site.put("bus", variant("bus", rng), along(street, s + 6, kerb, side))

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter, zoom
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.heightfield import cast_heightfield
 from lidarpan.synthetic.kinds import KIND, MATERIAL
+from lidarpan.synthetic.towns.ground_kernel import lay_heights
 from lidarpan.synthetic.towns.surfaces import CODE, SURFACES
 
 CELL_M = 0.15
@@ -139,9 +140,12 @@ def make_ground(
     size = tiles * TILE
     corner = np.floor((middle - 0.5 * size * CELL_M) / (CELL_M * TILE)) * (CELL_M * TILE)
     code = _paint(corner, size, background, polygons)
-    height = _slope(corner, size, mounds, relief)
-    rise, rough = _manner(seed)
-    height += rise[code] + _roughness(corner, size, code, seed) * rough[code]
+    texture = make_texture(seed)
+    first = np.round(corner / CELL_M).astype(int) % _PERIOD
+    height = lay_heights(
+        code, _slope(corner, size, mounds, relief), texture.rise, texture.rough, texture.swell,
+        texture.fine, texture.broad, int(first[0]), int(first[1]),
+    )  # fmt: skip
     tile_max = height.reshape(tiles, TILE, tiles, TILE).max(axis=(1, 3))
     return Ground(corner, code, height, np.ascontiguousarray(tile_max))
 
@@ -168,7 +172,7 @@ def _slope(
     mounds: Sequence[tuple[float, Polygon]],
     relief: Relief,
 ) -> FloatArray:
-    """(size, size) float32: relief and mounds on a coarse grid, interpolated to the cells."""
+    """Relief and mounds at every _COARSE-th cell. -> (size // _COARSE + 1,) * 2 float32 metres."""
     coarse = size // _COARSE + 1
     side = CELL_M * _COARSE
     axis = np.arange(coarse) * side
@@ -179,45 +183,62 @@ def _slope(
         for rise, polygon in mounds:
             draw.polygon(((polygon - corner) / side)[:, ::-1].ravel().tolist(), fill=rise)
         land += uniform_filter(np.asarray(image), 4, mode="nearest")
-    weight = np.zeros((size, coarse), np.float32)
-    place = (np.arange(size) + 0.5) / _COARSE
-    low = np.minimum(place.astype(int), coarse - 2)
-    weight[np.arange(size), low] = 1 - (place - low)
-    weight[np.arange(size), low + 1] = place - low
-    slope: FloatArray = weight @ land.astype(np.float32) @ weight.T
-    return slope
+    return land.astype(np.float32)
 
 
-def _roughness(
-    corner: NDArray[np.float64], size: int, code: NDArray[np.uint8], seed: int
-) -> FloatArray:
-    fine, broad = _noise(seed % 8)
-    first = np.round(corner / CELL_M).astype(int) % _PERIOD
-    reach = -(-(size + _PERIOD) // _PERIOD)
-    rows, columns = slice(first[0], first[0] + size), slice(first[1], first[1] + size)
-    fine_tile = np.tile(fine, (reach, reach))[rows, columns]
-    broad_tile = np.tile(broad, (reach, reach))[rows, columns]
-    return np.asarray(_ROUGH[code] * fine_tile + _SWELL[code] * broad_tile, np.float32)
+@dataclass(frozen=True)
+class Texture:
+    """How the ground of one town lies and feels; S surfaces.
+
+    Attributes:
+        rise: (S,) float32 height of each surface over the land, metres.
+        rough: (S,) float32 standard deviation of its unevenness from cell to cell, metres.
+        swell: (S,) float32 of its unevenness from metre to metre.
+        fine: (P, P) float32 periodic standard normal noise of cells.
+        broad: (P, P) float32 periodic standard normal noise of metres.
+    """
+
+    rise: FloatArray
+    rough: FloatArray
+    swell: FloatArray
+    fine: FloatArray
+    broad: FloatArray
 
 
-@lru_cache(maxsize=8)
-def _manner(seed: int) -> tuple[FloatArray, FloatArray]:
-    """How high each surface lies in a town, metres, and the factor of its roughness there."""
+@lru_cache(maxsize=2)
+def make_texture(seed: int) -> Texture:
+    """Draw the ground of the town of a seed.
+
+    Pavements are as in SURFACES, or all but level with the road. Lawns and verges lie as they
+    fall, or level with the pavement; places to park likewise, or level with the road.
+    """
     rng = np.random.default_rng([seed, 12])
-    is_land = np.array([surface.kind == "terrain" for surface in SURFACES.values()])
-    is_walk = np.array([surface.kind == "sidewalk" for surface in SURFACES.values()])
-    together = rng.normal(0, 0.03)
-    rise = _HEIGHT + is_land * (together + rng.normal(0, 0.03, len(_HEIGHT)))
-    rise *= np.where(is_walk, rng.uniform(0.5, 1.3), 1.0)
-    rough = np.where(is_land, np.exp(rng.uniform(-1.2, 0.2)), 1.0)
-    return rise.astype(np.float32), rough.astype(np.float32)
-
-
-@lru_cache(maxsize=8)
-def _noise(number: int) -> tuple[FloatArray, FloatArray]:
-    """Two periodic blocks of standard normal noise: of cells, and of metres."""
-    rng = np.random.default_rng([number, 77])
-    fine = gaussian_filter(rng.normal(size=(_PERIOD, _PERIOD)).astype(np.float32), 1.2, mode="wrap")
-    coarse = gaussian_filter(rng.normal(size=(32, 32)).astype(np.float32), 1.2, mode="wrap")
+    kinds = np.array([surface.kind for surface in SURFACES.values()])
+    land, walk, parking = (kinds == k for k in ("terrain", "sidewalk", "parking"))
+    rise = _HEIGHT * np.where(walk, rng.uniform(0.5, 1.3), 1.0)
+    rise += land * (rng.normal(0, 0.03) + rng.normal(0, 0.03, len(rise)))
+    if rng.random() < 0.25:
+        rise[walk] *= rng.uniform(0.05, 0.4)
+    pavement = rise[CODE["sidewalk"]]
+    if rng.random() < 0.4:
+        level = land & (rise > 0)  # ditches stay deep
+        rise[level] = pavement + rng.normal(0, 0.012, int(level.sum()))
+    luck = rng.random()
+    if luck < 0.4:
+        rise[parking] *= rng.uniform(0.0, 0.5)
+    elif luck < 0.6:
+        rise[parking] = pavement + rng.normal(0, 0.008, int(parking.sum()))
+    rough = np.exp(rng.uniform(-1.3, 0.3, len(rise)))
+    rough *= np.where(land, np.exp(rng.uniform(-0.6, 0.2)), np.exp(rng.uniform(0.0, 0.9)))
+    swell = np.exp(rng.normal(0, 0.4, len(rise)))
+    blur = rng.uniform(0.8, 2.0)
+    fine = gaussian_filter(rng.standard_normal((_PERIOD, _PERIOD), np.float32), blur, mode="wrap")
+    coarse = gaussian_filter(rng.standard_normal((32, 32), np.float32), 1.2, mode="wrap")
     broad = zoom(coarse, _PERIOD // 32, order=1, mode="grid-wrap", grid_mode=True)
-    return fine / fine.std(), broad / broad.std()
+    return Texture(
+        rise.astype(np.float32),
+        (_ROUGH * rough).astype(np.float32),
+        (_SWELL * swell).astype(np.float32),
+        fine / fine.std(),
+        broad / broad.std(),
+    )

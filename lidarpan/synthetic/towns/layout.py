@@ -18,7 +18,7 @@ class Profile:
     """The cross-section of a street, metres; sides are -1 (right) and 1 (left).
 
     Attributes:
-        style: "residential", "urban", "main", "rural" or "highway".
+        style: one of STYLES.
         half_width: from the centreline to the kerb.
         median: full width of the strip in the middle, 0 for none.
         bay: width of the parking strip beyond the kerb, per side; 0 for none.
@@ -26,6 +26,7 @@ class Profile:
         bikeway: width of the cycle path, per side.
         sidewalk: width of the sidewalk, per side.
         marked: whether lanes are painted.
+        ego_lane: which lane the ego keeps to, counted from the kerb.
     """
 
     style: str
@@ -36,6 +37,7 @@ class Profile:
     bikeway: dict[int, float]
     sidewalk: dict[int, float]
     marked: bool
+    ego_lane: int = 0
 
     def edge(self, side: int) -> float:
         """From the centreline to where private land begins."""
@@ -141,7 +143,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
         case "residential":
             return Profile(
                 style, draw(rng, 2.4, 3.7), 0.0, each(0.24, 2.0, 2.4),
-                each(0.35, 0.8, 2.5), none, each(0.97, 1.6, 3.2), bool(rng.random() < 0.15),
+                each(0.4, 0.8, 4.0), none, each(0.97, 1.5, 4.5), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
             return Profile(
@@ -155,6 +157,15 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             return Profile(
                 style, lanes + median / 2 + 0.3, median, each(0.25, 2.0, 2.5),
                 each(0.6, 1.0, 4.0), each(0.45, 1.5, 2.2), each(0.95, 1.8, 3.5), True,
+                int(lanes > 5 and rng.random() < 0.4),
+            )  # fmt: skip
+        case "avenue":
+            median = draw(rng, 1.0, 5.0) if rng.random() < 0.55 else 0.0
+            count = pick(rng, (2, 2, 3, 4))
+            return Profile(
+                style, count * draw(rng, 3.1, 3.6) + median / 2, median, each(0.2, 2.0, 2.6),
+                each(0.55, 1.0, 5.0), each(0.2, 1.5, 2.5), each(0.97, 2.0, 8.0), True,
+                int(rng.integers(count)),
             )  # fmt: skip
         case "rural":
             return Profile(
@@ -165,48 +176,53 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             median = draw(rng, 1.5, 5.0)
             return Profile(
                 "highway", draw(rng, 7.5, 11.5) + median / 2, median, none,
-                each(1.0, 2.0, 5.0), none, none, True,
+                each(1.0, 2.0, 5.0), none, none, True, int(rng.random() < 0.5),
             )  # fmt: skip
 
 
-STYLES = ("residential", "urban", "main", "rural", "highway")
-_STYLE_SHARES = (0.50, 0.23, 0.12, 0.11, 0.04)
+STYLES = ("residential", "urban", "main", "avenue", "rural", "highway")
+_STYLE_SHARES = (0.46, 0.21, 0.10, 0.11, 0.08, 0.04)
+_BEND = dict(zip(STYLES, (1.0, 0.5, 0.4, 0.25, 1.2, 0.25), strict=True))
+_SPACING_M = dict(zip(STYLES, (65, 75, 90, 90, 140, 300), strict=True))
 
 
 def make_layout(rng: np.random.Generator, length_m: float) -> Layout:
     """A main street of at least length_m metres and streets that meet it."""
     style = str(rng.choice(STYLES, p=_STYLE_SHARES))
     profile = make_profile(rng, style)
-    bend = {"residential": 1.0, "urban": 0.5, "main": 0.4, "rural": 1.2, "highway": 0.25}[style]
-    main = _curve(rng, np.zeros(2), 0.0, length_m, bend, profile, 0)
+    main = _curve(rng, np.zeros(2), 0.0, length_m, _BEND[style], profile, 0)
     streets, junctions = [main], []
     s = draw(rng, 15, 60)
-    spacing = {"residential": 65, "urban": 75, "main": 90, "rural": 140, "highway": 300}[style]
     while s < length_m - 15:
         arms = ((-1,), (1,), (-1, 1))[int(rng.choice(3, p=(0.33, 0.33, 0.34)))]
         for arm in arms:
             x, y, yaw = main.frame(s)
             turn = np.pi / 2 + float(np.clip(rng.normal(0, 0.22), -0.6, 0.6))
             heading = yaw + arm * turn
-            side_style = str(rng.choice(("residential", "urban", "rural"), p=_side_shares(style)))
+            side_style = str(rng.choice(_SIDE_STYLES, p=_side_shares(style)))
             side_profile = make_profile(rng, side_style)
             reach = draw(rng, 50, 130)
             streets.append(
                 _curve(rng, np.array([x, y]), heading, reach, 0.7, side_profile, len(streets))
             )
             junctions.append(Junction(0, len(streets) - 1, s, (arm,)))
-        s += spacing * draw(rng, 0.45, 1.6)
+        s += _SPACING_M[style] * draw(rng, 0.45, 1.6)
     return Layout(tuple(streets), tuple(junctions))
 
 
-def _side_shares(style: str) -> tuple[float, float, float]:
+_SIDE_STYLES = ("residential", "urban", "avenue", "rural")
+
+
+def _side_shares(style: str) -> tuple[float, ...]:
     match style:
+        case "avenue":
+            return 0.15, 0.55, 0.3, 0.0
         case "urban" | "main":
-            return 0.35, 0.6, 0.05
+            return 0.35, 0.55, 0.05, 0.05
         case "residential":
-            return 0.8, 0.12, 0.08
+            return 0.8, 0.12, 0.0, 0.08
         case _:
-            return 0.4, 0.05, 0.55
+            return 0.4, 0.05, 0.0, 0.55
 
 
 def _curve(

@@ -23,10 +23,17 @@ class Parcel:
 
 _USES: dict[str, tuple[tuple[str, float], ...]] = {
     "residential": (
-        ("house", 0.50), ("row", 0.11), ("flats", 0.06), ("woods", 0.14), ("park", 0.05),
-        ("lot", 0.03), ("screen", 0.12),
+        ("house", 0.47), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.12),
+        ("park", 0.05), ("lot", 0.03), ("screen", 0.1),
     ),
-    "urban": (("row", 0.54), ("flats", 0.2), ("lot", 0.05), ("park", 0.08), ("screen", 0.13)),
+    "urban": (
+        ("row", 0.25), ("terrace", 0.31), ("flats", 0.17), ("lot", 0.05), ("park", 0.06),
+        ("plaza", 0.05), ("screen", 0.11),
+    ),
+    "avenue": (
+        ("row", 0.2), ("terrace", 0.12), ("flats", 0.18), ("hall", 0.1), ("lot", 0.06),
+        ("park", 0.1), ("plaza", 0.12), ("screen", 0.12),
+    ),
     "main": (
         ("row", 0.17), ("flats", 0.2), ("hall", 0.1), ("lot", 0.06), ("house", 0.18),
         ("screen", 0.17), ("park", 0.12),
@@ -46,7 +53,7 @@ def make_parcels(layout: Layout, rng: np.random.Generator) -> list[Parcel]:
         for side in (-1, 1):
             s, use = 0.0, "house"
             while s < street.length - 6:
-                if rng.random() < 0.6 or s == 0:
+                if s == 0 or rng.random() < (0.2 if use == "terrace" else 0.6):
                     use = uses[int(rng.choice(len(uses), p=shares))][0]
                 width = min(_draw_width(use, rng), street.length - s)
                 depth = draw(rng, 24, 40)
@@ -63,7 +70,7 @@ def _draw_width(use: str, rng: np.random.Generator) -> float:
     low, high = {
         "house": (12, 24), "row": (8, 18), "flats": (22, 42), "hall": (28, 50),
         "woods": (18, 45), "field": (30, 60), "park": (20, 40), "lot": (18, 36),
-        "screen": (18, 40),
+        "screen": (18, 40), "terrace": (6, 22), "plaza": (18, 40),
     }[use]  # fmt: skip
     return draw(rng, low, high)
 

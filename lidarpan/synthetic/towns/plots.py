@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.towns.buildings import add_building
-from lidarpan.synthetic.towns.furniture import add_clutter, add_fence, add_sign
+from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
+from lidarpan.synthetic.towns.fences import add_fence
+from lidarpan.synthetic.towns.furniture import add_clutter, add_sign
 from lidarpan.synthetic.towns.gardens import boundary, house, turned
+from lidarpan.synthetic.towns.gatherings import group
 from lidarpan.synthetic.towns.parcels import Parcel
 from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 from lidarpan.synthetic.towns.stock import VARIANTS
@@ -25,6 +27,10 @@ def develop(parcel: Parcel, seed: int) -> Site:
             house(site, parcel, rng)
         case "row" | "flats" | "hall":
             _block(site, parcel, use, rng)
+        case "terrace":
+            _terrace(site, parcel, rng)
+        case "plaza":
+            _plaza(site, parcel, rng)
         case "lot":
             _lot(site, parcel, rng)
         case "park":
@@ -38,15 +44,50 @@ def develop(parcel: Parcel, seed: int) -> Site:
     return site
 
 
-_FORECOURTS = ("sidewalk", "sidewalk", "sidewalk_asphalt", "bay", "yard")
+_FORECOURTS = (
+    "sidewalk", "sidewalk", "sidewalk_setts", "sidewalk_asphalt", "bay", "lawn", "yard"
+)  # fmt: skip
+
+
+def _terrace(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    """A house of a closed street front, its wall at the edge of the pavement."""
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    back = pick(rng, ("lawn", "lawn", "soil", "yard"))
+    site.paint_rectangle(back, frame, -half, 0, half, depth)
+    step = draw(rng, 0.0, 0.25)
+    deep = min(draw(rng, 9, 15), depth - 1)
+    height = draw(rng, 5.5, 18.0)
+    roof = str(rng.choice(("gable", "hip", "flat"), p=(0.6, 0.1, 0.3)))
+    middle = step + deep / 2
+    add_building(
+        site, frame, 0, middle, 2 * half, deep, height, rng, roof, use="block", sides=(0, 2)
+    )
+    for _ in range(int(rng.poisson(0.5))):
+        add_clutter(site, (*place(frame, draw(rng, -half, half), -0.4), frame[2]), rng)
+
+
+def _plaza(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
+    """A paved square: trees in the pavement, tubs, benches, people, a front behind."""
+    frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
+    site.paint_rectangle(pick(rng, _FORECOURTS[:4]), frame, -half, -0.1, half, depth)
+    for _ in range(int(rng.poisson(4))):
+        add_tree(site, *place(frame, draw(rng, -half, half), draw(rng, 1, depth - 13)), rng, 0.9)
+    for _ in range(int(rng.poisson(3))):
+        at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth - 12))
+        add_clutter(site, (*at, draw(rng, 0, 6.3)), rng)
+    for _ in range(int(rng.poisson(1.5))):
+        at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth - 12))
+        group(site, (*at, draw(rng, 0, 6.3)), rng)
+    height = draw(rng, 6, 30)
+    add_building(site, frame, 0, depth - 6, 2 * half, 11, height, rng, "flat", use="block")
 
 
 def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> None:
     """Town houses at the sidewalk, flats behind a lawn, or a hall behind its yard."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     if use == "row":
-        setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4))))
-        ground, low, high = pick(rng, _FORECOURTS), 6.0, 15.0
+        setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4), rng.uniform(3, 8))))
+        ground, low, high = pick(rng, _FORECOURTS), 6.0, 22.0
     elif use == "flats":
         setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
     else:
@@ -62,7 +103,9 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
     gap = 0.0 if use == "row" and rng.random() < 0.75 else draw(rng, 2, 5)
     length = 2 * half - 2 * gap
     height = draw(rng, low, high)
-    add_building(site, frame, 0, setback + deep / 2, length, deep, height, rng)
+    kind = "hall" if use == "hall" else "block"
+    middle = setback + deep / 2
+    add_building(site, frame, 0, middle, length, deep, height, rng, use=kind)
     if use == "flats":
         site.paint_rectangle("sidewalk", frame, -1, 0, 1, setback)
         for _ in range(int(rng.poisson(4))):
@@ -107,18 +150,20 @@ def _park_row(
 def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    ground = pick(rng, ("lot", "bay", "driveway_gravel"))
+    ground = pick(rng, ("lot", "lot", "bay", "driveway_gravel"))
     site.paint(ground, frame, outline)
     rim = draw(rng, 0.6, 2.0)
     site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
     boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
     fill = draw(rng, 0.3, 0.9)
+    lined = rng.random() < 0.65
     for y in np.arange(rim + 3, depth - 3, 8.2):
-        lines = ground != "driveway_gravel"
+        lines = lined and ground != "driveway_gravel"
         _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill, lines)
     for x in (-half + 0.3, half - 0.3):
         boundary(site, turned(frame, x, 0), 1.0, depth, 0.0, rng)
     boundary(site, frame, -half, half, depth - 0.4, rng)
+    add_backdrop(site, frame, half, depth, rng)
     for _ in range(int(rng.poisson(1.5))):
         x = draw(rng, -half, half)
         add_tree(site, *place(frame, x, rim / 2), rng, 0.8)
@@ -129,6 +174,7 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint(pick(rng, ("lawn", "meadow")), frame, outline)
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
+    add_backdrop(site, frame, half, depth, rng)
     a, b = rng.uniform(-half, half, 2)
     site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
     for _ in range(int(rng.poisson(0.02 * parcel.width * depth))):
@@ -180,7 +226,9 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     if depth > 22 and rng.random() < 0.7:
         length = 2 * half * draw(rng, 0.4, 0.8)
         height = draw(rng, 3, 10)
-        add_building(site, frame, 0, y + 12, length, 10, height, rng)
+        use = pick(rng, ("house", "block", "hall"))
+        add_building(site, frame, 0, y + 12, length, 10, height, rng, use=use)
     if rng.random() < 0.2:
         add_sign(site, (*place(frame, 0, 0.2), frame[2]), rng)
     add_thicket(site, frame, -half, y + 3, half, min(depth, y + 10), rng, 1.5)
+    add_backdrop(site, frame, half, depth, rng)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from lidarpan.synthetic.towns.fences import add_fence
 from lidarpan.synthetic.towns.furniture import (
     add_bollards,
     add_clutter,
     add_direction_board,
-    add_fence,
     add_lamp,
     add_sign,
     add_traffic_light,
@@ -50,7 +50,9 @@ def _park(
 ) -> None:  # fmt: skip
     """A row of parked vehicles: in the bay, half on the kerb, or on the road."""
     profile = street.profile
-    if profile.style in ("rural", "highway") or (profile.style == "main" and not profile.bay[side]):
+    if profile.style in ("rural", "highway"):
+        return
+    if profile.style in ("main", "avenue") and not profile.bay[side]:
         return
     bay = profile.bay[side]
     if not bay and (fill < 0.4 or profile.half_width < 2.9):
@@ -64,11 +66,9 @@ def _park(
             s += draw(rng, 4, 14)
             continue
         luck = rng.random()
-        kind = "car" if luck < 0.83 else "van" if luck < 0.91 else "truck" if luck < 0.935 else ""
-        kind = kind or pick(rng, ("trailer", "motorcycle", "construction_vehicle"))
-        length = {"car": 4.4, "van": 5.2, "truck": 8.5, "trailer": 5.0, "motorcycle": 1.2}.get(
-            kind, 6.0
-        )
+        kind = "car" if luck < 0.8 else "van" if luck < 0.89 else "truck" if luck < 0.925 else ""
+        kind = kind or pick(rng, _SELDOM_PARKED)
+        length = _PARKED_M.get(kind, 6.0)
         if across:
             kind, length = ("van" if luck > 0.94 else "car"), 2.0 / np.sin(angle)
         pose = along(street, s + length / 2, side * (offset + float(rng.normal(0, 0.08))), side)
@@ -79,6 +79,12 @@ def _park(
         if rng.random() < fill and free(layout, street, pose, 4.0):
             site.put(kind, variant(kind, rng), (pose[0], pose[1], pose[2] + turn))
         s += length + draw(rng, 0.4, 0.9)
+
+
+_SELDOM_PARKED = ("trailer", "trailer", "motorcycle", "motorcycle", "construction_vehicle", "bus")
+_PARKED_M = {
+    "car": 4.4, "van": 5.4, "truck": 9.0, "bus": 12.0, "trailer": 5.0, "motorcycle": 1.2
+}  # fmt: skip
 
 
 def _plant(
@@ -133,7 +139,7 @@ def _stand(
     if rng.random() < 0.08 and profile.sidewalk[side] > 1.8:
         pose = street.frame(start, side * kerb)
         add_bollards(site, pose, 0.0, draw(rng, 5, 15), 0.0, rng)
-    if profile.style in ("main", "highway") and rng.random() < 0.2:
+    if profile.style in ("main", "avenue", "highway") and rng.random() < 0.2:
         pose = along(street, draw(rng, start, stop), side * (kerb + 0.4), side)
         add_direction_board(site, pose, rng)
     for junction in layout.junctions:

@@ -22,6 +22,11 @@ def draw(rng: np.random.Generator, low: float, high: float) -> float:
     return low + max(0.0, high - low) * float(rng.random())
 
 
+def draw_log(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number from low to high whose logarithm is uniform."""
+    return low * (high / low) ** float(rng.random())
+
+
 def pick(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
     """One of the options, each as likely as another."""
     return options[int(rng.random() * len(options))]

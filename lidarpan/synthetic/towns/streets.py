@@ -31,17 +31,22 @@ def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
             _paint_markings(site, street, layout)
     for junction in layout.junctions:
         _paint_crosswalks(site, layout, junction, rng)
+        _paint_refuge(site, layout, junction, rng)
 
 
-_WALKS = ("sidewalk", "sidewalk", "sidewalk_flush", "sidewalk_high", "sidewalk_asphalt")
+_WALKS = (
+    "sidewalk", "sidewalk", "sidewalk_flush", "sidewalk_high", "sidewalk_asphalt", "sidewalk_setts"
+)  # fmt: skip
+_BAYS = ("bay", "bay_asphalt", "bay_asphalt", "bay_raised")
 
 
 def _look(rng: np.random.Generator) -> dict[str, str]:
     walk = pick(rng, _WALKS)
     return {
         "sidewalk": walk,
-        "strip": pick(rng, ("verge", "verge", "soil", walk, walk)),
-        "bay": pick(rng, ("bay", "bay", "bay_asphalt", "bay_raised")),
+        "strip": pick(rng, ("verge", "verge", "verge", "soil", walk, walk)),
+        "bay": pick(rng, _BAYS),
+        "bay_line": pick(rng, ("bay_line", "")),
         "median": pick(rng, ("island", "verge", "verge", "rails")),
     }
 
@@ -76,7 +81,8 @@ def _paint_bays(site: Site, street: Street, look: dict[str, str], rng: np.random
             low, high = sorted((side * profile.half_width, side * (profile.half_width + width)))
             stop = min(s + run, street.length)
             site.surfaces.append((look["bay"], street.ribbon(s, stop, low, high)))
-            _paint_stalls(site, street, s, stop, side * width)
+            if look["bay_line"]:
+                _paint_stalls(site, street, s, stop, side * width)
             s += run + draw(rng, 1.5, 6)
 
 
@@ -178,3 +184,14 @@ def _paint_crosswalks(
     for offset in np.arange(-half + 0.4, half - 0.4, 1.0):
         stripe = side.ribbon(start, start + 3.0, offset, offset + 0.5)
         site.surfaces.append(("marking", stripe))
+
+
+def _paint_refuge(site: Site, layout: Layout, junction: Junction, rng: np.random.Generator) -> None:
+    """A raised island in the middle of a wide road, where people cross it."""
+    main = layout.streets[junction.main]
+    if main.profile.median or main.profile.half_width < 5 or rng.random() < 0.5:
+        return
+    start = junction.s + pick(rng, (-1, 1)) * draw(rng, 10, 16)
+    half = draw(rng, 0.5, 1.0)
+    outline = main.ribbon(start, start + draw(rng, 3, 12), -half, half)
+    site.surfaces.append((pick(rng, ("island", "island", "verge")), outline))

@@ -36,6 +36,7 @@ SURFACES: dict[str, Surface] = {
     "sidewalk_flush": Surface("sidewalk", "concrete", 0.04, 0.004, 0.005),
     "sidewalk_high": Surface("sidewalk", "concrete", 0.16, 0.005, 0.005),
     "sidewalk_asphalt": Surface("sidewalk", "asphalt", 0.11, 0.005, 0.005),
+    "sidewalk_setts": Surface("sidewalk", "setts", 0.11, 0.006, 0.008),
     "path": Surface("sidewalk", "gravel", 0.10, 0.01, 0.02),
     "bikeway": Surface("sidewalk", "asphalt", 0.10, 0.004),
     "island": Surface("other_ground", "setts", 0.13, 0.01),

@@ -15,23 +15,29 @@ from lidarpan.synthetic.towns.layout import Layout, make_layout
 from lidarpan.synthetic.towns.parcels import Parcel, make_parcels
 from lidarpan.synthetic.towns.plots import develop
 from lidarpan.synthetic.towns.roadside import STRETCH_M, furnish
-from lidarpan.synthetic.towns.site import ActorSpot, Site
+from lidarpan.synthetic.towns.site import ActorSpot, Site, draw_log, pick
 from lidarpan.synthetic.towns.solids import Body, build_parts
 from lidarpan.synthetic.towns.stock import (
     Built,
     Placed,
+    Shape,
     build_actors,
     stock_actor,
     without_overlaps,
 )
 from lidarpan.synthetic.towns.streets import paint_streets
 from lidarpan.synthetic.towns.surfaces import CODE
-from lidarpan.synthetic.towns.traffic import Mover, lane_offset, make_movers
+from lidarpan.synthetic.towns.traffic import Mover, ego_offset, make_movers
 from lidarpan.synthetic.towns.vegetation import make_density_field
 
 MARGIN_M = 4.0
 EGO_HALF_WIDTH_M = 1.5
 """Room that parked vehicles leave on either side of the ego's way."""
+_BACKGROUNDS = {
+    "urban": ("yard", "lawn", "meadow", "lot"),
+    "avenue": ("yard", "lawn", "meadow", "lot"),
+    "main": ("lawn", "meadow"),
+}
 _BARRED = np.isin(np.arange(len(CODE)), [CODE["road"], CODE["marking"]])
 
 
@@ -71,12 +77,17 @@ class Town:
     ego_speed_m_s: float
     leaves: DensityField
     tones: FloatArray
+    tone_m: float
     tints: FloatArray
+    held_out: bool
     numbers: dict[tuple[int, int, int], int] = field(default_factory=dict)
 
     def number_of(self, key: tuple[int, int, int]) -> int:
         """The lasting number (from 1) of the actor with this key."""
         return self.numbers.setdefault(key, len(self.numbers) + 1)
+
+    def _shape(self, kind: str, number: int) -> Shape:
+        return Shape(kind, number, self.seed, self.held_out)
 
     def piece(self, middle: NDArray[np.float64], radius_m: float) -> Piece:
         """Build what lies within radius_m metres of a place."""
@@ -94,7 +105,8 @@ class Town:
                     continue
                 height = float(ground.heights_at(at))
                 number = self.number_of(key)
-                placed.append(Placed(number, spot.kind, spot.variant, spot.pose, height))
+                shape = self._shape(spot.kind, spot.variant)
+                placed.append(Placed(number, shape, spot.pose, height))
         placed = without_overlaps(placed)
         return Piece(
             middle, ground, build_actors(placed, solid.mesh), porous, Caster(porous.mesh), placed
@@ -129,8 +141,8 @@ class Town:
         index = int(gap.argmin())
         if gap[index] > 8:
             return False
-        x, y, yaw = street.frame(index, -lane_offset(street))
-        size = stock_actor(spot.kind, spot.variant).size_m
+        x, y, yaw = street.frame(index, -ego_offset(street))
+        size = stock_actor(self._shape(spot.kind, spot.variant)).size_m
         turn = spot.pose[2] - yaw
         half = 0.5 * (abs(size[0] * np.sin(turn)) + abs(size[1] * np.cos(turn)))
         beside = abs((spot.pose[1] - y) * np.cos(yaw) - (spot.pose[0] - x) * np.sin(yaw))
@@ -147,27 +159,28 @@ class Town:
             if pose is None:
                 continue
             at = np.array(pose[:2])
-            reach = 2.2 + stock_actor(mover.kind, mover.variant).size_m[0] / 3
-            if np.hypot(*(at - ego)) < reach:
-                continue
             if np.hypot(*(at - piece.middle)) < radius_m and piece.ground.contains(at):
+                shape = self._shape(mover.kind, mover.variant)
+                if np.hypot(*(at - ego)) < 2.2 + stock_actor(shape).size_m[0] / 3:
+                    continue
                 speed = abs(mover.drift_m_s) if mover.drift_m_s else abs(mover.speed_m_s)
                 velocity = (speed * float(np.cos(pose[2])), speed * float(np.sin(pose[2])))
                 height = float(piece.ground.heights_at(at))
                 number = self.number_of((2, 0, index))
-                near.append(
-                    Placed(number, mover.kind, mover.variant, pose, height, velocity, speed > 0)
-                )
+                near.append(Placed(number, shape, pose, height, velocity, speed > 0))
         return near
 
 
-def make_town(seed: int, drive_m: float = 0.0, view_m: float = 80.0) -> Town:
+def make_town(
+    seed: int, drive_m: float = 0.0, view_m: float = 80.0, held_out: bool = False
+) -> Town:
     """Plan a town in which the ego can drive drive_m metres along street 0.
 
     Args:
         seed: of everything in it.
         drive_m: metres.
         view_m: how far the sensor sees, metres.
+        held_out: take objects from the part of the range that other towns leave out.
     """
     rng = np.random.default_rng([seed, 0])
     layout = make_layout(rng, drive_m + 2 * view_m + 40)
@@ -177,19 +190,22 @@ def make_town(seed: int, drive_m: float = 0.0, view_m: float = 80.0) -> Town:
     paint_streets(streets, layout, rng)
     ego_start = view_m + float(rng.uniform(0, 40))
     movers, speed = make_movers(layout, rng, ego_start)
-    leaves = make_density_field(seed % 16)
+    leaves = make_density_field(seed)
     logs = np.log(leaves.values)
+    looks = np.random.default_rng([seed, 13])
     return Town(
         seed=seed,
         layout=layout,
         parcels=make_parcels(layout, rng),
         streets=streets,
         relief=make_relief(rng, hilliness),
-        background={"urban": "yard", "main": "lawn"}.get(style, "meadow"),
+        background=pick(looks, _BACKGROUNDS.get(style, ("meadow",))),
         movers=movers,
         ego_start_m=ego_start,
         ego_speed_m_s=speed,
         leaves=leaves,
         tones=((logs - logs.mean()) / logs.std()).astype(np.float32),
-        tints=draw_tints(np.random.default_rng([seed, 13])),
+        tone_m=draw_log(looks, 0.25, 2.5),
+        tints=draw_tints(looks),
+        held_out=held_out,
     )

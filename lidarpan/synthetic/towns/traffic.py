@@ -8,7 +8,7 @@ import numpy as np
 
 from lidarpan.synthetic.towns.gatherings import variant
 from lidarpan.synthetic.towns.layout import Layout, Street
-from lidarpan.synthetic.towns.site import Pose, draw, pick
+from lidarpan.synthetic.towns.site import Pose, draw, draw_log, pick
 
 MOUTH_M = 9.0
 """Traffic of a side street is not followed nearer than this to the street it joins."""
@@ -51,16 +51,20 @@ class Mover:
         return x, y, yaw + np.pi if self.against else yaw
 
 
+_TOP_SPEED = {
+    "residential": 8.0, "urban": 9.0, "main": 13.0, "avenue": 12.0, "rural": 15.0, "highway": 24.0
+}  # fmt: skip
+
+
 def make_movers(
     layout: Layout, rng: np.random.Generator, ego_s: float
 ) -> tuple[list[Mover], float]:
-    """Traffic of all streets, and the speed of the ego's lane (lane -1 of street 0)."""
+    """Traffic of all streets, and the speed on the ego's side (-1) of street 0."""
     movers: list[Mover] = []
     ego_speed = 0.0
     for street in layout.streets:
-        top = {"residential": 8.0, "urban": 9.0, "main": 13.0, "rural": 15.0, "highway": 24.0}
         for side in (-1, 1):
-            speed = top[street.profile.style] * draw(rng, 0.5, 1.1)
+            speed = _TOP_SPEED[street.profile.style] * draw(rng, 0.5, 1.1)
             if rng.random() < 0.12:
                 speed = 0.0
             if side == 1 and 2 * lane_offset(street) < 2.2:
@@ -68,8 +72,9 @@ def make_movers(
             if street.number == 0 and side == -1:
                 speed = max(speed, 2.0)
                 ego_speed = speed
-            gap = float(np.exp(rng.uniform(np.log(14), np.log(110))))
-            movers += _lane(street, side, speed, gap, rng, ego_s)
+            for lane in range(num_lanes(street)):
+                gap = draw_log(rng, 14, 110)
+                movers += _lane(street, side, lane, speed, gap, rng, ego_s)
             movers += _walkers(street, side, rng)
     movers += _seldom(layout.streets[0], rng, ego_s, ego_speed)
     return movers, ego_speed
@@ -96,17 +101,19 @@ _SELDOM_SHARES = (0.42, 0.3, 0.1, 0.08, 0.05, 0.05)
 
 
 def _lane(
-    street: Street, side: int, speed: float, gap: float, rng: np.random.Generator, ego_s: float
-) -> list[Mover]:
+    street: Street, side: int, lane: int, speed: float, gap: float, rng: np.random.Generator,
+    ego_s: float,
+) -> list[Mover]:  # fmt: skip
     movers = []
     profile = street.profile
-    offset = side * lane_offset(street)
+    offset = side * lane_offset(street, lane)
+    ego_here = street.number == 0 and side == -1 and lane == profile.ego_lane
     s = draw(rng, 0, gap) + (14.0 if street.number else 0.0)
     while s < street.length:
         kind = str(rng.choice(_TRAFFIC, p=_TRAFFIC_SHARES))
         small = kind in ("bicyclist", "motorcyclist")
         shift = side * 0.9 if kind == "bicyclist" and profile.half_width > 2.8 else 0.0
-        is_ego = street.number == 0 and side == -1 and abs(s - ego_s) < (9 if small else 14)
+        is_ego = ego_here and abs(s - ego_s) < (9 if small else 14)
         if kind == "tram" and profile.half_width < 5:
             kind = "van"
         if not is_ego:
@@ -123,13 +130,24 @@ _TRAFFIC = ("car", "van", "truck", "bus", "bicyclist", "motorcyclist", "tram")
 _TRAFFIC_SHARES = (0.50, 0.08, 0.10, 0.06, 0.14, 0.11, 0.01)
 
 
-def lane_offset(street: Street) -> float:
-    """Metres from the centreline to the middle of the outer driving lane."""
+def num_lanes(street: Street) -> int:
+    """Lanes in either direction."""
+    wide = street.profile.half_width - street.profile.median / 2
+    return max(1, int(wide / 3.05)) if wide > 5 else 1
+
+
+def ego_offset(street: Street) -> float:
+    """Metres from the centreline to the middle of the ego's lane."""
+    return lane_offset(street, min(street.profile.ego_lane, num_lanes(street) - 1))
+
+
+def lane_offset(street: Street, lane: int = 0) -> float:
+    """Metres from the centreline to the middle of a driving lane, counted from the kerb."""
     profile = street.profile
     inner = profile.median / 2
     wide = profile.half_width - inner
     if wide > 5:
-        return inner + wide - 1.75
+        return inner + wide - 1.75 - lane * (wide - 3.5) / max(1, num_lanes(street) - 1)
     if wide < 4 and profile.style == "residential" and not profile.bay[-1]:
         return max(0.2, wide - 3.2)  # cars park at the kerb
     return inner + wide / 2

@@ -2,57 +2,114 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.raycast import DensityField
-from lidarpan.synthetic.towns.site import Pose, Site, draw, place
+from lidarpan.synthetic.towns.site import Pose, Site, draw, draw_log, place
 
 
-@lru_cache(maxsize=16)
 def make_density_field(seed: int) -> DensityField:
-    """Clumps of leaves of about half a metre with gaps between them, of mean density 1."""
+    """The leaves of the town of a seed: clumps with gaps between them.
+
+    Clumps are a quarter of a metre to a metre wide and stand out more or less; foliage is thin in
+    one town and dense in another.
+    """
     rng = np.random.default_rng([seed, 5])
-    noise = gaussian_filter(rng.normal(size=(48, 48, 48)).astype(np.float32), 1.3, mode="wrap")
-    clumps: FloatArray = np.exp(1.4 * noise / noise.std()).astype(np.float32)
-    return DensityField(clumps / clumps.mean(), 0.22)
+    noise = rng.standard_normal((48, 48, 48), np.float32)
+    noise = gaussian_filter(noise, draw(rng, 0.9, 1.7), mode="wrap")
+    clumps: FloatArray = np.exp(draw(rng, 0.8, 1.7) * noise / noise.std()).astype(np.float32)
+    lush = np.float32(draw_log(rng, 0.6, 2.5))
+    return DensityField(clumps / clumps.mean() * lush, draw_log(rng, 0.13, 0.32))
 
 
 def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: float = 1.0) -> None:
-    """A trunk, a few boughs and a crown; size 1 is a street tree of about 8 m."""
-    height = size * draw(rng, 5.5, 11)
-    bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.8 else 0.4
-    radius = 0.014 * height * draw(rng, 0.7, 1.6)
-    yaw = draw(rng, 0, np.pi)
-    if rng.random() < 0.18:
-        _add_conifer(site, x, y, rng, height, radius)
-        return
-    if rng.random() < 0.2:  # shrubs around the foot
+    """A tree of one of many builds; size 1 is a street tree of about 8 m."""
+    luck = rng.random()
+    if luck < 0.15:
+        height = size * draw(rng, 5.5, 11)
+        _add_conifer(site, x, y, rng, height, 0.014 * height * draw(rng, 0.7, 1.6))
+    elif luck < 0.3:
+        _add_sapling(site, x, y, rng, size * draw(rng, 2.2, 5.0))
+    elif luck < 0.4:
+        _add_stems(site, x, y, rng, size * draw(rng, 3.5, 7))
+    else:
+        _add_broad_tree(site, x, y, rng, size * draw(rng, 5.5, 11))
+    if rng.random() < 0.3:  # shrubs around the foot
         add_bush(site, x + float(rng.normal(0, 0.4)), y + float(rng.normal(0, 0.4)), rng, 0.6)
-    trunk = bare + 0.25 * height
+
+
+def _add_broad_tree(
+    site: Site, x: float, y: float, rng: np.random.Generator, height: float
+) -> None:
+    """A trunk that goes on into a crown of a few lobes, which begins high or near the ground."""
+    bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.7 else draw(rng, 0.3, 1.5)
+    radius = 0.014 * height * draw(rng, 0.6, 2.0)
+    _add_stem(site, (x, y, draw(rng, 0, np.pi)), radius, bare + height * draw(rng, 0.15, 0.5))
     site.add(
-        "tube", (x, y, yaw), (2 * radius, 2 * radius, trunk + 0.3), "trunk", "bark",
-        bottom=-0.3, parameter=0.6,
-    )  # fmt: skip
-    site.add(
-        "tube", (x, y, yaw), (3 * radius, 3 * radius, 0.7), "trunk", "bark",
+        "tube", (x, y, 0), (3 * radius, 3 * radius, 0.7), "trunk", "bark",
         bottom=-0.3, parameter=0.55,
     )  # fmt: skip
+    if rng.random() < 0.08:  # ivy up the trunk
+        wide = 2 * radius + draw(rng, 0.15, 0.4)
+        _add_leaves(site, x, y, rng, (wide, wide, bare + 1.0), 0.0, draw(rng, 4, 20), (x, y))
     spread = height * draw(rng, 0.22, 0.36)
-    density = draw(rng, 0.8, 3.5)
+    density = draw_log(rng, 0.6, 5.0)
     crown = height - bare
     for _ in range(int(rng.integers(2, 5))):
         dx, dy = rng.normal(0, 0.35 * spread, 2)
         tall = crown * draw(rng, 0.55, 0.95)
         wide = spread * draw(rng, 1.0, 1.7)
         low = bare + draw(rng, 0, crown - tall)
-        site.add(
-            "blob", (x + dx, y + dy, draw(rng, 0, 6)), (wide, wide, tall),
-            "vegetation", "leaf", bottom=low, density=density, anchor=(x, y),
-        )  # fmt: skip
+        _add_leaves(site, x + dx, y + dy, rng, (wide, wide, tall), low, density, (x, y))
+
+
+def _add_sapling(site: Site, x: float, y: float, rng: np.random.Generator, height: float) -> None:
+    """A thin stem, sometimes staked, under or inside a small crown that may reach far down."""
+    radius = draw(rng, 0.02, 0.06)
+    bare = draw(rng, 0.2, 0.5) * height
+    _add_stem(site, (x, y, 0), radius, height * draw(rng, 0.6, 0.9))
+    wide = height * draw(rng, 0.2, 0.6)
+    density = draw_log(rng, 0.8, 6.0)
+    for _ in range(int(rng.integers(1, 3))):
+        dx, dy = rng.normal(0, 0.1 * wide, 2)
+        size = (wide, wide, height - bare)
+        _add_leaves(site, x + dx, y + dy, rng, size, bare, density, (x, y))
+    if rng.random() < 0.3:
+        for side in (-0.35, 0.35):
+            size = (0.07, 0.07, 1.6)
+            site.add("tube", (x + side, y, 0), size, "trunk", "wood", bottom=-0.2, parameter=1.0)
+
+
+def _add_stems(site: Site, x: float, y: float, rng: np.random.Generator, height: float) -> None:
+    """A tall shrub or a coppiced tree: several stems, half hidden in leaves."""
+    for _ in range(int(rng.integers(2, 5))):
+        dx, dy = rng.normal(0, 0.25, 2)
+        stem = height * draw(rng, 0.4, 0.7)
+        _add_stem(site, (x + dx, y + dy, 0), draw(rng, 0.04, 0.12), stem)
+    density = draw_log(rng, 0.6, 4.0)
+    for _ in range(int(rng.integers(2, 4))):
+        dx, dy = rng.normal(0, 0.16 * height, 2)
+        low = draw(rng, 0.1, 0.4) * height
+        wide = height * draw(rng, 0.3, 0.6)
+        _add_leaves(site, x + dx, y + dy, rng, (wide, wide, height - low), low, density, (x, y))
+
+
+def _add_stem(site: Site, pose: Pose, radius: float, height: float) -> None:
+    size = (2 * radius, 2 * radius, height + 0.3)
+    site.add("tube", pose, size, "trunk", "bark", bottom=-0.3, parameter=0.6)
+
+
+def _add_leaves(
+    site: Site, x: float, y: float, rng: np.random.Generator, size: tuple[float, float, float],
+    bottom: float, density: float, anchor: tuple[float, float],
+) -> None:  # fmt: skip
+    """A lump of leaves whose lower end is at bottom."""
+    pose = (x, y, draw(rng, 0, 6))
+    site.add(
+        "blob", pose, size, "vegetation", "leaf", bottom=bottom, density=density, anchor=anchor
+    )
 
 
 def _add_conifer(
@@ -81,7 +138,7 @@ def add_bush(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
         site.add(
             "blob", (x + dx, y + dy, draw(rng, 0, 6)),
             (wide, wide * draw(rng, 0.6, 1.2), tall), "vegetation", "leaf",
-            bottom=-0.25 * tall, density=draw(rng, 3.0, 14.0),
+            bottom=-0.25 * tall, density=draw_log(rng, 3.5, 40.0),
         )  # fmt: skip
 
 
@@ -100,13 +157,13 @@ def add_hedge(
             size = (run + 0.05, wide, tall + 0.2)
             site.add(
                 "box", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.2, density=draw(rng, 9, 22),
+                bottom=-0.2, density=draw_log(rng, 9, 70),
             )  # fmt: skip
         else:
             size = (run * 1.7, wide * draw(rng, 1.2, 2.4), tall * 1.35)
             site.add(
                 "blob", (px, py, frame[2]), size, "vegetation", "leaf",
-                bottom=-0.35 * tall, density=draw(rng, 4, 12),
+                bottom=-0.35 * tall, density=draw_log(rng, 5, 40),
             )  # fmt: skip
         x += run
 
