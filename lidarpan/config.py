@@ -67,8 +67,23 @@ class SensorConfig(Section):
         return self
 
 
+class QueryConfig(Section):
+    """Sizes of the query head."""
+
+    channels: PositiveInt = Field(64, multiple_of=4)  # of a query
+    layers: PositiveInt = 3  # each looks at one level, coarse to fine
+    learned: int = Field(16, ge=0)  # queries that begin the same in every scan
+    sampled: int = Field(96, ge=0)  # most queries that begin at peaks of the heatmap
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> QueryConfig:
+        if not self.learned + self.sampled:
+            raise ValueError("wanted a query, learned or sampled, got none")
+        return self
+
+
 class NetworkConfig(Section):
-    """Sizes of the sparse U-Net and of the BEV branch."""
+    """Sizes of the sparse U-Net, of the BEV branch and of the query head."""
 
     channels: tuple[PositiveInt, ...] = Field((24, 48, 64, 96, 128, 96), min_length=2)  # per level
     encoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1, 1)  # residual blocks per level, going down
@@ -76,6 +91,8 @@ class NetworkConfig(Section):
     bev_channels: PositiveInt = 32
     bev_blocks: PositiveInt = 2
     norm_share: float = Field(1.0, ge=0, le=1)  # of a scan's own statistics in its normalisation
+    head: Literal["centers", "queries"] = "centers"  # objects by centers alone, or also as a set
+    queries: QueryConfig = QueryConfig()
 
     @model_validator(mode="after")
     def _levels_agree(self) -> NetworkConfig:
@@ -96,6 +113,9 @@ class LossConfig(Section):
     heatmap: float = Field(1.0, ge=0)
     offset: float = Field(0.5, ge=0)
     bev_semantic: float = Field(0.0, ge=0)  # classes of whole columns, a head of training alone
+    queries: float = Field(1.0, ge=0)  # classes, masks and centers of the query head, where it is
+    overlap: float = Field(0.0, ge=0)  # masks of two queries on the same voxel
+    pseudo: float = Field(0.0, ge=0)  # unlabelled points, labelled by the network's own average
     heatmap_kind: Literal["focal", "mse"] = "focal"
     class_balance: float = Field(0.5, ge=0, le=1)  # weight of a class ~ its frequency ** -balance
     learned_uncertainty: bool = False  # weigh the terms as in Kendall et al., CVPR 2018
@@ -133,6 +153,10 @@ class DataSource(Section):
     # where it differs from the sensor's, scans are shifted; measured: in each scan, as in use
     sensor_height_m: float | Literal["measured"] | None = None
     limit: PositiveInt | None = None  # use this many scans, evenly spread
+    labelled: Literal["scans", "points", "scribbles", "clicks", "objects"] = (
+        "scans"  # what has some
+    )
+    labelled_fraction: float = Field(1.0, gt=0, le=1)  # of the scans, points or objects
 
 
 class AugmentConfig(Section):

@@ -18,13 +18,13 @@ from lidarpan.model.configured import (
     configured_rules,
     open_weights,
 )
-from lidarpan.model.contract import Network, OwnNetwork, as_network
+from lidarpan.model.contract import Network, OwnNetwork, PointOutputs, as_network
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.scans.ego import EgoChoice, hide_ego
 from lidarpan.scans.given import Given, as_loaded
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, sensor_height
-from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.structures import FloatArray, IntArray, PanopticLabels, Scan
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -57,7 +57,8 @@ class PanopticPipeline:
                 into (N, C) probabilities or `lidarpan.model.contract.PointOutputs`.
             classes: what the network's classes mean.
             sensor_height_m: above the ground where the network was trained; None shifts no scan.
-            grouping: how points become objects, see `group_points`.
+            grouping: how points become objects, see `group_points`; a network with a query head
+                says so itself where it is "auto".
             min_segment_points: smaller objects go back to stuff.
             min_score: objects of a lower score go back to stuff.
             score_map: what scores mean, see `merge_semantic_and_instance`.
@@ -169,16 +170,8 @@ class PanopticPipeline:
             return PanopticLabels.all_void(len(prepared.points), self.classes)
         with clock("grouping"):
             said = self.network.per_point(prepared, outputs)
-            instance = group_points(
-                prepared.points,
-                said.classes,
-                self.classes,
-                method=self.grouping,
-                offsets=said.offsets,
-                heatmap=said.heatmap,
-                grid=said.grid,
-                softmax=said.softmax,
-            )
+            claims = said.claims if self.grouping == "auto" else None
+            instance = claims.ids if claims else self._group(prepared.points, said)
         with clock("fusion"):
             return merge_semantic_and_instance(
                 said.classes,
@@ -188,4 +181,18 @@ class PanopticPipeline:
                 min_segment_points=self.min_segment_points,
                 min_score=self.min_score,
                 score_map=self.score_map,
+                claim_softmax=claims.softmax if claims else None,
             )
+
+    def _group(self, points: FloatArray, said: PointOutputs) -> IntArray:
+        """The object of each point, by the chosen method."""
+        return group_points(
+            points,
+            said.classes,
+            self.classes,
+            method=self.grouping,
+            offsets=said.offsets,
+            heatmap=said.heatmap,
+            grid=said.grid,
+            softmax=said.softmax,
+        )

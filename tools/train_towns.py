@@ -37,7 +37,7 @@ from lidarpan.config import PREDICTION_SECTIONS, Config, DataSource, load_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, find_weights
-from lidarpan.training.data import Batch, Source, open_sources
+from lidarpan.training.data import Batch
 from lidarpan.training.endless import (
     EndlessBatches,
     EndlessScans,
@@ -47,6 +47,7 @@ from lidarpan.training.endless import (
 )
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.shares import class_shares, class_weights
+from lidarpan.training.sources import Source, open_sources
 
 RISE = 0.04  # share of the time in which the learning rate rises
 LAST_SECONDS = 4.0  # to write the weights
@@ -117,7 +118,7 @@ def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device:
     network = build_network(config)
     if start:
         fit_weights(network, start, "--start-from")
-    options = config.loss.model_dump()
+    options = config.loss.model_dump(exclude={"pseudo"})
     weight = class_weights(shares, options.pop("class_balance"))
     loss = PanopticLoss(weight, **options, bev_channels=config.network.bev_channels)
     network, loss = network.to(device).train(), loss.to(device)

@@ -1,7 +1,8 @@
 """Semantic classes and instance ids into one panoptic answer, by five named rules.
 
 1. Majority: an instance takes the thing class with the largest sum of probabilities over its
-   points; without probabilities, the most frequent thing class.
+   points, times the instance's own probability of the class where it has one; without
+   probabilities, the most frequent thing class.
 2. Instance priority: an instance takes its points from stuff and void, unless the pair (its class,
    the point's class) is protected.
 3. Confidence: a point claimed by several instances goes to the one with the higher score.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.grouping.claims import settle_claims, vote, write_labels
@@ -58,6 +60,7 @@ def merge_semantic_and_instance(
     score_map: Sequence[tuple[float, float]] = (),
     protected: Iterable[tuple[str, str]] | None = None,
     center_score: FloatArray | None = None,
+    claim_softmax: FloatArray | None = None,
 ) -> PanopticLabels:
     """Decide class and instance of every point, by the rules in the module's docstring.
 
@@ -74,6 +77,7 @@ def merge_semantic_and_instance(
             takes what the class table says: ground from all things, as a rule.
         center_score: (K + 1,) float32 confidence of instance id k at position k, or None; an
             instance's score is this times the mean probability of its class over its points.
+        claim_softmax: (K + 1, C) float32 class probabilities of instance id k at row k, or None.
 
     Returns:
         Labels with instances numbered by first point, and their scores in [0, 1].
@@ -85,9 +89,15 @@ def merge_semantic_and_instance(
     table = protect(classes, protected)
     is_thing, is_stuff = classes.is_thing, np.isin(np.arange(classes.num_classes), classes.stuff)
     known = np.zeros((0, classes.num_classes), np.float32) if softmax is None else softmax
-    claims, num_ids, center = compact_ids(claims, center_score)
+    for name, rows in (("center_score", center_score), ("claim_softmax", claim_softmax)):
+        check_rows(name, rows, claims)
+    claims, ids = compact_ids(claims)
+    num_ids = len(ids)
+    center = np.ones(num_ids, np.float32) if center_score is None else center_score[ids]
 
     votes = vote(semantic, claims, known, is_thing, num_ids)
+    if claim_softmax is not None:
+        votes[:, :-1] *= claim_softmax[ids]
     class_of = votes[:, :-1].argmax(axis=1).astype(np.uint8)
     best = votes[np.arange(num_ids), class_of]
     class_of[best <= 0] = 0
@@ -186,20 +196,17 @@ def check_fusion(
     return instance.reshape(n, -1) if n else np.zeros((0, 1), np.int32)
 
 
-def compact_ids(
-    claims: IntArray, center_score: FloatArray | None
-) -> tuple[IntArray, int, FloatArray]:
-    """Claims with ids that index an array, how many ids (0 included), their center scores."""
+def check_rows(name: str, rows: FloatArray | None, claims: IntArray) -> None:
+    """Raise InputError where there is not a row for every instance id, 0 included."""
     highest = int(claims.max()) if claims.size else 0
-    if center_score is not None and len(center_score) <= highest:
-        raise InputError(
-            f"center_score must have one value for each id 0..{highest}, got {len(center_score)}"
-        )
-    if highest > 65536 + 2 * claims.size:  # ids far apart: give them places of their own
-        ids, place = np.unique(np.append(claims, 0), return_inverse=True)
-        claims = place[:-1].reshape(claims.shape).astype(np.int32)
-        center = np.ones(len(ids), np.float32) if center_score is None else center_score[ids]
-        return claims, len(ids), center
-    if center_score is None:
-        return claims, highest + 1, np.ones(highest + 1, np.float32)
-    return claims, highest + 1, center_score[: highest + 1]
+    if rows is not None and len(rows) <= highest:
+        raise InputError(f"{name} must have one value for each id 0..{highest}, got {len(rows)}")
+
+
+def compact_ids(claims: IntArray) -> tuple[IntArray, NDArray[np.int64]]:
+    """Claims with ids that index an array, and which id stands at each of its places, 0 first."""
+    highest = int(claims.max()) if claims.size else 0
+    if highest <= 65536 + 2 * claims.size:
+        return claims, np.arange(highest + 1)
+    ids, place = np.unique(np.append(claims, 0), return_inverse=True)  # far apart: own places
+    return place[:-1].reshape(claims.shape).astype(np.int32), ids.astype(np.int64)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from lidarpan.model.query_claims import Claims
 from lidarpan.structures import FloatArray, InputError, Scan, SemanticArray
 from lidarpan.voxels.grid import Grid
 
@@ -27,6 +28,7 @@ class PointOutputs:
         heatmap: (X, Y) float32 probability that an object's center lies in a cell, or None.
         grid: of the heatmap, or None.
         semantic: (N,) uint8 train ids; None takes the most probable class.
+        claims: objects with the points that they claim, or None: then the points are grouped.
     """
 
     softmax: FloatArray
@@ -34,6 +36,7 @@ class PointOutputs:
     heatmap: FloatArray | None = None
     grid: Grid | None = None
     semantic: SemanticArray | None = None
+    claims: Claims | None = None
 
     @property
     def classes(self) -> SemanticArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def average_copies(
     """Mean of the scan's and its copies' probabilities and centers, on the scan's own voxels.
 
     A copy counts for a voxel by the mean over the voxel's points that lie inside the grid in the
-    copy; where none does, the copy does not count. The heatmap stays the scan's own.
+    copy; where none does, it does not count. Heatmap and claims of queries stay the own ones.
     """
     middle = grid.center_of(prepared.voxels.indices)[:, :2]
     total = np.concatenate([outputs.probabilities, middle + outputs.offset_m], axis=1)
@@ -75,4 +75,4 @@ def average_copies(
         total += sums / np.maximum(seen, 1)[:, None]
         count += (seen > 0)[:, None]
     mean = (total / count).astype(np.float32)
-    return VoxelOutputs(mean[:, :-2], mean[:, -2:] - middle, outputs.columns, outputs.heatmap)
+    return replace(outputs, probabilities=mean[:, :-2], offset_m=mean[:, -2:] - middle)

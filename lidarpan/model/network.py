@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from lidarpan.model.bev import BEVBranch, Columns, find_columns
 from lidarpan.model.norm import ScanNorm
+from lidarpan.model.queries import Beginnings, QueryHead, ScanQueries
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.unet import UNet
 from lidarpan.voxels.features import NUM_FEATURES
@@ -30,6 +31,7 @@ class HeadOutputs:
         heatmap: (M,) logit that an object's center lies in the cell.
         bev_offset_m: (M, 2) from each BEV cell's middle to its object's center, metres.
         bev: (M, C_bev) features of the BEV cells.
+        queries: objects as a set, for each scan; none without a query head.
     """
 
     semantic: Tensor
@@ -39,10 +41,11 @@ class HeadOutputs:
     heatmap: Tensor
     bev_offset_m: Tensor
     bev: Tensor
+    queries: tuple[ScanQueries, ...] = ()
 
 
 class PanopticNetwork(nn.Module):
-    """Sparse U-Net with a semantic head on voxels and center heads on BEV cells."""
+    """Sparse U-Net with a semantic head on voxels, center heads on BEV cells, and maybe queries."""
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class PanopticNetwork(nn.Module):
         bev_channels: int,
         bev_blocks: int,
         norm_share: float = 1.0,
+        queries: QueryHead | None = None,
     ) -> None:
         """Fresh weights; norm_share is the share of a scan's own statistics in ScanNorm."""
         super().__init__()
@@ -63,17 +67,25 @@ class PanopticNetwork(nn.Module):
         nn.init.constant_(self.heatmap_head.bias, -4.0)  # centers are rare
         self.bev_offset_head = nn.Linear(bev_channels, 2)
         self.offset_head = nn.Linear(channels[0] + bev_channels, 2)
+        self.queries = queries
         for module in self.modules():
             if isinstance(module, ScanNorm):
                 module.share = norm_share
 
     def forward(self, voxels: SparseTensor) -> HeadOutputs:
         """(V, F) voxel features -> HeadOutputs."""
-        fine, coarse = self.unet(voxels)[:2]
-        return self.heads(fine, coarse, find_columns(coarse))
+        levels = self.unet(voxels)
+        columns = find_columns(levels[1])
+        outputs = self.heads(levels[0], levels[1], columns)
+        if self.queries is None:
+            return outputs
+        cell_m = BEV_STRIDE * self.queries.voxel_m
+        begin = Beginnings(columns, outputs.bev, outputs.heatmap, outputs.bev_offset_m, cell_m)
+        fine = torch.cat([levels[0].features, outputs.bev[outputs.voxel_to_column]], dim=1)
+        return replace(outputs, queries=self.queries(levels, fine, outputs.offset_m, begin))
 
     def heads(self, fine: SparseTensor, coarse: SparseTensor, columns: Columns) -> HeadOutputs:
-        """Answers from the two finest levels and the columns of the second."""
+        """Answers from the two finest levels and the columns of the second, without queries."""
         bev = self.bev(coarse, columns)
         voxel_to_column = columns.of(fine, BEV_STRIDE)
         both = torch.cat([fine.features, bev[voxel_to_column]], dim=1)

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.model.query_claims import Claims
 from lidarpan.structures import FloatArray, SemanticArray
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.patches import average_in_patches
@@ -50,12 +51,14 @@ class VoxelOutputs:
         offset_m: (V, 2) float32 from each voxel's middle to its object's center, metres.
         columns: (M, 3) int64 [batch, x, y], the occupied BEV cells.
         heatmap: (M,) float32 probability that an object's center lies in the cell.
+        claims: of the queries on the voxels; None without a query head.
     """
 
     probabilities: FloatArray
     offset_m: FloatArray
     columns: NDArray[np.int64]
     heatmap: FloatArray
+    claims: Claims | None = None
 
     @classmethod
     def of(cls, outputs: HeadOutputs, prior: FloatArray | None = None) -> VoxelOutputs:
@@ -73,6 +76,7 @@ class VoxelOutputs:
             offset_m=outputs.offset_m.float().cpu().numpy(),
             columns=outputs.columns.cpu().numpy(),
             heatmap=torch.sigmoid(outputs.heatmap.float()).cpu().numpy(),
+            claims=Claims.of(outputs.queries[0], logits.shape[1] + 1) if outputs.queries else None,
         )
 
     def in_patches(self, prepared: PreparedScan, ground: Sequence[int], grid: Grid) -> VoxelOutputs:

@@ -106,7 +106,8 @@ class VoxelNetwork:
         semantic, softmax = outputs.point_semantic(prepared.voxels)
         heatmap, bev_grid = outputs.bev_heatmap(self.grid)
         offsets = outputs.point_offsets(prepared, self.grid)
-        return PointOutputs(softmax, offsets, heatmap, bev_grid, semantic)
+        claims = outputs.claims.of_points(prepared.voxels) if outputs.claims else None
+        return PointOutputs(softmax, offsets, heatmap, bev_grid, semantic, claims)
 
     def tensor_of(self, prepared: PreparedScan) -> SparseTensor:
         """The network's input, on its device."""

@@ -13,6 +13,7 @@ from lidarpan.model.checkpoint import check_shapes, fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
+from lidarpan.model.queries import QueryHead
 from lidarpan.structures import InputError
 
 PRECISIONS = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -42,8 +43,17 @@ def load_network(
 
 def build_network(config: Config) -> PanopticNetwork:
     """The configured network with fresh weights."""
-    sizes: dict[str, Any] = config.network.model_dump()
-    return PanopticNetwork(config.build_classes().num_classes, **sizes)
+    sizes: dict[str, Any] = config.network.model_dump(exclude={"head", "queries"})
+    classes, queries = config.build_classes(), None
+    if config.network.head == "queries":
+        queries = QueryHead(
+            classes.things,
+            config.network.channels,
+            config.network.bev_channels,
+            config.grid.voxel_m[0],
+            **config.network.queries.model_dump(),
+        )
+    return PanopticNetwork(classes.num_classes, **sizes, queries=queries)
 
 
 def find_weights(weights: str | Path) -> Path:

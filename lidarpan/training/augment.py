@@ -22,22 +22,38 @@ class Sample:
         intensity: (N,) float32 in [0, 1].
         semantic: (N,) uint8 train ids, 0 = void.
         instance: (N,) int32, 0 = none.
+        origin: (N,) int64 row of the scan that a point was read from, -1 = of another scan; or None
+            where nobody asks.
     """
 
     points: FloatArray
     intensity: FloatArray
     semantic: SemanticArray
     instance: IntArray
+    origin: NDArray[np.int64] | None = None
 
     def take(self, keep: BoolArray | NDArray[np.int64]) -> Sample:
         """The chosen points."""
         return Sample(
-            self.points[keep], self.intensity[keep], self.semantic[keep], self.instance[keep]
+            self.points[keep],
+            self.intensity[keep],
+            self.semantic[keep],
+            self.instance[keep],
+            None if self.origin is None else self.origin[keep],
         )
+
+    def without_labels(self) -> Sample:
+        """The same with every point void."""
+        nothing = np.zeros_like(self.semantic), np.zeros_like(self.instance)
+        return replace(self, semantic=nothing[0], instance=nothing[1])
+
+    def numbered(self) -> Sample:
+        """The same, each point with its row as its origin."""
+        return replace(self, origin=np.arange(len(self.points)))
 
 
 def concatenate(first: Sample, second: Sample) -> Sample:
-    """Both samples' points; the second's instances get ids above the first's."""
+    """Both samples' points; the second's instances get ids above the first's, and no origin."""
     offset = np.int32(first.instance.max(initial=0))
     shifted = np.where(second.instance > 0, second.instance + offset, 0).astype(np.int32)
     return Sample(
@@ -45,6 +61,9 @@ def concatenate(first: Sample, second: Sample) -> Sample:
         np.concatenate([first.intensity, second.intensity]),
         np.concatenate([first.semantic, second.semantic]),
         np.concatenate([first.instance, shifted]),
+        None
+        if first.origin is None
+        else np.pad(first.origin, (0, len(shifted)), constant_values=-1),
     )
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,35 +12,32 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from lidarpan.classes import ClassTable
-from lidarpan.config import AugmentConfig, Config, DataSource
-from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import sensor_height
+from lidarpan.config import AugmentConfig
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.structures import InputError
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
 from lidarpan.training.losses import Targets
+from lidarpan.training.sources import Source
 from lidarpan.training.targets import instance_centers, voxel_instances, voxel_majority
 from lidarpan.training.thinning import thin
 from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
-from lidarpan.voxels.intensity import brightness
 from lidarpan.voxels.voxelize import voxelize
 
 
 class Batch(NamedTuple):
     """Voxels of some scans with their targets; tensors only, so that lightning can move it.
 
-    Shapes: features (V, F), indices (V, 4) int32, semantic (V,), is_thing (V,), center_m (V, 2),
-    voxel_m (V, 2), centers (K, 4): see losses.Targets.
+    Shapes: features (V, F), indices (V, 4) int32, semantic (V,), instance (V,), voxel_m (V, 2),
+    centers (K, 5): see losses.Targets.
     """
 
     features: Tensor
     indices: Tensor
     semantic: Tensor
-    is_thing: Tensor
-    center_m: Tensor
+    instance: Tensor
     voxel_m: Tensor
     centers: Tensor
     batch_size: int
@@ -57,8 +52,7 @@ class Batch(NamedTuple):
         """The loss's targets."""
         return Targets(
             self.semantic,
-            self.is_thing,
-            self.center_m,
+            self.instance,
             self.voxel_m,
             self.centers,
             bev_min_m=grid.min_m[:2],
@@ -66,75 +60,26 @@ class Batch(NamedTuple):
         )
 
 
-class LabelledScans(Protocol):
-    """Scans by number with their truth: an open dataset, or towns as they are made."""
+class Pair(NamedTuple):
+    """What the student learns from, and the same scans whole and unchanged, for its teacher.
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, i: int) -> Scan: ...
-    def labels(self, i: int) -> PanopticLabels | None:
-        """Truth of scan i."""
+    Attributes:
+        student: augmented scans.
+        teacher: the scans as they were read.
+        seen_at: (V,) int64, the teacher's voxel with a point of each of the student's, -1 = none.
+    """
 
-    def name(self, i: int) -> str:
-        """Its name."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Labelled scans and how they are used."""
-
-    dataset: LabelledScans
-    scans: tuple[int, ...]  # positions in the dataset, with repetition
-    height_m: float | None  # of the sensor; None measures it in each scan
-    trained_height_m: float
-    intensity: str
-
-    def height_of(self, scan: Scan) -> float:
-        """Height of a scan's sensor above the ground, metres."""
-        return self.height_m or sensor_height(scan, self.trained_height_m)
-
-    def sample(self, position: int, change: Callable[[Sample], Sample] | None = None) -> Sample:
-        """A labelled scan as the network sees it: at the trained height, brightness by rank.
-
-        `change` is made of it before, where the sensor still is at (0, 0, 0).
-        """
-        scan = self.dataset[position]
-        labels = self.dataset.labels(position)
-        if labels is None:
-            raise InputError(f"{self.dataset.name(position)}: training needs labels, found none")
-        height = self.height_of(scan)
-        sample = Sample(scan.points, scan.intensity, labels.semantic, labels.instance)
-        if change:
-            sample = change(sample)
-        shift = np.array([0, 0, height - self.trained_height_m], np.float32)
-        bright = brightness(sample.points, sample.intensity, self.intensity)
-        return replace(sample, points=sample.points + shift, intensity=bright)
+    student: Batch
+    teacher: Batch
+    seen_at: Tensor
 
 
-def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
-    """Open the configured datasets; InputError if one has another class table than the config."""
-    sources, wanted = [], config.build_classes()
-    for entry in entries:
-        dataset = open_dataset(entry.dataset, entry.root, entry.split)
-        if dataset.classes.names != wanted.names:
-            raise InputError(
-                f"{entry.root}: has {dataset.classes.name} classes, the configuration wants "
-                f"{wanted.name}"
-            )
-        count = min(entry.limit or len(dataset), len(dataset))
-        chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
-        height = entry.sensor_height_m or config.sensor.height_m
-        known = None if height == "measured" else float(height)
-        scans = tuple(chosen) * entry.repeat
-        sensor = config.sensor
-        sources.append(Source(dataset, scans, known, sensor.height_m, sensor.intensity))
-    return sources
-
-
-class TrainingScans(TorchDataset[Batch]):
+class TrainingScans(TorchDataset[Batch | Pair]):
     """Item k is the k-th scan training sees: a shuffled pass after another, freshly augmented.
 
     Everything random in item k depends on (seed, k) alone, so that a resumed run sees exactly
-    what an uninterrupted one would have seen.
+    what an uninterrupted one would have seen. With a teacher, an item is a Pair, and scans without
+    labels are seen too.
     """
 
     def __init__(
@@ -145,6 +90,8 @@ class TrainingScans(TorchDataset[Batch]):
         augmentation: AugmentConfig,
         seed: int,
         length: int,
+        *,
+        with_teacher: bool = False,
     ) -> None:
         self.sources = sources
         self.grid = grid
@@ -152,26 +99,50 @@ class TrainingScans(TorchDataset[Batch]):
         self.augmentation = augmentation
         self.seed = seed
         self.length = length
-        self.index = [(s, p) for s, source in enumerate(sources) for p in source.scans]
+        self.with_teacher = with_teacher
+        self.index = [(s, p, True) for s, source in enumerate(sources) for p in source.scans]
         if not self.index:
             raise InputError("no training scans: fill train_data in the configuration")
+        if with_teacher:
+            more = [(s, p, False) for s, one in enumerate(sources) for p in one.unlabelled]
+            self.index += more
         self.ground = classes.ground
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, k: int) -> Batch:
+    def __getitem__(self, k: int) -> Batch | Pair:
+        return self.pair(k) if self.with_teacher else self.batch(k)
+
+    def batch(self, k: int) -> Batch:
+        """Item k for a student alone."""
+        return make_batch(self._seen(k)[0], self.grid, self.classes)
+
+    def pair(self, k: int) -> Pair:
+        """Item k with what the teacher sees of it."""
+        sample, i = self._seen(k)
+        source, at, _ = self.index[i]
+        return make_pair(sample, self.sources[source].sample(at), self.grid, self.classes)
+
+    def _seen(self, k: int) -> tuple[Sample, int]:
+        """Item k before it is voxelized, and its place in the index."""
         passes, position = divmod(k, len(self.index))
         order = np.random.default_rng([self.seed, passes]).permutation(len(self.index))
         rng = np.random.default_rng([self.seed, 1, k])
-        sample = self._sample(int(order[position]), rng)
-        return make_batch(self._augment(sample, rng), self.grid, self.classes)
+        i = int(order[position])
+        return self._augment(self._sample(i, rng), rng), i
 
     def _sample(self, i: int, rng: np.random.Generator) -> Sample:
-        source, position = self.index[i]
+        source, position, is_labelled = self.index[i]
         thinned = rng.random() < self.augmentation.thin
-        change = partial(thin, rng=rng) if thinned else None
-        return self.sources[source].sample(position, change)
+
+        def change(sample: Sample) -> Sample:
+            if self.with_teacher:
+                sample = sample.numbered()
+            return thin(sample, rng) if thinned else sample
+
+        sample = self.sources[source].sample(position, change)
+        return sample if is_labelled else sample.without_labels()
 
     def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:
         a = self.augmentation
@@ -204,36 +175,61 @@ def make_batch(sample: Sample, grid: Grid, classes: ClassTable) -> Batch:
     )
     voxel_instance = voxel_instances(sample.instance, voxels.point_to_voxel, num_voxels)
     ids, centers = instance_centers(sample.points, sample.instance)
-    row = np.searchsorted(ids, voxel_instance).clip(0, max(len(ids) - 1, 0))
-    center_m = np.zeros((num_voxels, 2), np.float32)
-    if len(ids):
-        center_m = centers[row, :2]
+    row = np.where(voxel_instance > 0, np.searchsorted(ids, voxel_instance), -1)
     present, first = np.unique(sample.instance, return_index=True)
-    sigma = [_sigma_m(classes, int(sample.semantic[i])) for i in first[present > 0]]
+    class_of = sample.semantic[first[present > 0]]
+    sigma = [_sigma_m(classes, int(c)) for c in class_of]
     indices = np.zeros((num_voxels, 4), np.int32)
     indices[:, 1:] = voxels.indices
     features = voxel_features(sample.points, sample.intensity, voxels, grid)
-    rows = np.column_stack([np.zeros(len(ids)), centers[:, :2], sigma]).astype(np.float32)
+    rows = np.column_stack([np.zeros(len(ids)), centers[:, :2], sigma, class_of])
     return Batch(
         torch.from_numpy(features),
         torch.from_numpy(indices),
         torch.from_numpy(semantic),
-        torch.from_numpy(voxel_instance > 0),
-        torch.from_numpy(center_m),
+        torch.from_numpy(row.astype(np.int64)),
         torch.from_numpy(np.ascontiguousarray(grid.center_of(voxels.indices)[:, :2])),
-        torch.from_numpy(rows),
+        torch.from_numpy(rows.astype(np.float32)),
         batch_size=1,
     )
 
 
+def make_pair(student: Sample, teacher: Sample, grid: Grid, classes: ClassTable) -> Pair:
+    """An augmented scan whose points know their origin, and the scan that they came from."""
+    assert student.origin is not None
+    seen_by = voxelize(teacher.points, grid).point_to_voxel
+    voxels = voxelize(student.points, grid)
+    known = (voxels.point_to_voxel >= 0) & (student.origin >= 0)
+    seen_at = np.full(len(voxels.indices), -1, np.int64)
+    seen_at[voxels.point_to_voxel[known]] = seen_by[student.origin[known]]
+    seen, whole = (make_batch(sample, grid, classes) for sample in (student, teacher))
+    return Pair(seen, whole, torch.from_numpy(seen_at))
+
+
+def collate_pairs(items: Sequence[Pair]) -> Pair:
+    """Some pairs as one, voxels of the teacher's scans following one another."""
+    before = 0
+    for item in items:
+        item.seen_at[item.seen_at >= 0] += before
+        before += len(item.teacher.features)
+    return Pair(
+        collate([item.student for item in items]),
+        collate([item.teacher for item in items]),
+        torch.cat([item.seen_at for item in items]),
+    )
+
+
 def collate(items: Sequence[Batch]) -> Batch:
-    """Some scans as one batch: rows of scan b get batch index b."""
+    """Some scans as one batch: rows of scan b get batch index b, instances follow one another."""
+    before = 0
     for b, item in enumerate(items):
         item.indices[:, 0] = b
         item.centers[:, 0] = b
-    fields = zip(*(item[:7] for item in items), strict=True)
-    features, indices, semantic, thing, center, voxel, centers = (torch.cat(f) for f in fields)
-    return Batch(features, indices, semantic, thing, center, voxel, centers, len(items))
+        item.instance[item.instance >= 0] += before
+        before += len(item.centers)
+    fields = zip(*(item[:6] for item in items), strict=True)
+    features, indices, semantic, instance, voxel, centers = (torch.cat(f) for f in fields)
+    return Batch(features, indices, semantic, instance, voxel, centers, len(items))
 
 
 class StepSampler(Sampler[int]):

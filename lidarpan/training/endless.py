@@ -20,7 +20,8 @@ from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.sensors.choose import sensor_of_town
 from lidarpan.synthetic.simulate import simulate_sequence
 from lidarpan.training.augment import Sample
-from lidarpan.training.data import Batch, Source, TrainingScans, collate
+from lidarpan.training.data import Batch, TrainingScans, collate
+from lidarpan.training.sources import Source
 from lidarpan.training.thinning import thin
 from lidarpan.voxels.grid import Grid
 from lidarpan.whole_file import whole_file
@@ -153,5 +154,5 @@ class EndlessBatches(IterableDataset[Batch]):
         k = (info.id if info else 0) * 10**9
         while True:
             self.made.look()
-            yield collate([self.scans[k + i] for i in range(self.batch_size)])
+            yield collate([self.scans.batch(k + i) for i in range(self.batch_size)])
             k += self.batch_size

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.training.matching import overlap_loss, query_loss, true_objects
 
 
 @dataclass(frozen=True)
@@ -18,16 +19,14 @@ class Targets:
 
     Attributes:
         semantic: (V,) int64 train ids, 0 = void (not learned from).
-        is_thing: (V,) bool, whether the voxel belongs to an instance.
-        center_m: (V, 2) x, y of that instance's center, metres; anything where there is none.
+        instance: (V,) int64 row of `centers` that the voxel belongs to, -1 = none.
         voxel_m: (V, 2) x, y of the voxel's middle.
-        centers: (K, 4) [batch, x_m, y_m, sigma_m] of every instance.
+        centers: (K, 5) [batch, x_m, y_m, sigma_m, train id] of every instance.
         bev_min_m, bev_cell_m: lower corner and cell of the voxel grid in x and y.
     """
 
     semantic: Tensor
-    is_thing: Tensor
-    center_m: Tensor
+    instance: Tensor
     voxel_m: Tensor
     centers: Tensor
     bev_min_m: tuple[float, float]
@@ -62,7 +61,7 @@ def heatmap_target(columns: Tensor, centers: Tensor, columns_m: Tensor) -> Tenso
 
     Args:
         columns: (M, 3) int64 [batch, x, y].
-        centers: (K, 4) [batch, x_m, y_m, sigma_m].
+        centers: (K, 4 or more) [batch, x_m, y_m, sigma_m].
         columns_m: (M, 2) middle of each cell.
 
     Returns:
@@ -111,7 +110,9 @@ def bev_cross_entropy(logits: Tensor, voxel_to_column: Tensor, semantic: Tensor)
 
 
 class PanopticLoss(nn.Module):
-    """Weighted sum of cross-entropy, Lovász, heatmap and offset terms.
+    """Weighted sum of cross-entropy, Lovász, heatmap and offset terms, and those of queries.
+
+    All of them ask of what is labelled: voxels that are not void, and BEV cells that hold one.
 
     With `learned_uncertainty`, term i becomes exp(-s_i) L_i + s_i with learned s_i (Kendall et al.,
     "Multi-task learning using uncertainty to weigh losses", CVPR 2018, section 3), on top of the
@@ -130,6 +131,8 @@ class PanopticLoss(nn.Module):
         learned_uncertainty: bool,
         bev_semantic: float = 0.0,
         bev_channels: int = 0,
+        queries: float = 0.0,
+        overlap: float = 0.0,
     ) -> None:
         """class_weight: (C - 1,) weight of train ids 1..C-1 in the cross-entropy.
 
@@ -146,16 +149,22 @@ class PanopticLoss(nn.Module):
             "heatmap": heatmap,
             "offset": offset,
         }
+        set_terms = {"queries": queries, "overlap": overlap}
+        self.weights |= {name: weight for name, weight in set_terms.items() if weight}
         self.heatmap_kind = heatmap_kind
         self.bev_weight = bev_semantic
         self.bev_head = nn.Linear(bev_channels, len(class_weight)) if bev_semantic else None
-        self.log_variance = nn.Parameter(torch.zeros(4)) if learned_uncertainty else None
+        count = len(self.weights)
+        self.log_variance = nn.Parameter(torch.zeros(count)) if learned_uncertainty else None
 
     def forward(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
         """Each term by name, unweighted, and their weighted sum as "total"."""
         terms = {**self._semantic(outputs, targets), **self._centers(outputs, targets)}
+        terms |= self._queries(outputs, targets)
         total = outputs.semantic.new_zeros(())
         for i, (name, weight) in enumerate(self.weights.items()):
+            if name not in terms:
+                continue
             term = weight * terms[name]
             if self.log_variance is not None:
                 term = torch.exp(-self.log_variance[i]) * term + self.log_variance[i]
@@ -183,18 +192,35 @@ class PanopticLoss(nn.Module):
         cell = targets.voxel_m.new_tensor(targets.bev_cell_m) * BEV_STRIDE
         low = targets.voxel_m.new_tensor(targets.bev_min_m)
         columns_m = (outputs.columns[:, 1:].to(cell.dtype) + 0.5) * cell + low
-        heatmap = heatmap_target(outputs.columns, targets.centers, columns_m)
-        logits = outputs.heatmap.float()
+        seen = torch.zeros(len(columns_m), dtype=torch.bool, device=columns_m.device)
+        seen[outputs.voxel_to_column[targets.semantic > 0]] = True
+        heatmap = heatmap_target(outputs.columns[seen], targets.centers, columns_m[seen])
+        logits = outputs.heatmap[seen].float()
         if self.heatmap_kind == "focal":
             heatmap_loss = heatmap_focal(logits, heatmap)
         else:
-            heatmap_loss = functional.mse_loss(torch.sigmoid(logits), heatmap)
-        thing = targets.is_thing
+            heatmap_loss = (torch.sigmoid(logits) - heatmap).square().sum() / max(len(logits), 1)
+        thing = targets.instance >= 0
         if not bool(thing.any()):
             nothing = (outputs.offset_m.sum() + outputs.bev_offset_m.sum()) * 0.0
             return {"heatmap": heatmap_loss, "offset": nothing}
-        center = targets.center_m[thing]
+        center = targets.centers[targets.instance[thing], 1:3]
         fine = (outputs.offset_m[thing].float() + targets.voxel_m[thing] - center).abs().mean()
         column = outputs.voxel_to_column[thing]
         coarse = (outputs.bev_offset_m[column].float() + columns_m[column] - center).abs().mean()
         return {"heatmap": heatmap_loss, "offset": fine + 0.5 * coarse}
+
+    def _queries(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        if not outputs.queries:
+            return terms
+        if "queries" in self.weights:
+            t = targets
+            true = [
+                true_objects(scan, t.semantic, t.instance, t.voxel_m, t.centers)
+                for scan in outputs.queries
+            ]
+            terms["queries"] = query_loss(outputs.queries, true)
+        if "overlap" in self.weights:
+            terms["overlap"] = overlap_loss(outputs.queries)
+        return terms

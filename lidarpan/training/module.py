@@ -23,15 +23,17 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.training.data import (
     Batch,
-    Source,
+    Pair,
     StepSampler,
     TrainingScans,
     collate,
-    open_sources,
+    collate_pairs,
 )
 from lidarpan.training.losses import PanopticLoss
+from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
 from lidarpan.training.resume import RESUME_NAME, check_checkpoint
 from lidarpan.training.shares import class_shares, class_weights
+from lidarpan.training.sources import Source, open_sources
 from lidarpan.training.statistics import gather_statistics, statistics_of
 
 
@@ -49,7 +51,10 @@ class PanopticTraining(pl.LightningModule):
         if config.training.start_from:
             state, _ = load_weights(config.training.start_from)
             fit_weights(self.network, state, str(config.training.start_from))
-        loss = config.loss.model_dump()
+        self.teacher = None
+        if config.loss.pseudo:
+            self.teacher = MeanTeacher(self.network, self.classes.num_classes)
+        loss = config.loss.model_dump(exclude={"pseudo"})
         self.shares = class_shares(self.train_sources, self.classes)
         weight = class_weights(self.shares, loss.pop("class_balance"))
         self.loss = PanopticLoss(weight, **loss, bev_channels=config.network.bev_channels)
@@ -57,17 +62,26 @@ class PanopticTraining(pl.LightningModule):
         self.begin = (0, 0)  # step and scan that this part of the run begins with
         self.quality = self._new_quality()
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch | Pair, batch_idx: int) -> Tensor:
         """The weighted loss of one batch."""
         engine = choose_engine(self.device)
+        seen = batch.student if isinstance(batch, Pair) else batch
         before = statistics_of(self.network) if self.trainer.world_size > 1 else None
-        outputs = self.network(batch.voxels(self.grid, engine))
+        outputs = self.network(seen.voxels(self.grid, engine))
         if before is not None:
-            gather_statistics(self.network, before, batch.batch_size)
-        terms: dict[str, Tensor] = self.loss(outputs, batch.targets(self.grid))
+            gather_statistics(self.network, before, seen.batch_size)
+        terms: dict[str, Tensor] = self.loss(outputs, seen.targets(self.grid))
+        if self.teacher is not None and isinstance(batch, Pair):
+            self.teacher.follow(self.network)
+            pseudo = self.teacher.labels(batch, self.grid, engine)
+            terms["pseudo"] = pseudo_loss(
+                outputs.semantic, seen.semantic, pseudo, self.loss.class_weight
+            )
+            share = ramp(self.global_step / self.config.training.max_steps)
+            terms["total"] = terms["total"] + self.config.loss.pseudo * share * terms["pseudo"]
         self.log_dict(
             {f"loss/{name}": value.detach() for name, value in terms.items()},
-            batch_size=batch.batch_size,
+            batch_size=seen.batch_size,
         )
         self.log("loss", terms["total"].detach(), prog_bar=True, logger=False, batch_size=1)
         return terms["total"]
@@ -158,8 +172,9 @@ class PanopticTraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW without decay on norms and biases, and the schedule per step."""
         t = self.config.training
-        matrices = [p for p in self.parameters() if p.ndim > 1]
-        vectors = [p for p in self.parameters() if p.ndim <= 1]
+        learned = [p for p in self.parameters() if p.requires_grad]
+        matrices = [p for p in learned if p.ndim > 1]
+        vectors = [p for p in learned if p.ndim <= 1]
         optimizer = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": t.weight_decay},
@@ -222,7 +237,7 @@ class PanopticTraining(pl.LightningModule):
         step, scan = self.begin
         return scan + (int(self.trainer.global_step) - step) * self.scans_per_step
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Any]:
         """Batches from the step that training stands at."""
         t = self.config.training
         step, scan = self.begin
@@ -233,6 +248,7 @@ class PanopticTraining(pl.LightningModule):
             self.config.augment,
             t.seed,
             scan + (t.max_steps - step) * self.scans_per_step,
+            with_teacher=self.teacher is not None,
         )
         sampler = StepSampler(
             len(scans),
@@ -246,7 +262,7 @@ class PanopticTraining(pl.LightningModule):
             t.batch_size,
             sampler=sampler,
             num_workers=t.num_workers,
-            collate_fn=collate,
+            collate_fn=collate if self.teacher is None else collate_pairs,
             worker_init_fn=_one_thread,
             persistent_workers=t.num_workers > 0,
             prefetch_factor=4 if t.num_workers else None,
@@ -260,7 +276,7 @@ class PanopticTraining(pl.LightningModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, index: int) -> Any:
         """Move training batches; validation scans stay on the host."""
-        if not isinstance(batch, Batch):
+        if not isinstance(batch, Batch | Pair):
             return batch
         return super().transfer_batch_to_device(batch, device, index)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lidarpan.classes import ClassTable
-from lidarpan.training.data import Source
+from lidarpan.training.sources import Source
 
 
 def class_shares(sources: Sequence[Source], classes: ClassTable) -> NDArray[np.float64]:
@@ -19,9 +19,9 @@ def class_shares(sources: Sequence[Source], classes: ClassTable) -> NDArray[np.f
     counts = np.zeros(classes.num_classes)
     for i in np.unique(np.linspace(0, len(index) - 1, min(64, len(index))).astype(int)):
         source, position = index[i]
-        labels = source.dataset.labels(position)
-        if labels is not None:
-            counts += np.bincount(labels.semantic, minlength=classes.num_classes)
+        semantic = source.labels_of(position)
+        if semantic is not None:
+            counts += np.bincount(semantic, minlength=classes.num_classes)
     shares: NDArray[np.float64] = counts[1:] / max(counts[1:].sum(), 1)
     return shares
 

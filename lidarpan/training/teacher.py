@@ -166,7 +166,9 @@ def teach(
     student, teacher = _copied(network), _copied(network)
     runner = run_like(old, teacher)
     student.train()
-    loss = PanopticLoss(class_weight, **LossConfig().model_dump(exclude={"class_balance"}))
+    loss = PanopticLoss(
+        class_weight, **LossConfig().model_dump(exclude={"class_balance", "pseudo"})
+    )
     optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False

@@ -9,7 +9,6 @@ import torch
 from lidarpan.classes import load_class_table
 from lidarpan.config import AugmentConfig
 from lidarpan.model.checkpoint import load_weights
-from lidarpan.training.data import Source
 from lidarpan.training.endless import (
     SCANS_PER_TOWN,
     EndlessBatches,
@@ -18,6 +17,7 @@ from lidarpan.training.endless import (
     Mixture,
     make_towns,
 )
+from lidarpan.training.sources import Source
 from lidarpan.voxels.grid import Grid
 
 CLASSES = load_class_table("semantickitti")

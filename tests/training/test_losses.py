@@ -81,10 +81,9 @@ def outputs_and_targets():
     )
     targets = Targets(
         semantic=torch.tensor([1, 0, 2, 3]),
-        is_thing=torch.tensor([True, False, False, False]),
-        center_m=torch.tensor([[3.0, 4.0]] * 4),
+        instance=torch.tensor([0, -1, -1, -1]),
         voxel_m=torch.tensor([[1.0, 1.0]] * 4),
-        centers=torch.tensor([[0.0, 3.0, 4.0, 1.0]]),
+        centers=torch.tensor([[0.0, 3.0, 4.0, 1.0, 1.0]]),
         bev_min_m=(0.0, 0.0),
         bev_cell_m=(0.5, 0.5),
     )
@@ -120,8 +119,7 @@ def test_nothing_to_learn_is_zero_not_nan():
     outputs, targets = outputs_and_targets()
     empty = Targets(
         targets.semantic * 0,
-        targets.is_thing & False,
-        targets.center_m,
+        targets.instance * 0 - 1,
         targets.voxel_m,
         targets.centers[:0],
         targets.bev_min_m,
@@ -131,7 +129,7 @@ def test_nothing_to_learn_is_zero_not_nan():
         torch.ones(3),
         cross_entropy=1.0,
         lovasz=1.0,
-        heatmap=0.0,
+        heatmap=1.0,
         offset=1.0,
         heatmap_kind="focal",
         learned_uncertainty=False,

@@ -8,7 +8,7 @@ from small_run import config_file, run
 from lidarpan.config import load_config, parse_config
 from lidarpan.model.checkpoint import load_weights
 from lidarpan.structures import InputError, PanopticLabels
-from lidarpan.training.data import open_sources
+from lidarpan.training.sources import open_sources
 from lidarpan.voxels.intensity import rank_brightness
 
 

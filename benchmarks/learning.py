@@ -1,0 +1,166 @@
+"""Tables of ways to learn, each trained anew on small simulated towns: see docs/learning.md.
+
+python benchmarks/learning.py --table queries --device cuda --jobs 12 --minutes 5
+python benchmarks/learning.py --table labels --only "full,points 1 %" --steps 300
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from learning_run import Run, execute
+from learning_towns import town_files
+
+VALID_FIRST = 900_000
+"""Seed of the first town held out."""
+
+OWN = ("auto", "center-offset")  # groupings of the center heads
+SET = ("auto", "graph-split")  # "auto" is what the queries say themselves
+
+
+def variants_of(table: str) -> dict[str, dict[str, Any]]:
+    """Name of a row -> what its runs differ in, the most telling first."""
+    match table:
+        case "queries":
+            return {
+                "centers": {"groupings": OWN},
+                "queries": {"changes": head(), "groupings": SET},
+                "queries, learned alone": {
+                    "changes": head(learned=100, sampled=0),
+                    "groupings": SET,
+                },
+                "queries, no overlap": {
+                    "changes": head() | {"loss": {"overlap": 1.0}},
+                    "groupings": SET,
+                },
+            }
+        case "labels":
+            return label_variants()
+        case _:
+            raise SystemExit(f"no table {table!r}: wanted queries or labels")
+
+
+def head(**queries: int) -> dict[str, dict[str, Any]]:
+    """The query head, with other sizes than configs/small.yaml's."""
+    sizes = {"channels": 64, "layers": 3, "learned": 16, "sampled": 96} | queries
+    return {"network": {"head": "queries", "queries": sizes}}
+
+
+def label_variants() -> dict[str, dict[str, Any]]:
+    """All labels, then each kind at 1 %, and then at the other shares, with and without teacher."""
+    out: dict[str, dict[str, Any]] = {"full": {}}
+    taught = {"loss": {"pseudo": 1.0}}
+    kinds = ("points", "scans", "scribbles", "objects")
+    cells = [(kind, 0.01) for kind in kinds] + [("clicks", 1.0)]
+    cells += [(kind, share) for share in (0.1, 0.001) for kind in kinds]
+    cells.remove(("scans", 0.001))  # less than one
+    for kind, share in cells:
+        name = "clicks" if kind == "clicks" else f"{kind} {100 * share:g} %"
+        out[name] = {"labelled": (kind, share)}
+        out[f"{name}, teacher"] = {"labelled": (kind, share), "changes": taught}
+    return out
+
+
+def main() -> None:
+    """Train all runs of a table side by side and print it."""
+    o = arguments()
+    folder = Path(o.out) / o.table
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.perf_counter()
+    workers = o.cores or os.cpu_count() or 1
+    paths = {
+        "train": tuple(map(str, town_files(Path(o.data), 0, o.scans, workers))),
+        "valid": tuple(map(str, town_files(Path(o.data), VALID_FIRST, o.valid, workers))),
+    }
+    say(f"{o.scans} + {o.valid} scans in {time.perf_counter() - begin:.0f} s")
+    shared = {"steps": o.steps, "device": o.device, "engine": o.engine, "workers": o.loaders}
+    shared |= {"out": str(folder), "minutes": o.minutes, **paths}
+    chosen = variants_of(o.table)
+    if o.only:
+        chosen = {name: chosen[name] for name in o.only.split(";")}
+    runs = [
+        Run(o.table, name, seed, **shared, **settings)
+        for seed in range(o.seeds)
+        for name, settings in chosen.items()
+    ]
+    rows = train_all(runs, o.jobs)
+    (folder / "table.json").write_text(json.dumps(rows, indent=1))
+    print(markdown(rows))
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--table", default="queries", help="queries or labels")
+    parser.add_argument("--only", help="rows of the table, separated by ;")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each row")
+    parser.add_argument("--minutes", type=float, help="of training a run, in place of steps")
+    parser.add_argument("--steps", type=int, default=1000, help="of training a run, two scans each")
+    parser.add_argument("--scans", type=int, default=200, help="towns to train on")
+    parser.add_argument("--valid", type=int, default=40, help="towns held out")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--engine", help="of the sparse convolutions: numba, torch ...")
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--cores", type=int, help="that simulate towns; all of the machine's")
+    parser.add_argument("--loaders", type=int, default=1, help="loader processes of each run")
+    parser.add_argument("--data", default="data/learning", help="folder of the towns")
+    parser.add_argument("--out", default="out/learning", help="folder of weights and tables")
+    return parser.parse_args()
+
+
+def train_all(runs: list[Run], jobs: int) -> list[dict[str, Any]]:
+    """Execute runs, some side by side; a run that fails is told and left out."""
+    rows = []
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
+        futures = {pool.submit(execute, run): run for run in runs}
+        for future in as_completed(futures):
+            run = futures[future]
+            try:
+                row = future.result()
+            except Exception as error:  # the others go on
+                say(f"{run.variant}, seed {run.seed}: {type(error).__name__}: {error}")
+                continue
+            rows.append(row)
+            scores = row["scores"][run.groupings[0]]
+            say(f"{run.variant}, seed {run.seed}: {row['step']} steps, PQ {scores['pq']:.3f}")
+    return rows
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Mean and half the spread over the seeds of each row and grouping."""
+    columns = ("pq", "pq_things", "rq_things", "sq_things", "miou", "boundary_f")
+    lines = [f"| | objects by | runs | steps | {' | '.join(columns)} |"]
+    lines.append("|---|---|---|---|" + "---|" * len(columns))
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        own = [row for row in rows if row["variant"] == name]
+        steps = np.mean([row["step"] for row in own])
+        for grouping in own[0]["scores"]:
+            cells = [_spread([row["scores"][grouping][c] for row in own]) for c in columns]
+            lines.append(
+                f"| {name} | {grouping} | {len(own)} | {steps:.0f} | {' | '.join(cells)} |"
+            )
+    return "\n".join(lines)
+
+
+def _spread(values: list[float]) -> str:
+    return f"{np.mean(values):.3f} ± {(max(values) - min(values)) / 2:.3f}"
+
+
+def say(text: str) -> None:
+    """What is going on, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

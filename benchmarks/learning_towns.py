@@ -1,0 +1,74 @@
+"""Towns for the tables of learning: simulated once by all cores, kept as files, read whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from lidarpan.classes import load_class_table
+from lidarpan.structures import PanopticLabels, Scan
+
+SENSOR = "hdl32e"
+CLASSES = "semantickitti"
+
+
+class Towns:
+    """Labelled scans in memory, with the methods of a dataset's split that training asks for."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.classes = load_class_table(CLASSES)
+        self._scans, self._labels = [], []
+        for path in paths:
+            with np.load(path) as file:
+                self._scans.append(Scan(file["points"], file["intensity"]))
+                self._labels.append(PanopticLabels(file["semantic"], file["instance"]))
+
+    def __len__(self) -> int:
+        return len(self._scans)
+
+    def __getitem__(self, i: int) -> Scan:
+        return self._scans[i]
+
+    def labels(self, i: int) -> PanopticLabels:
+        """Truth of scan i."""
+        return self._labels[i]
+
+    def name(self, i: int) -> str:
+        """Name of scan i."""
+        return f"town {i}"
+
+
+def town_files(folder: Path, first: int, count: int, workers: int | None = None) -> list[Path]:
+    """Files of `count` scans, each of a town of its own; those that are not there are made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{SENSOR}_{seed:06d}.npz" for seed in range(first, first + count)]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        _simulate(missing[0])  # compiles once, for all
+        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn")) as pool:
+            list(pool.map(_simulate, missing[1:], chunksize=2))
+    return paths
+
+
+def _simulate(path: Path) -> None:
+    from lidarpan.synthetic.sensors.presets import SENSORS
+    from lidarpan.synthetic.simulate import simulate_scan
+
+    seed = int(path.stem.rsplit("_", 1)[1])
+    simulated = simulate_scan(seed, SENSORS[SENSOR])
+    labels = simulated.labels(load_class_table(CLASSES))
+    real = np.linalg.norm(simulated.scan.points, axis=1) > 0.1  # rays without a return
+    beside = path.with_name(f".{path.name}")
+    np.savez(
+        beside,
+        points=simulated.scan.points[real],
+        intensity=simulated.scan.intensity[real],
+        semantic=labels.semantic[real],
+        instance=labels.instance[real],
+    )
+    beside.rename(path)
