@@ -23,6 +23,7 @@ OWNERS = {
         "metrics/contingency",
         "model/sparse/",
         "synthetic/heightfield",
+        "synthetic/towns/ground_kernel",
         "synthetic/raycast_kernel",
         "tracking/",
         "voxels/",

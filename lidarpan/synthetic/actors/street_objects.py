@@ -14,12 +14,12 @@ def cone(rng: np.random.Generator) -> list[Mesh]:
     foot = rng.uniform(0.42, 0.56) * height
     luck = rng.random()
     if luck < 0.15:  # a drum
-        height, radius = rng.uniform(0.8, 1.1), rng.uniform(0.22, 0.3)
-        bands = [("plastic", 0.0, 0.5), ("retroreflector", 0.5, 0.75), ("plastic", 0.75, 1.0)]
-        radii = (radius, 0.93 * radius)
+        height, stout = rng.uniform(0.8, 1.1), rng.uniform(0.22, 0.3)
+        parts = [("plastic", 0.0, 0.5), ("retroreflector", 0.5, 0.75), ("plastic", 0.75, 1.0)]
+        sides = (stout, 0.93 * stout)
         return [
-            p.cylinder((0, 0, low * height), (0, 0, high * height), radii, made, 8)
-            for made, low, high in bands
+            p.cylinder((0, 0, low * height), (0, 0, high * height), sides, made, 8)
+            for made, low, high in parts
         ]
     if luck < 0.33:  # a beacon: an upright board
         height = rng.uniform(1.0, 1.25)

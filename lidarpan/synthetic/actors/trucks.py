@@ -144,9 +144,10 @@ def _body(
             return _tipper(rear, front, width, deck)
         case 5:  # a compactor for rubbish with its hopper
             height, hopper = rng.uniform(1.5, 2.1), ((1.6, width), (0.9, width))
-            x = middle + 0.5
             return [
-                p.box((x, 0.0, deck + height / 2), (length - 1.2, width, height), "metal"),
+                p.box(
+                    (middle + 0.5, 0.0, deck + height / 2), (length - 1.2, width, height), "metal"
+                ),
                 p.tapered_box((rear + 0.8, 0.0, deck - 0.4), *hopper, height + 0.4, "metal", 0.3),
             ]
         case 6:  # a crane behind the cab over a flat bed

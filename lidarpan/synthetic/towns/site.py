@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -24,7 +25,7 @@ def draw(rng: np.random.Generator, low: float, high: float) -> float:
 
 def draw_log(rng: np.random.Generator, low: float, high: float) -> float:
     """A number from low to high whose logarithm is uniform."""
-    return low * (high / low) ** float(rng.random())
+    return low * math.pow(high / low, float(rng.random()))
 
 
 def pick(rng: np.random.Generator, options: Sequence[Choice]) -> Choice:
