@@ -97,3 +97,14 @@ def _machine() -> str:
     """Eight digits for this computer: folders may be shared by several."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
     return f"{zlib.crc32(name.encode()):08x}"
+
+
+def changed_ns(*files: Path) -> tuple[int, ...]:
+    """When files were last written, 0 for one that is not there: key of what is kept of them."""
+    times = []
+    for file in files:
+        try:
+            times.append(file.stat().st_mtime_ns)
+        except OSError:
+            times.append(0)
+    return tuple(times)

@@ -386,3 +386,50 @@ def write_waymo(root, splits=("training", "testing"), scans=3, shape=(4, 30)):
         }
         write(root / split / "lidar_calibration" / name, [calibration])
     return found
+
+
+def write_nuscenes_mini(root, scenes=("scene-0103", "scene-0916", "scene-0061"), scans=3):
+    """NuScenes: v1.0-mini with a car that stands and the road around it."""
+    from lidarpan.structures import Scan
+    from lidarpan.synthetic.nuscenes_writer import write_nuscenes
+
+    class Sample:
+        boxes = ()
+
+        def __init__(self, place, k):
+            points, self.in_box = ground_and_box(np.random.default_rng([place, k]))
+            ring = np.zeros(len(points), np.int32)
+            intensity = np.full(len(points), 51 / 255, np.float32)
+            self.scan = Scan(
+                points.astype(np.float32), intensity, ring=ring, world_T_sensor=pose_of(k)
+            )
+            self.instance = self.in_box.astype(np.int32)
+            self.time_s = 0.5 * k
+
+        def raw(self, dataset):
+            return np.where(self.in_box, 17, 24).astype(np.int32)
+
+    samples = [(name, [Sample(i, k) for k in range(scans)]) for i, name in enumerate(scenes)]
+    list(write_nuscenes(root, samples))
+
+
+def write_own(root, scans=3):
+    """Scans and labels in two folders, with a class table."""
+    table = """
+min_points: 10
+classes:
+  - {name: pallet, kind: thing, raw: [5], box_m: [4.0, 2.0, 1.6], top_speed_m_s: 2}
+  - {name: floor, kind: stuff, raw: [1], ground: true}
+"""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "own.yaml").write_text(table)
+    for k in range(scans):
+        points, in_box = ground_and_box(np.random.default_rng(k))
+        rows = np.column_stack([points, np.full(len(points), 0.25)]).astype("<f4")
+        packed = (np.where(in_box, 5, 1) + (np.where(in_box, 3, 0) << 16)).astype("<u4")
+        for folder, suffix, array in (("scans", "bin", rows), ("labels", "label", packed)):
+            path = root / folder / "hall" / f"{k:06d}.{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            array.tofile(path)
+    lines = [" ".join(f"{v:.9g}" for v in pose_of(k)[:3].reshape(-1)) for k in range(scans)]
+    (root / "scans" / "hall" / "poses.txt").write_text("\n".join(lines) + "\n")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
-from lidarpan.datasets.dataset import Dataset, ScanFiles, posed_scan
+from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
 from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import names_in
 from lidarpan.scans.columns import open_table, read_columns
 from lidarpan.scans.fields import Fields, LoadedScan
 from lidarpan.scans.pcd import rotation
 from lidarpan.structures import InputError
+from lidarpan.whole_file import changed_ns
 
 SPLITS = ("train", "val", "test")
 _PLACE = ("tx_m", "ty_m", "tz_m")
@@ -44,20 +47,26 @@ class Argoverse2(Dataset):
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The sweeps of a split; InputError: no such folder or split, no sweeps, or no poses."""
-        listed = []
+        return found(self.iter_scans(root, split), root, f"sweeps of the {split} split")
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The sweeps, log by log."""
+        none: dict[int, NDArray[np.float64]] = {}
         for log in _logs(root, split):
-            scans = sorted((log / "sensors" / "lidar").glob("*.feather"))
-            poses = _poses(log) if scans else {}
-            mount = mount_of(log) if scans else np.eye(4)
+            poses = tolerated(partial(_sensor_poses, log), none, report)
             labels = log / "annotations.feather"
             there = labels if labels.is_file() else None
-            for scan in scans:
-                pose = poses.get(int(scan.stem)) if scan.stem.isdecimal() else None
-                world = None if pose is None else pose @ mount
-                listed.append(ScanFiles(f"{log.name}/{scan.stem}", log.name, scan, there, world))
-        if not listed:
-            raise InputError(f"{root}: wanted sweeps of the {split} split, found none")
-        return listed
+            for file in names_in(log / "sensors" / "lidar", ".feather"):
+                stem = file.removesuffix(".feather")
+                pose = poses.get(int(stem)) if stem.isdecimal() else None
+                scan = log / "sensors" / "lidar" / file
+                yield ScanFiles(f"{log.name}/{stem}", log.name, scan, there, pose)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Those whose folders are there."""
+        return [split for split in SPLITS if (_top(root) / split).is_dir()]
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """All points, counted from the upper sensor."""
@@ -73,15 +82,15 @@ class Argoverse2(Dataset):
             raise InputError(f"{files.scan}: wanted true labels, there are none")
         fields, boxes = _sweep(files.scan), self._cuboids(files.labels, files.scan)
         points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
-        found = points_in_cuboids(points, boxes)
+        box = points_in_cuboids(points, boxes)
         raw, instance = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64)
-        inside = found >= 0
-        raw[inside], instance[inside] = boxes.raw[found[inside]], boxes.instance[found[inside]]
+        inside = box >= 0
+        raw[inside], instance[inside] = boxes.raw[box[inside]], boxes.instance[box[inside]]
         return PackedLabels(self.classes.to_train(raw), raw + (instance << 16), instance)
 
     def _cuboids(self, file: Path, scan: Path) -> Cuboids:
         """The cuboids at a sweep's time, around the upper sensor."""
-        table = _annotations(file)
+        table = _annotations(file, changed_ns(file))
         rows = np.flatnonzero(table["timestamp_ns"] == int(scan.stem))
         names = [name.upper().replace("-", "_") for name in self.classes.names]
         kinds = [str(table["category"][row]) for row in rows]
@@ -111,25 +120,30 @@ class Argoverse2(Dataset):
         return self.prediction_path(out, scan_path).with_suffix(".npz")
 
 
-def _logs(root: Path, split: str) -> list[Path]:
+def _top(root: Path) -> Path:
+    """The folder that has the splits, or else the logs."""
     if not root.is_dir():
         raise InputError(f"{root}: wanted the folder of an Argoverse 2 tree, found no such folder")
     tops = [at for at in (root, root / "sensor") if any((at / name).is_dir() for name in SPLITS)]
-    top = tops[0] if tops else root
+    return tops[0] if tops else root
+
+
+def _logs(root: Path, split: str) -> list[Path]:
+    top = _top(root)
     if split in SPLITS and (top / split).is_dir():
         return sorted(at.parents[1] for at in (top / split).glob("*/sensors/lidar"))
-    found = {at.parents[1].name: at.parents[1] for at in sorted(top.glob("**/sensors/lidar"))}
+    logs = {at.parents[1].name: at.parents[1] for at in sorted(top.glob("**/sensors/lidar"))}
     names = split.split(",")
-    if not all(name in found for name in names):
+    if not all(name in logs for name in names):
         raise InputError(
             f"no split {split!r} of Argoverse 2: wanted {', '.join(SPLITS)} or logs of {root}, "
-            f"which has {', '.join(list(found)[:3]) or 'none'}"
+            f"which has {', '.join(list(logs)[:3]) or 'none'}"
         )
-    return [found[name] for name in names]
+    return [logs[name] for name in names]
 
 
 @lru_cache(maxsize=2)
-def _read_sweep(file: Path, changed_ns: int) -> Fields:
+def _read_sweep(file: Path, _: tuple[int, ...]) -> Fields:
     fields = read_columns(file)
     missing = [name for name in ("x", "y", "z") if name not in fields]
     if missing:
@@ -145,13 +159,20 @@ def _read_sweep(file: Path, changed_ns: int) -> Fields:
 def _sweep(file: Path) -> Fields:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    return _read_sweep(file, file.stat().st_mtime_ns)
+    return _read_sweep(file, changed_ns(file, _mount_file(file.parents[2])))
+
+
+def mount_of(log: Path) -> NDArray[np.float64]:
+    """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
+    return _mount(_mount_file(log), changed_ns(_mount_file(log)))
+
+
+def _mount_file(log: Path) -> Path:
+    return log / "calibration" / "egovehicle_SE3_sensor.feather"
 
 
 @lru_cache(maxsize=64)
-def mount_of(log: Path) -> NDArray[np.float64]:
-    """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
-    file = log / "calibration" / "egovehicle_SE3_sensor.feather"
+def _mount(file: Path, _: tuple[int, ...]) -> NDArray[np.float64]:
     table = _columns(file, ("sensor_name", *_TURN, *_PLACE))
     rows = np.flatnonzero(table["sensor_name"] == _SENSOR)
     if not len(rows):
@@ -162,17 +183,17 @@ def mount_of(log: Path) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=4)
-def _annotations(file: Path) -> dict[str, NDArray[Any]]:
+def _annotations(file: Path, _: tuple[int, ...]) -> dict[str, NDArray[Any]]:
     names = ("timestamp_ns", "track_uuid", "category", *_SIZE, *_TURN, *_PLACE)
     return _columns(file, names)
 
 
-def _poses(log: Path) -> dict[int, NDArray[np.float64]]:
-    """World_T_vehicle by time."""
+def _sensor_poses(log: Path) -> dict[int, NDArray[np.float64]]:
+    """World_T_sensor by time."""
     file = log / "city_SE3_egovehicle.feather"
     table = _columns(file, ("timestamp_ns", *_TURN, *_PLACE))
     times = table["timestamp_ns"].astype(np.int64).tolist()
-    return dict(zip(times, _transforms(table, file), strict=True))
+    return dict(zip(times, _transforms(table, file) @ mount_of(log), strict=True))
 
 
 def _transforms(table: dict[str, NDArray[Any]], file: Path) -> NDArray[np.float64]:

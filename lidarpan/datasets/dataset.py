@@ -6,10 +6,10 @@ there are (`list_scans`). docs/datasets.md shows one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ class ScanFiles:
     world_T_sensor: NDArray[np.float64] | None = None
 
 
+Report = Callable[[InputError, str], None]
+"""Takes what is wrong where the work goes on, and what it is wrong with: poses or labels."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """A file of a submission.
@@ -74,6 +78,10 @@ class Dataset(Protocol):
         suffix: of a file of predicted labels.
         top: name of the folder that holds all predictions, "" without.
         drops_points: whether a scan may have fewer points than its file (NaN, no returns).
+        step_s: between two scans of a sequence, as a rule.
+        counts_up: whether names of scans are the numbers of all frames of a sequence.
+        all_posed: whether a sequence that has poses has one for each scan.
+        all_labelled: whether a sequence that has labels has some for each scan.
         layout: how the files of predictions lie, in words.
     """
 
@@ -83,6 +91,10 @@ class Dataset(Protocol):
     suffix: str = ".label"
     top: str = ""
     drops_points: bool = True
+    step_s: float = 0.1
+    counts_up: bool = False
+    all_posed: bool = True
+    all_labelled: bool = True
     layout: str = "a .label file for each scan"
 
     # What there is, and reading it
@@ -90,6 +102,27 @@ class Dataset(Protocol):
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans of a split in order, at least one; InputError says what is missing."""
         ...
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The scans of a split in order, without all of them in memory where that can be.
+
+        Args:
+            root: of the dataset.
+            split: of its splits.
+            report: called with what is wrong beside the scans (poses, calibration), to go on
+                without it; None raises it.
+        """
+        yield from self.list_scans(root, split)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """The splits that are there and have every scan once; none where nobody can say."""
+        return ()
+
+    def stray_files(self, root: Path, split: str) -> Iterator[tuple[Path, str]]:
+        """Files of a split that belong to no scan, and why: (file, message)."""
+        yield from ()
 
     def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans that have true labels, at least one."""
@@ -214,3 +247,25 @@ def posed_scan(fields: Fields | FileFields, files: ScanFiles) -> LoadedScan:
     """The scan of named columns around its sensor, with its pose; errors as `scan_of_fields`."""
     loaded = scan_of_fields(fields, str(files.scan), EXPECTED_HEIGHT_M)
     return replace(loaded, scan=replace(loaded.scan, world_T_sensor=files.world_T_sensor))
+
+
+def found(scans: Iterable[ScanFiles], root: Path, what: str) -> list[ScanFiles]:
+    """All the scans; raises InputError that wanted `what` where there is none."""
+    listed = list(scans)
+    if not listed:
+        raise InputError(f"{root}: wanted {what}, found none")
+    return listed
+
+
+T = TypeVar("T")
+
+
+def tolerated(read: Callable[[], T], otherwise: T, report: Report | None, what: str = "poses") -> T:
+    """What `read` gives; where it raises an InputError that is reported, `otherwise`."""
+    try:
+        return read()
+    except InputError as error:
+        if report is None:
+            raise
+        report(error, what)
+        return otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -51,6 +52,10 @@ class FolderDataset(Dataset):
                 pose = None if poses is None else poses[k]
                 listed.append(ScanFiles(name, sequence, path, _labels_of(root, name), pose))
         return listed
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Everything."""
+        return (ALL,)
 
     def prediction_path(self, out: Path, scan_path: Path) -> Path:
         """The place below `scans`, below `out`."""

@@ -9,8 +9,9 @@ count.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,15 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.dataset import Dataset, ScanFiles, posed_scan
+from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
 from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import names_in
 from lidarpan.datasets.pose_files import read_pose_file
 from lidarpan.scans.fields import FileFields, LoadedScan
-from lidarpan.scans.find import natural_key
 from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError
+from lidarpan.whole_file import changed_ns
 
 TEST = ("0008", "0018")
 _NEAR_M = 0.2
@@ -55,6 +57,8 @@ class Kitti360(Dataset):
     name = "kitti-360"
     title = "KITTI-360"
     layout = "NNNN/NNNNNNNNNN.label"
+    all_posed = False
+    all_labelled = False
 
     def __init__(self) -> None:
         """Take the shipped class table."""
@@ -62,22 +66,30 @@ class Kitti360(Dataset):
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans of a split; InputError: no such folder or split, no scans, or no poses."""
-        listed = []
+        return found(self.iter_scans(root, split), root, f"scans of the {split} split")
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The scans, drive by drive."""
+        none: dict[int, NDArray[np.float64]] = {}
         for drive in _drives(root, split):
-            poses = sensor_poses(root, drive)
+            poses = tolerated(partial(sensor_poses, root, drive), none, report)
             windows = find_windows(root, drive)
             wanted = _wanted(root, drive, split, windows)
             data = root / "data_3d_raw" / _DRIVE.format(drive) / "velodyne_points" / "data"
-            for scan in sorted(data.glob("*.bin"), key=natural_key):
-                frame = int(scan.stem) if scan.stem.isdecimal() else -1
+            for name in names_in(data, ".bin"):
+                stem = name[:-4]
+                frame = int(stem) if stem.isdecimal() else -1
                 window = window_of(frame, windows)
                 if wanted is None or window in wanted:
                     pose = poses.get(frame)
                     there = None if window is None or pose is None else window.file
-                    listed.append(ScanFiles(f"{drive}/{scan.stem}", drive, scan, there, pose))
-        if not listed:
-            raise InputError(f"{root}: wanted scans of the {split} split, found none")
-        return listed
+                    yield ScanFiles(f"{drive}/{stem}", drive, data / name, there, pose)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Those of which a drive is there."""
+        return [split for split in ("train", "val", "test") if _drives(root, split)]
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """All points of the file, with its pose; InputError for a damaged file."""
@@ -101,6 +113,7 @@ class Kitti360(Dataset):
             semantic = self.classes.to_train(raw)
         except InputError as error:
             raise InputError(f"{files.labels}: {error}") from None
+        instance = np.where(self.classes.is_thing[semantic], instance, 0)
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
     def prediction_path(self, out: Path, scan_path: Path) -> Path:
@@ -128,8 +141,8 @@ def _drives(root: Path, split: str) -> list[str]:
     raw = root / "data_3d_raw"
     if not raw.is_dir():
         raise InputError(f"{root}: wanted a KITTI-360 tree with data_3d_raw, found none")
-    found = (re.search(r"drive_(\d+)_sync$", at.name) for at in sorted(raw.iterdir()))
-    there = [match[1] for match in found if match]
+    drives = (re.search(r"drive_(\d+)_sync$", at.name) for at in sorted(raw.iterdir()))
+    there = [match[1] for match in drives if match]
     if split == "test":
         return [drive for drive in there if drive in TEST]
     if split in ("train", "val"):
@@ -225,11 +238,16 @@ def labels_near(
     """
     raw, instance = np.zeros(len(world), np.int64), np.zeros(len(world), np.int64)
     nearest = np.full(len(world), _NEAR_M)
+    finite = np.isfinite(world).all(axis=1)
     moving = window.parents[1] / "dynamic" / window.name
-    for labelled in (_static(window), _moving(moving, frame)):
+    for file, of_frame in ((window, None), (moving, frame)):
+        labelled = _kept(file, of_frame, changed_ns(file))
         if labelled is None:
             continue
-        distance, place = labelled.tree.query(world, distance_upper_bound=_NEAR_M)
+        distance, place = np.full(len(world), np.inf), np.zeros(len(world), np.int64)
+        distance[finite], place[finite] = labelled.tree.query(
+            world[finite], distance_upper_bound=_NEAR_M
+        )
         nearer = distance < nearest
         raw[nearer] = labelled.raw[place[nearer]]
         instance[nearer] = labelled.instance[place[nearer]]
@@ -237,14 +255,9 @@ def labels_near(
     return raw, instance
 
 
-@lru_cache(maxsize=2)
-def _static(file: Path) -> _Labelled | None:
-    return _labelled(file, None)
-
-
-@lru_cache(maxsize=2)
-def _moving(file: Path, frame: int) -> _Labelled | None:
-    return _labelled(file, frame) if file.is_file() else None
+@lru_cache(maxsize=4)
+def _kept(file: Path, frame: int | None, _: tuple[int, ...]) -> _Labelled | None:
+    return _labelled(file, frame) if frame is None or file.is_file() else None
 
 
 def _labelled(file: Path, frame: int | None) -> _Labelled | None:

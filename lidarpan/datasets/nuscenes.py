@@ -22,6 +22,7 @@ from lidarpan.datasets.nuscenes_labels import (
 )
 from lidarpan.datasets.nuscenes_submission import check_meta, check_panoptic, inputs_used
 from lidarpan.datasets.nuscenes_tables import (
+    EVALUATED,
     find_token,
     find_version,
     read_key_frames,
@@ -51,6 +52,7 @@ class NuScenes(Dataset):
     suffix = "_panoptic.npz"
     top = "panoptic"
     drops_points = False
+    step_s = 0.5
     layout = "panoptic/SPLIT/TOKEN_panoptic.npz"
 
     def __init__(self) -> None:
@@ -62,6 +64,15 @@ class NuScenes(Dataset):
         version = find_version(root, split)
         frames = read_key_frames(root, version, split)
         return [ScanFiles(f.token, f.scene, f.file, f.label_file, f.world_T_sensor) for f in frames]
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Those of the versions that are there."""
+        return [
+            split
+            for version, splits in EVALUATED.items()
+            if (root / version).is_dir()
+            for split in splits
+        ]
 
     def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
         """The key frames with panoptic labels."""

@@ -33,7 +33,12 @@ VERSIONS = {
 }
 """Split -> the versions that may hold its scenes."""
 
-_EVALUATED = {"v1.0-mini": ("mini_train", "mini_val"), "v1.0-trainval": ("train", "val")}
+EVALUATED = {
+    "v1.0-mini": ("mini_train", "mini_val"),
+    "v1.0-trainval": ("train", "val"),
+    "v1.0-test": ("test",),
+}
+"""Version -> the splits that it has as a whole."""
 _NEEDED = ("scene", "sample", "sample_data", "ego_pose", "calibrated_sensor")
 _PIECE_BYTES = 1 << 23
 _KEY_FRAME = b"samples/LIDAR_TOP/"
@@ -152,7 +157,7 @@ def find_token(scan_path: Path) -> ScanToken | None:
 @lru_cache(maxsize=4)
 def _tokens(root: Path, version: str) -> dict[str, ScanToken]:
     """File name -> token and split, of every LIDAR_TOP key frame of a version."""
-    splits, folder = _EVALUATED.get(version, ("test",)), root / version
+    splits, folder = EVALUATED.get(version, ("test",)), root / version
     split_of = {scene: split for split in splits for scene in split_scenes()[split]}
     try:
         scene_of = {row["token"]: row["name"] for row in read_table(folder / "scene.json")}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
-from lidarpan.datasets.dataset import Dataset, ScanFiles, posed_scan
+from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
 from lidarpan.datasets.packed_labels import PackedLabels
-from lidarpan.datasets.paths import scan_stem
+from lidarpan.datasets.paths import names_in, scan_stem
 from lidarpan.scans.fields import FileFields, LoadedScan
-from lidarpan.scans.find import PANDASET, natural_key
+from lidarpan.scans.find import PANDASET
 from lidarpan.scans.frame_pickle import read_frame_pickle
 from lidarpan.scans.pandaset import pandaset_pose, read_pandaset
 from lidarpan.structures import InputError
+from lidarpan.whole_file import changed_ns
 
 _VALID_EVERY = 5  # it has no split of its own: sequences 005, 010, ... validate
 _CUBOIDS = (
@@ -52,20 +54,24 @@ class PandaSet(Dataset):
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The sweeps of a split; InputError: no such folder or split, or no sweeps of it."""
-        listed = []
+        what = f"NNN/lidar/NN{PANDASET} of the {split} split"
+        return found(self.iter_scans(root, split), root, what)
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The sweeps, sequence by sequence."""
         for folder in _sequences(root, split):
-            scans = sorted((folder / "lidar").glob(f"*{PANDASET}"), key=natural_key)
-            for scan in scans:
-                labels = folder / "annotations" / "semseg" / scan.name
-                pose = pandaset_pose(scan)
+            for file in names_in(folder / "lidar", PANDASET):
+                scan, labels = folder / "lidar" / file, folder / "annotations" / "semseg" / file
+                pose = tolerated(partial(pandaset_pose, scan), None, report)
                 name = f"{folder.name}/{scan_stem(scan)}"
                 there = labels if labels.is_file() else None
-                listed.append(ScanFiles(name, folder.name, scan, there, pose))
-        if not listed:
-            raise InputError(
-                f"{root}: wanted NNN/lidar/NN{PANDASET} of the {split} split, got none"
-            )
-        return listed
+                yield ScanFiles(name, folder.name, scan, there, pose)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """All sequences, with labels or without."""
+        return [",".join(_folders(root))]
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """The points of the sensor that turns, with pose and time."""
@@ -94,9 +100,9 @@ class PandaSet(Dataset):
             points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
             pose = pandaset_pose(files.scan)
             boxes = read_cuboids(cuboids, object_ids(cuboids.parent))
-            found = points_in_cuboids(points @ pose[:3, :3].T + pose[:3, 3], boxes, raw)
-            has = (found >= 0) & self.classes.is_thing[semantic]
-            instance[has] = boxes.instance[found[has]]
+            inside = points_in_cuboids(points @ pose[:3, :3].T + pose[:3, 3], boxes, raw)
+            has = (inside >= 0) & self.classes.is_thing[semantic]
+            instance[has] = boxes.instance[inside[has]]
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
     def prediction_path(self, out: Path, scan_path: Path) -> Path:
@@ -111,11 +117,16 @@ class PandaSet(Dataset):
         return self.prediction_path(out, scan_path).with_suffix(".npz")
 
 
-def _sequences(root: Path, split: str) -> list[Path]:
+def _folders(root: Path) -> dict[str, Path]:
+    """The sequences that are there, by name."""
     if not root.is_dir():
         raise InputError(f"{root}: wanted the folder of a PandaSet tree, found no such folder")
     there = [at for above in (root, root / "pandaset") for at in sorted(above.glob("*/lidar"))]
-    folders = {at.parent.name: at.parent for at in there}
+    return {at.parent.name: at.parent for at in there}
+
+
+def _sequences(root: Path, split: str) -> list[Path]:
+    folders = _folders(root)
     if split in ("all", "train", "valid"):
         known = [at for at in folders.values() if (at / "annotations" / "semseg").is_dir()]
         return [at for at in known if split in ("all", _split_of(at.name))]
@@ -136,11 +147,11 @@ def _split_of(sequence: str) -> str:
 def _sweep(file: Path) -> FileFields:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    return _sweep_of(file, file.stat().st_mtime_ns)
+    return _sweep_of(file, changed_ns(file, file.parent / "poses.json"))
 
 
 @lru_cache(maxsize=2)
-def _sweep_of(file: Path, changed_ns: int) -> FileFields:
+def _sweep_of(file: Path, _: tuple[int, ...]) -> FileFields:
     return read_pandaset(file)
 
 
@@ -173,9 +184,13 @@ def read_cuboids(file: Path, ids: dict[str, int]) -> Cuboids:
     return boxes.take(columns["cuboids.sensor_id"] != 1)
 
 
-@lru_cache(maxsize=4)
 def object_ids(folder: Path) -> dict[str, int]:
     """Ids of the objects of a sequence: annotations/cuboids -> uuid -> number."""
+    return _object_ids(folder, changed_ns(*(folder / name for name in names_in(folder, PANDASET))))
+
+
+@lru_cache(maxsize=4)
+def _object_ids(folder: Path, _: tuple[int, ...]) -> dict[str, int]:
     words: set[str] = set()
     for file in sorted(folder.glob(f"*{PANDASET}")):
         columns = read_frame_pickle(file)

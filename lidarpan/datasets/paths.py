@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+from lidarpan.scans.find import natural_key
 
 
 def scan_stem(scan_path: Path) -> str:
@@ -29,3 +32,14 @@ def mirrored_path(out: Path, scan_path: Path, suffix: str) -> Path:
     if above is None:
         return plain_path(out, scan_path, suffix)
     return out / whole.relative_to(above).with_name(scan_stem(scan_path) + suffix)
+
+
+def names_in(folder: Path, suffix: str) -> list[str]:
+    """Names of a folder's files with a suffix, 9 before 10; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.endswith(suffix)]
+    if len({len(name) for name in names}) > 1:
+        return sorted(names, key=lambda name: natural_key(Path(name)))
+    return sorted(names)

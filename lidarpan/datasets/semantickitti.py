@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.benchmark_counts import SEMANTICKITTI
-from lidarpan.datasets.dataset import Dataset, ScanFiles
+from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, tolerated
 from lidarpan.datasets.kitti_labels import (
     NAME,
     pack_labels,
@@ -23,6 +24,7 @@ from lidarpan.datasets.kitti_labels import (
     write_predictions,
 )
 from lidarpan.datasets.packed_labels import PackedLabels
+from lidarpan.datasets.paths import names_in
 from lidarpan.datasets.pose_files import read_sensor_poses
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.find import natural_key
@@ -66,6 +68,7 @@ class SemanticKitti(Dataset):
     top = "sequences"
     drops_points = False
     layout = "sequences/NN/predictions/NNNNNN.label"
+    counts_up = True
     splits: ClassVar[dict[str, tuple[str, ...]]] = SPLITS
 
     def __init__(self) -> None:
@@ -75,15 +78,51 @@ class SemanticKitti(Dataset):
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans of a split; InputError: no such folder or split, or no scans of it."""
-        folder = sequences_folder(root)
-        listed: list[ScanFiles] = []
-        for sequence in self._sequences_of(split, folder):
-            files = sorted((folder / sequence / "velodyne").glob("*.bin"), key=natural_key)
-            poses = read_poses(folder / sequence) if files else None
-            listed += (_scan_files(sequence, file, poses) for file in files)
+        listed = list(self.iter_scans(root, split))
         if not listed:
-            raise self._none_there(folder, split, "scans", "velodyne")
+            raise self._none_there(sequences_folder(root), split, "scans", "velodyne")
         return listed
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The scans, sequence by sequence."""
+        folder = sequences_folder(root)
+        for sequence in self._sequences_of(split, folder):
+            names = names_in(folder / sequence / "velodyne", ".bin")
+            read = partial(read_poses, folder / sequence)
+            poses = tolerated(read, None, report) if names else None
+            for name in names:
+                yield _scan_files(sequence, folder / sequence / "velodyne" / name, poses)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Those of which a sequence is there; else all sequences together."""
+        folder = sequences_folder(root)
+        there = [
+            split
+            for split, names in self.splits.items()
+            if any((folder / name / "velodyne").is_dir() for name in names)
+        ]
+        others = sorted(
+            {at.parent.name for at in folder.glob("*/velodyne")}
+            - {name for names in self.splits.values() for name in names}
+        )
+        return [*there, *([",".join(others)] if others else [])]
+
+    def stray_files(self, root: Path, split: str) -> Iterator[tuple[Path, str]]:
+        """Labels without a scan, and poses behind the last one."""
+        folder = sequences_folder(root)
+        for sequence in self._sequences_of(split, folder):
+            names = names_in(folder / sequence / "velodyne", ".bin")
+            scans = {name[:-4] for name in names}
+            for name in names_in(folder / sequence / "labels", ".label"):
+                if name.removesuffix(".label") not in scans:
+                    yield folder / sequence / "labels" / name, "labels of a scan that is not there"
+            poses = tolerated(partial(read_poses, folder / sequence), None, lambda *_: None)
+            last = names[-1].removesuffix(".bin") if names else ""
+            if poses is not None and last.isdecimal() and len(poses) > int(last) + 1:
+                message = f"{len(poses)} poses, but the last scan is {last}: are scans missing?"
+                yield folder / sequence / "poses.txt", message
 
     def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
         """The label files of a split; the scans themselves need not be there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,49 @@ def places_of(ids: NDArray[np.int64], scan: Scan | None) -> Places:
     return {int(i): place for i, place in zip(found, mean, strict=True) if i > 0}
 
 
+@dataclass
+class Continuity:
+    """How well ids last over the scans of a scene, followed scan by scan.
+
+    Attributes:
+        num_scans: seen.
+        num_kept: objects that stayed where they were and kept their id.
+        num_seen: objects that stayed where they were.
+        num_chances: objects that could have been in two scans that follow each other.
+        lasts: whether any id was.
+    """
+
+    num_scans: int = 0
+    num_kept: int = 0
+    num_seen: int = 0
+    num_chances: int = 0
+    lasts: bool = False
+
+    def follow(self, before: Places, after: Places) -> None:
+        """Take the objects of two scans that follow each other."""
+        self.num_chances += min(len(before), len(after))
+        self.lasts |= bool(before.keys() & after.keys())
+        if before and after:
+            kept, seen = _follow(before, after)
+            self.num_kept += kept
+            self.num_seen += seen
+
+    def verdict(self) -> str | None:
+        """Why the ids of the scene cannot be tracks; None where they can."""
+        if not self.lasts and self.num_chances >= _MIN_OBJECTS:
+            return (
+                f"none of its instance ids lasts for two of its {self.num_scans} scans: wanted "
+                "tracks"
+            )
+        if self.num_seen >= _MIN_OBJECTS and 2 * self.num_kept < self.num_seen:
+            return (
+                f"of {self.num_seen} objects that stay where they are, "
+                f"{self.num_seen - self.num_kept} get another instance id in the next scan: wanted "
+                "tracks"
+            )
+        return None
+
+
 def find_breaks(scans: Sequence[Places]) -> str | None:
     """Say why the ids of a scene cannot be tracks; None where they can.
 
@@ -46,23 +90,10 @@ def find_breaks(scans: Sequence[Places]) -> str | None:
     Args:
         scans: of the scene, in order.
     """
-    num_kept, num_seen, num_chances = 0, 0, 0
-    lasts = False
+    continuity = Continuity(num_scans=len(scans))
     for before, after in pairwise(scans):
-        num_chances += min(len(before), len(after))
-        lasts |= bool(before.keys() & after.keys())
-        if before and after:
-            kept, seen = _follow(before, after)
-            num_kept += kept
-            num_seen += seen
-    if not lasts and num_chances >= _MIN_OBJECTS:
-        return f"none of its instance ids lasts for two of its {len(scans)} scans: wanted tracks"
-    if num_seen >= _MIN_OBJECTS and 2 * num_kept < num_seen:
-        return (
-            f"of {num_seen} objects that stay where they are, {num_seen - num_kept} get another "
-            "instance id in the next scan: wanted tracks"
-        )
-    return None
+        continuity.follow(before, after)
+    return continuity.verdict()
 
 
 def _follow(before: Places, after: Places) -> tuple[int, int]:

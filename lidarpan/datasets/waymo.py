@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.dataset import Dataset, ScanFiles
+from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, tolerated
 from lidarpan.datasets.packed_labels import MAX_INSTANCE, PackedLabels
 from lidarpan.scans.columns import open_table
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.source import frame_path
 from lidarpan.scans.waymo import TOP, WaymoSource
 from lidarpan.structures import InputError
+from lidarpan.whole_file import changed_ns
 
 SPLITS = ("training", "validation", "testing")
+_LABELLED = SPLITS[:2]
 _NAME, _TIME = "key.laser_name", "key.frame_timestamp_micros"
 _BASE = "[LiDARSegmentationLabelComponent].range_image_return1."
 
@@ -34,6 +37,8 @@ class Waymo(Dataset):
     name = "waymo"
     title = "Waymo"
     layout = "SEGMENT/NNNNNN.label"
+    step_s = 0.5
+    all_labelled = False
 
     def __init__(self) -> None:
         """Take the shipped class table."""
@@ -41,24 +46,33 @@ class Waymo(Dataset):
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The frames of a split; InputError: no such folder or split, or no frames of it."""
-        listed, wants_labels = [], split in SPLITS[:2]
+        what = "with labels " if split in _LABELLED else ""
+        return found(self.iter_scans(root, split), root, f"frames {what}of the {split} split")
+
+    def iter_scans(
+        self, root: Path, split: str, report: Report | None = None
+    ) -> Iterator[ScanFiles]:
+        """The frames, segment by segment."""
+        wants_labels = split in _LABELLED
+        nothing: dict[int, int] = {}
         for file in _segments(root, split):
             labels = file.parent.parent / "lidar_segmentation" / file.name
             if wants_labels and not labels.is_file():
                 continue
-            labelled = label_times(labels) if labels.is_file() else {}
-            source = _source(file)
-            for number, (time_us, pose) in enumerate(source.stamps()):
+            read = partial(label_times, labels)
+            labelled = tolerated(read, nothing, report, "labels") if labels.is_file() else nothing
+            no_stamps: list[tuple[int, NDArray[np.float64] | None]] = []
+            stamps = tolerated(partial(_stamps, file), no_stamps, report)
+            for number, (time_us, pose) in enumerate(stamps):
                 has = time_us in labelled
                 if has or not wants_labels:
                     place = frame_path(file, number)
                     name = f"{file.stem}/{place.name}"
-                    there = labels if has else None
-                    listed.append(ScanFiles(name, file.stem, place, there, pose))
-        if not listed:
-            what = "with labels " if wants_labels else ""
-            raise InputError(f"{root}: wanted frames {what}of the {split} split, found none")
-        return listed
+                    yield ScanFiles(name, file.stem, place, labels if has else None, pose)
+
+    def usual_splits(self, root: Path) -> Sequence[str]:
+        """Those whose folders are there."""
+        return [split for split in SPLITS if (root / split).is_dir()]
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """The first returns of the frame."""
@@ -101,29 +115,48 @@ def _segments(root: Path, split: str) -> list[Path]:
     if split in SPLITS:
         tops = [root / split] if (root / split).is_dir() else [root]
         return sorted(file for top in tops for file in top.glob("lidar/*.parquet"))
-    found = {file.stem: file for file in sorted(root.glob("**/lidar/*.parquet"))}
+    segments = {file.stem: file for file in sorted(root.glob("**/lidar/*.parquet"))}
     names = split.split(",")
-    if not all(name in found for name in names):
+    if not all(name in segments for name in names):
         raise InputError(
             f"no split {split!r} of Waymo: wanted {', '.join(SPLITS)} or segments of {root}, "
-            f"which has {', '.join(list(found)[:3]) or 'none'}"
+            f"which has {', '.join(list(segments)[:3]) or 'none'}"
         )
-    return [found[name] for name in names]
+    return [segments[name] for name in names]
+
+
+def _source(file: Path) -> WaymoSource:
+    beside = (
+        file.parent.parent / kind / file.name for kind in ("lidar_calibration", "vehicle_pose")
+    )
+    return _open_source(file, changed_ns(file, *beside))
 
 
 @lru_cache(maxsize=4)
-def _source(file: Path) -> WaymoSource:
+def _open_source(file: Path, _: tuple[int, ...]) -> WaymoSource:
     return WaymoSource(file)
 
 
-@lru_cache(maxsize=2)
+def _stamps(file: Path) -> list[tuple[int, NDArray[np.float64] | None]]:
+    return _source(file).stamps()
+
+
 def _load_frame(scan: Path) -> LoadedScan:
+    return _read_frame(scan, changed_ns(scan.parent))
+
+
+@lru_cache(maxsize=2)
+def _read_frame(scan: Path, _: tuple[int, ...]) -> LoadedScan:
     return next(_source(scan.parent).frames(int(scan.name))).load()
 
 
-@lru_cache(maxsize=64)
 def label_times(file: Path) -> dict[int, int]:
     """Time of each labelled frame of the roof's sensor -> its row; InputError: damaged."""
+    return _label_times(file, changed_ns(file))
+
+
+@lru_cache(maxsize=64)
+def _label_times(file: Path, _: tuple[int, ...]) -> dict[int, int]:
     table = open_table(file)
     missing = [name for name in (_NAME, _TIME) if name not in table.column_names]
     if missing:
