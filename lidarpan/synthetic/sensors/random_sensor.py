@@ -15,13 +15,13 @@ MAX_RAYS = 150_000
 FARTHEST_M = 85.0
 """Networks see no farther."""
 
-_KITTI_SHARE, _FREE_SHARE = 0.35, 0.2
+_KITTI_SHARE, _FREE_SHARE = 0.25, 0.2
 
 
 def random_sensor(rng: np.random.Generator) -> Sensor:
     """A spinning sensor drawn at random: beams, steps, range, noise, height, tilt, sector.
 
-    A third are KITTI's HDL-64E with other steps and heights, a fifth have beams of no known
+    A quarter are KITTI's HDL-64E with other steps and heights, a fifth have beams of no known
     sensor, the rest the beams of a preset. One in twelve sees a sector only, one in twenty is
     merged with a second one.
     """
