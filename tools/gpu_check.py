@@ -224,8 +224,8 @@ def check_all(check: Check) -> None:
         "findings": [asdict(finding) for finding in examine()],
         "engines": {name: detail for name, _, detail in engines},
     }
-    for name, reason in left_out.items():
-        check.leave_out(f"network {name}", reason)
+    for name, why in left_out.items():
+        check.leave_out(f"network {name}", why)
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as beside:
         folder = Path(place)
         compiled = beside.submit(check.run, "compile", _step_words("compile", check))
@@ -320,10 +320,13 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
     return int(not result["is_same"])
 
 
+_NETWORK_KEYS = ("run_p50_ms", "run_p99_ms", "eager_p50_ms", "warm_p50_ms", "floor_ms")
+
+
 def essential_table(check: Check) -> list[str]:
     """Lines of what matters: the network by engine and precision, its profile, file to labels."""
     results = {step.name: step.result for step in check.steps if step.result}
-    lines = ["network of the shipped weights: ms p50, p99, maps there, floor"]
+    lines = [f"network of the shipped weights, ms: {', '.join(_NETWORK_KEYS)}"]
     for name, found in results.items():
         lines += _network_lines(found) if name.startswith("network") else []
     for name, found in results.items():
@@ -351,10 +354,9 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
     for row in network["rows"]:
         title = f"  {row['engine']} {row['precision']}".ljust(22)
         if "error" in row:
-            lines.append(f"{title} {row['error'].splitlines()[0][:150]}")
+            lines.append(f"{title} {row}"[:1500])
             continue
-        keys = ("p50_ms", "p99_ms", "warm_p50_ms", "floor_ms")
-        lines.append(title + "".join(f"{row[key]:9.2f}" for key in keys))
+        lines.append(title + "".join(f"{row[key]:9.2f}" for key in _NETWORK_KEYS))
     profile = network["profile"]
     if profile:
         lines.append(

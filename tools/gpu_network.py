@@ -14,6 +14,7 @@ from torch import Tensor
 import lidarpan.model.sparse.triton as sparse_triton
 from lidarpan.bench.scans import street_scan
 from lidarpan.model.outputs import PreparedScan
+from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Epilogue
 from lidarpan.model.sparse.torch import Table, TorchEngine
 from lidarpan.model.voxel_network import VoxelNetwork, voxel_network
@@ -112,9 +113,9 @@ def measure_network(
         repeats: timed runs of each row, at most.
 
     Returns:
-        "num_voxels", "rows" (for each pair "p50_ms" and "p99_ms" of the whole network, its
-        neighbour maps included; "warm_p50_ms" with maps that are there already; the floor;
-        "first_s" of the first call), and "profile".
+        "num_voxels"; "rows", for each pair the floor and p50, p99 of "eager", the network operation
+        by operation, its neighbour maps included; "warm", with maps that are there already; "run",
+        as `predict` runs it, transfers to and from the device included; and "profile", of "run".
     """
     prepared, rows, last = None, [], None
     for engine, precision in runs:
@@ -127,8 +128,8 @@ def measure_network(
             )
             prepared = prepared or pipeline.prepare(street_scan(num_points, seed=1))
             network = voxel_network(pipeline.network)
-            row |= _time_network(network, prepared, repeats)
             last = network
+            _time_network(row, network, prepared, repeats)
         except Exception as fault:  # one engine's fault must not cost the others' figures
             row["error"] = f"{type(fault).__name__}: {fault}"[:2000]
     num_voxels = prepared.voxels.num_voxels if prepared else 0
@@ -136,27 +137,28 @@ def measure_network(
     return {"num_voxels": num_voxels, "rows": rows, "profile": profile}
 
 
-def _time_network(network: VoxelNetwork, prepared: PreparedScan, repeats: int) -> dict[str, float]:
-    device = network.device
-    begin = time.perf_counter()
-    network.run(prepared)
-    first = time.perf_counter() - begin
-    whole = _seconds(lambda: network.run(prepared), device, repeats)
-    tensor = network.tensor_of(prepared)
+def _time_network(
+    row: dict[str, Any], network: VoxelNetwork, prepared: PreparedScan, repeats: int
+) -> None:
+    """Fill a row, figure by figure."""
 
-    def again() -> None:
+    def again(tensor: SparseTensor | None = None) -> None:
         with torch.inference_mode():
-            network.forward(tensor)
+            network.forward(tensor or network.tensor_of(prepared))
 
-    warm = _seconds(again, device, repeats)
-    return {
-        "first_s": first,
-        "p50_ms": 1e3 * float(np.percentile(whole, 50)),
-        "p99_ms": 1e3 * float(np.percentile(whole, 99)),
-        "warm_p50_ms": 1e3 * float(np.percentile(warm, 50)),
-        "runs": len(whole),
-        **network_floor(network, prepared),
-    }
+    def note(name: str, run: Callable[[], Any]) -> None:
+        begin = time.perf_counter()
+        run()
+        row[f"{name}_first_s"] = time.perf_counter() - begin
+        times = _seconds(run, network.device, repeats)
+        row[f"{name}_p50_ms"] = 1e3 * float(np.percentile(times, 50))
+        row[f"{name}_p99_ms"] = 1e3 * float(np.percentile(times, 99))
+        row[f"{name}_runs"] = len(times)
+
+    row |= network_floor(network, prepared)
+    note("eager", again)
+    note("warm", partial(again, network.tensor_of(prepared)))
+    note("run", partial(network.run, prepared))
 
 
 def profile_run(run: Callable[[], Any], device: torch.device, repeats: int = 5) -> dict[str, Any]:

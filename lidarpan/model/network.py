@@ -32,6 +32,8 @@ class HeadOutputs:
         bev_offset_m: (M, 2) from each BEV cell's middle to its object's center, metres.
         bev: (M, C_bev) features of the BEV cells.
         queries: objects as a set, for each scan; none without a query head.
+        num_columns: (1,) int32 on the device, where only so many of the M are columns, and of the V
+            as many as the input had; None where all are.
     """
 
     semantic: Tensor
@@ -42,6 +44,7 @@ class HeadOutputs:
     bev_offset_m: Tensor
     bev: Tensor
     queries: tuple[ScanQueries, ...] = ()
+    num_columns: Tensor | None = None
 
 
 class PanopticNetwork(nn.Module):
@@ -97,4 +100,5 @@ class PanopticNetwork(nn.Module):
             heatmap=self.heatmap_head(bev).squeeze(1),
             bev_offset_m=self.bev_offset_head(bev),
             bev=bev,
+            num_columns=columns.pooled.coarse.num_cells if columns.pooled else None,
         )

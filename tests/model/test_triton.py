@@ -1,4 +1,4 @@
-"""The triton engine's kernels on a CPU, line by line in Triton's interpreter, beside their twins."""
+"""The triton engine on a CPU, line by line in Triton's interpreter, beside the torch engine."""
 
 import math
 import os

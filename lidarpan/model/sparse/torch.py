@@ -235,9 +235,9 @@ def _coarser_level(level: Level, geometry: Geometry) -> Level:
     """Cells that see an occupied one, ascending; with room to spare where `level` has it."""
     shape, keys = geometry.coarser(level.shape), level_keys(level)
     if geometry.kernel == geometry.stride and geometry.padding == (0, 0, 0):
-        batch, cells = level.indices[:, :1], level.indices[:, 1:]
-        stride = cells.new_tensor(geometry.stride)
-        parents = _keys(torch.cat([batch, cells // stride], 1), shape)
+        batch, *cell = level.indices.long().unbind(1)
+        parent = [x // stride for x, stride in zip(cell, geometry.stride, strict=True)]
+        parents = _keys(torch.stack([batch, *parent], 1), shape)
         keys, count = distinct_keys(torch.where(keys < NO_CELL, parents, NO_CELL))
         if level.num_cells is None:
             keys = keys[: int(count)]
