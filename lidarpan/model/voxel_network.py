@@ -100,11 +100,16 @@ class VoxelNetwork:
 
     def _run_once(self, prepared: PreparedScan) -> VoxelOutputs:
         with torch.inference_mode():
-            if self.device.type == "cuda" and self.engine.name == "triton":
+            if self._may_capture():
                 outputs = self._replay(prepared)
             else:
                 outputs = self.forward(self.tensor_of(prepared))
             return VoxelOutputs.of(outputs, self.prior, prepared.voxels.num_voxels)
+
+    def _may_capture(self) -> bool:
+        """Whether all that the network does depends on the size of a scan alone."""
+        on_gpu = self.device.type == "cuda" and self.engine.name == "triton"
+        return on_gpu and self.network.queries is None
 
     def _replay(self, prepared: PreparedScan) -> HeadOutputs:
         """The forward pass as one launch, with room to spare in what it answers."""
