@@ -120,7 +120,7 @@ class Check:
         started = time.monotonic()
         environment = os.environ | {"PYTHONPATH": _python_path(), "PYTHONWARNINGS": "ignore"}
         if not self.is_dry:
-            environment["LIDARPAN_REQUIRE_CUDA"] = "1"
+            environment |= {"LIDARPAN_REQUIRE_CUDA": "1", "TRITON_INTERPRET": "0"}
         try:
             done = subprocess.run(
                 words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=limit,
