@@ -22,7 +22,14 @@ from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError
 
-__all__ = ["Handling", "Prediction", "predict_files", "predict_sources", "sensor_height"]
+__all__ = [
+    "Handling",
+    "Prediction",
+    "predict_files",
+    "predict_pairs",
+    "predict_sources",
+    "sensor_height",
+]
 
 
 def predict_files(
@@ -65,6 +72,45 @@ def predict_files(
     job = replace(job, may_be_empty=not all_empty(scan_paths))
     pairs = zip(source.frames(), paths, strict=True)
     yield from _run(job, pairs, is_overlapped)
+
+
+def predict_pairs(
+    pipeline: PanopticPipeline,
+    source: FileSource,
+    pairs: Sequence[tuple[Path, Path]],
+    file_format: str,
+    *,
+    sensor_height_m: float | None = None,
+    overwrite: bool = False,
+    is_overlapped: bool | None = None,
+    handling: Handling | None = None,
+    may_be_empty: bool = True,
+    begun_s: float | None = None,
+) -> Iterator[Prediction]:
+    """Predict some scans of a folder as if all of it were predicted.
+
+    Args:
+        pipeline: the loaded weights.
+        source: all scans, which decide together what intensities mean and where the vehicle is.
+        pairs: scans to predict, of the source, and where the labels go.
+        file_format: as in `predict_files`.
+        sensor_height_m: as in `predict_files`.
+        overwrite: as in `predict_files`.
+        is_overlapped: as in `predict_files`.
+        handling: as in `predict_files`.
+        may_be_empty: whether an empty file is a lost frame, or a fault.
+        begun_s: seconds since 1970: labels that are younger are made again.
+
+    Yields:
+        One Prediction per scan, in order.
+    """
+    handling = handling or Handling()
+    ego = OwnVehicles(pipeline.ego_box, source, handling)
+    job = Job(pipeline, file_format, sensor_height_m, overwrite, ego, handling)
+    job = replace(job, may_be_empty=may_be_empty, begun_s=begun_s)
+    frames = source.frames_of([scan for scan, _ in pairs])
+    items = zip(frames, (path for _, path in pairs), strict=True)
+    yield from _run(job, items, is_overlapped)
 
 
 def predict_sources(

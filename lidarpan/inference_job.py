@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,8 +32,32 @@ from lidarpan.scans.inspection import (
     height_in_words,
     sensor_height,
 )
+from lidarpan.scans.reader import sampled
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How much of each class there is in a scan.
+
+    Attributes:
+        points: (C,) int64.
+        objects: (C,) int64.
+    """
+
+    points: NDArray[np.int64]
+    objects: NDArray[np.int64]
+
+    @staticmethod
+    def of(labels: PanopticLabels, num_classes: int) -> LabelCounts:
+        """Count them."""
+        ids, first = np.unique(labels.instance, return_index=True)
+        things = labels.semantic[first[ids > 0]]
+        return LabelCounts(
+            np.bincount(labels.semantic, minlength=num_classes),
+            np.bincount(things, minlength=num_classes),
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,7 @@ class Prediction:
         scan_path: the input.
         path: the file written.
         labels: what was predicted of the usable points; None where the file was there already.
+        counts: of the labels.
         warnings: what looked wrong with the input.
         num_dropped: points of the file that were not used (NaN, infinite, on the own vehicle).
         num_own: those of them on the vehicle that carries the sensor.
@@ -60,6 +85,7 @@ class Prediction:
     scan_path: Path
     path: Path
     labels: PanopticLabels | None = None
+    counts: LabelCounts | None = None
     warnings: tuple[str, ...] = ()
     num_dropped: int = 0
     num_own: int = 0
@@ -122,7 +148,7 @@ class OwnVehicles:
         total = source.num_frames or 0
         if total < 2:
             return []
-        wanted = set(np.linspace(0, total - 1, min(AUTO_SCANS, total)).round().astype(int))
+        wanted = _spread(total)
         scans = []
         with suppress(InputError):  # it is said when it is that scan's turn
             for number, frame in enumerate(source.frames()):
@@ -131,6 +157,20 @@ class OwnVehicles:
                         seen, _ = self.handling.turned(frame.load(), EXPECTED_HEIGHT_M)
                         scans.append(seen.scan)
         return scans
+
+
+def _spread(total: int) -> set[int]:
+    """Numbers of the scans, of so many, in which the own vehicle is looked for."""
+    return set(np.linspace(0, total - 1, min(AUTO_SCANS, total)).round().astype(int).tolist())
+
+
+def looked_at(scans: Sequence[Path]) -> set[Path]:
+    """The scans of one folder that decide what holds for all: intensities, the own vehicle."""
+    by_suffix: dict[str, list[Path]] = {}
+    for scan in scans:
+        by_suffix.setdefault(scan.suffix.lower(), []).append(scan)
+    some = {scan for group in by_suffix.values() for scan in sampled(group)}
+    return some | {scans[k] for k in _spread(len(scans))}
 
 
 @dataclass
@@ -167,13 +207,14 @@ class Job:
     handling: Handling
     annotated: AnnotatedMcap | None = None
     may_be_empty: bool = True  # an empty file among others is a lost frame, alone it is a fault
+    begun_s: float | None = None  # of this run; what it wrote itself is no earlier run's
 
     def read(self, item: tuple[Frame, Path] | Prediction) -> _Work | Prediction:
         """Decode the scan, turn it, hide the own vehicle, voxelize it."""
         if isinstance(item, Prediction):
             return item
         frame, path = item
-        is_kept = self.annotated is None and not self.overwrite
+        is_kept = self.annotated is None and not self.overwrite and not self._is_own(path)
         if is_kept and is_complete(path, frame.path, self.file_format, self.pipeline.classes):
             return self._there_already(frame, path)
         clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
@@ -191,12 +232,23 @@ class Job:
             return replace(_prediction(frame, path), error=str(error))
         return _Work(frame, path, loaded, seen, turn, height, prepared, clock)
 
+    def _is_own(self, path: Path) -> bool:
+        """Whether this run wrote a file: its process died, and its work is done again."""
+        if self.begun_s is None:
+            return False
+        try:
+            return path.stat().st_mtime >= self.begun_s
+        except OSError:
+            return False
+
     def _write_empty(self, frame: Frame, path: Path, empty: LoadedScan) -> Prediction:
         """Labels of no points, so that what follows finds a file for every frame."""
         labels = PanopticLabels.all_void(0, self.pipeline.classes)
         write_prediction(path, labels, empty, self.pipeline.classes, self.file_format)
         known = _prediction(frame, path)
-        return replace(known, labels=labels, warnings=empty.warnings, elapsed_ms={"read": 0.0})
+        counts = LabelCounts.of(labels, self.pipeline.classes.num_classes)
+        known = replace(known, labels=labels, counts=counts)
+        return replace(known, warnings=empty.warnings, elapsed_ms={"read": 0.0})
 
     def run_network(self, work: _Work | Prediction) -> _Work | Prediction:
         """Run the network on it."""
@@ -223,6 +275,7 @@ class Job:
         return replace(
             _prediction(work.frame, work.path),
             labels=labels,
+            counts=LabelCounts.of(labels, self.pipeline.classes.num_classes),
             objects=tuple(labels.objects(work.seen.scan)) if self.handling.has_objects else None,
             turn=work.turn,
             warnings=tuple(self._warnings(work)),

@@ -194,11 +194,31 @@ def track_files(
         InputError: a file is damaged or does not fit its scan.
     """
     for drive in drives:
-        tracker = Tracker(classes, mending=mending)
-        writer = LastingLabels(classes, names_moving)
-        walk = _online if is_online else _looking_back
-        yield from walk(drive, tracker, writer, summary)
+        yield from track_drive(
+            drive,
+            classes,
+            summary,
+            is_online=is_online,
+            mending=mending,
+            names_moving=names_moving,
+        )
     write_tracks(out, summary.rows, classes)
+
+
+def track_drive(
+    drive: Drive,
+    classes: ClassTable,
+    summary: Summary,
+    *,
+    is_online: bool = False,
+    mending: Mending | None = None,
+    names_moving: bool = True,
+) -> Iterator[Path]:
+    """Track one drive; all as in `track_files`, which also writes the lists."""
+    tracker = Tracker(classes, mending=mending)
+    writer = LastingLabels(classes, names_moving)
+    walk = _online if is_online else _looking_back
+    yield from walk(drive, tracker, writer, summary)
 
 
 def _online(

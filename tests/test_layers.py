@@ -34,6 +34,8 @@ OWNERS = {
     "nuscenes": ("datasets/nuscenes", "doctor"),
     "lightning": ("training/",),
     "typer": ("cli/",),
+    "ray": ("fleet/cluster",),
+    "fsspec": ("fleet/store",),
 }
 
 

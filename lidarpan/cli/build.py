@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lidarpan.cli.options import Device
+from lidarpan.cli.options import Address, Device, Engine, OnEngine, cluster_of
 from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 
 Overrides = Annotated[
@@ -137,24 +138,35 @@ def simulate(
             help="To test on: vehicles and people of shapes that other towns leave out.",
         ),
     ] = False,
+    engine: OnEngine = Engine.local,
+    address: Address = None,
 ) -> None:
     """Write a labelled dataset of simulated towns."""
     from rich.progress import track
 
+    from lidarpan.fleet.store import local_output
     from lidarpan.synthetic.simulated import write_simulated
 
-    make_folder(out)
-    stream = write_simulated(
-        dataset,
-        out,
-        num_scans=scans,
-        seed=seed,
-        sensor=sensor,
-        scans_per_town=scans_per_town,
-        rate_hz=rate,
-        held_out=held_out,
-    )
-    count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))
+    with ExitStack() as stack:
+        cluster, make_towns = cluster_of(engine, address), None
+        if cluster is not None:
+            from lidarpan.fleet.simulate import TownsOnCluster
+
+            make_towns = TownsOnCluster(stack.enter_context(cluster))
+        folder = stack.enter_context(local_output(out))
+        make_folder(folder)
+        stream = write_simulated(
+            dataset,
+            folder,
+            num_scans=scans,
+            seed=seed,
+            sensor=sensor,
+            scans_per_town=scans_per_town,
+            rate_hz=rate,
+            held_out=held_out,
+            make_towns=make_towns,
+        )
+        count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))
     typer.echo(f"{count} scans: {out}")
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from lidarpan.errors import InputError
+
+if TYPE_CHECKING:
+    from lidarpan.fleet.cluster import Cluster
 
 
 class Device(str, Enum):
@@ -43,3 +48,42 @@ DATASETS = (
     "an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
 )
 Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]
+
+
+class Engine(str, Enum):
+    """Who does the work."""
+
+    local = "local"
+    ray = "ray"
+
+
+OnEngine = Annotated[
+    Engine, typer.Option("--engine", help="This process, or a Ray cluster (extra ray).")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the Ray cluster: auto or host:port. [default: one on this machine's cores]"
+    ),
+]
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="GPUs that a task asks Ray for, such as 0.5. [default: 1 where there are any]"
+    ),
+]
+
+
+def cluster_of(engine: Engine, address: str | None, gpus: float | None = 0) -> Cluster | None:
+    """The cluster that is asked for, to be entered; None where this process does the work.
+
+    Raises:
+        InputError: an address without --engine ray.
+    """
+    if engine is Engine.local:
+        if address is not None:
+            raise InputError("--address is of a Ray cluster: add --engine ray")
+        return None
+    from lidarpan.fleet.cluster import Cluster
+
+    return Cluster(address, gpus)

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.options import BoxFormat, Classes, Device, Level, Precision
+from lidarpan.cli.options import (
+    Address,
+    BoxFormat,
+    Classes,
+    Device,
+    Engine,
+    Gpus,
+    Level,
+    OnEngine,
+    Precision,
+    cluster_of,
+)
 from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
 from lidarpan.errors import InputError, printable
+
+if TYPE_CHECKING:
+    from lidarpan.model.configured import Choices
 
 
 def register(app: typer.Typer) -> None:
@@ -128,6 +143,9 @@ def predict(
         ),
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Open the page with the result.")] = False,
+    engine: OnEngine = Engine.local,
+    address: Address = None,
+    gpus: Gpus = None,
 ) -> None:
     """Panoptic labels of scans and recordings.
 
@@ -138,7 +156,9 @@ def predict(
     from rich.progress import track
 
     from lidarpan.cli.told import Notes, summarize, tell_of_compiling
+    from lidarpan.fleet.store import url_of
     from lidarpan.inference import Handling, predict_sources
+    from lidarpan.model.weights import read_classes
     from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.axes import turn_to
@@ -149,60 +169,76 @@ def predict(
     is_first = tell_of_compiling(console.print)
     turn = turn_to(up or "z", forward or "x") if up or forward else None
     letters = None if columns is None else check_letters(columns)
-    sources = open_sources(paths, topic or (), frame, letters)
+    is_stored = any(url_of(path) for path in [*paths, str(out)])
+    sources = [] if is_stored else open_sources(paths, topic or (), frame, letters)
     lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
-    pipeline = PanopticPipeline.from_weights(
-        weights,
-        device.value,
-        sparse,
-        precision.value,
-        tta=tta,
-        min_score=min_score,
-        ego_box=ego_box,
-    )
+    choices: Choices = {"tta": tta, "min_score": min_score, "ego_box": ego_box}
+    cluster = cluster_of(engine, address, 0 if device is Device.cpu else gpus)
+    loading = (weights, device.value, sparse, precision.value)
+    pipeline = None if cluster else PanopticPipeline.from_weights(*loading, **choices)
+    classes = pipeline.classes if pipeline else read_classes(weights)
     handling = Handling(
         turn=turn,
         is_levelled=turn is None and level is Level.auto,
-        only=pipeline.classes.ids_of(only.split(",")) if only else (),
+        only=classes.ids_of(only.split(",")) if only else (),
         has_objects=lists.is_wanted,
     )
     if is_tracked and file_format == "mcap":
         raise InputError("--track writes label files, not --format mcap: choose another format")
     single = out / "untracked" if is_tracked else out
-    make_folder(out)
-    notes, results = Notes(pipeline.classes), []
-    stream = predict_sources(
-        pipeline,
-        sources,
-        single,
-        file_format or pipeline.classes.name,
-        sensor_height_m=sensor_height,
-        overwrite=overwrite,
-        is_overlapped=overlap,
-        handling=handling,
-    )
+    if is_stored and (cluster is None or is_tracked or boxes or show):
+        raise InputError("files in a store are for --engine ray, without --track, --boxes, --show")
+    if url_of(out) is None:
+        make_folder(out)
+    notes, results, wanted = Notes(classes), [], file_format or classes.name
     begin = time.perf_counter()
     total = count_frames(sources)
-    for result in track(stream, "Predicting", total=total, console=console, transient=True):
-        for note in notes.of(result):
-            console.print(note, soft_wrap=True, markup=False)
-        lists.add(result)
-        results.append(dataclasses.replace(result, labels=None, objects=None))
+    with ExitStack() as stack:
+        if cluster is not None:
+            from lidarpan.fleet.predict import Asked, Loading, predict_on_cluster
+
+            stack.enter_context(cluster)
+            how = Loading(*loading, tuple(choices.items()))
+            asked = Asked(single, wanted, sensor_height, overwrite, overlap, handling)
+            if is_stored:
+                from lidarpan.fleet.staged import predict_all_stored
+
+                total, stream = predict_all_stored(cluster, how, paths, out, asked, letters)
+            else:
+                stream = predict_on_cluster(cluster, how, sources, asked)
+        else:
+            assert pipeline is not None
+            stream = predict_sources(
+                pipeline,
+                sources,
+                single,
+                wanted,
+                sensor_height_m=sensor_height,
+                overwrite=overwrite,
+                is_overlapped=overlap,
+                handling=handling,
+            )
+        for result in track(stream, "Predicting", total=total, console=console, transient=True):
+            for note in notes.of(result):
+                console.print(note, soft_wrap=True, markup=False)
+            lists.add(result)
+            results.append(dataclasses.replace(result, labels=None, objects=None))
     for note in notes.rest():
         console.print(note, soft_wrap=True, markup=False)
-    for line in [*notes.counts(), *lists.write(pipeline.classes)]:
+    for line in [*notes.counts(), *lists.write(classes)]:
         typer.echo(line)
     elapsed_s = time.perf_counter() - begin
-    is_next_said = not show and not is_tracked
+    is_next_said = not show and not is_tracked and not is_stored
     summarize(results, paths, out, elapsed_s, is_first=is_first, is_next_said=is_next_said)
     if is_tracked:
         from lidarpan.cli.tracks import run_tracking
 
-        run_tracking(sources, single, out, pipeline.classes)
+        with cluster_of(engine, address) or nullcontext() as again:
+            run_tracking(sources, single, out, classes, cluster=again)
     if show:
         from lidarpan.cli.serving import open_page
 
-        open_page([result.scan_path for result in results], out, pipeline.classes)
+        open_page([result.scan_path for result in results], out, classes)
 
 
 def group(

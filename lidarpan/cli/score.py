@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.options import DATASETS
+from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
 from lidarpan.errors import InputError
+
+if TYPE_CHECKING:
+    from lidarpan.evaluation import Score
+    from lidarpan.fleet.cluster import Cluster
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
@@ -74,6 +79,8 @@ def evaluate(
         typer.Option(help="Whether confidences can be trusted; wants predict --format npz."),
     ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with pictures here.")] = None,
+    engine: OnEngine = Engine.local,
+    address: Address = None,
 ) -> None:
     """PQ, SQ, RQ and mIoU of predictions, equal to the official scripts."""
     from rich.console import Console
@@ -81,27 +88,34 @@ def evaluate(
 
     from lidarpan.evaluation import evaluate_folder
     from lidarpan.evaluation.report import format_table, write_csv, write_json
+    from lidarpan.fleet.store import local_copy
 
     chosen = sequences or split
     if chosen is None:
         raise InputError("wanted --split or --sequences: which scans to score")
     stderr = Console(stderr=True)
-    evaluation = evaluate_folder(
-        dataset,
-        data,
-        predictions,
-        chosen,
-        min_points=min_points,
-        protocol=protocol,
-        progress=lambda results, total: track(
-            results,
-            "Scoring",
-            total,
-            console=stderr,
-            transient=True,
-            disable=not stderr.is_terminal,
-        ),
-    )
+    with ExitStack() as stack:
+        cluster = cluster_of(engine, address)
+        if cluster is not None:
+            stack.enter_context(cluster)
+        scans = ("velodyne", "samples", "sweeps")
+        evaluation = evaluate_folder(
+            dataset,
+            stack.enter_context(local_copy(data, left_out=scans)),
+            stack.enter_context(local_copy(predictions)),
+            chosen,
+            min_points=min_points,
+            protocol=protocol,
+            score=None if cluster is None else _on(cluster),
+            progress=lambda results, total: track(
+                results,
+                "Scoring",
+                total,
+                console=stderr,
+                transient=True,
+                disable=not stderr.is_terminal,
+            ),
+        )
     console = Console()
     console.print(format_table(evaluation))
     extra: dict[str, object] = {}
@@ -145,6 +159,12 @@ def evaluate(
 
         report, *pages = write_html_report(evaluation, html, explanation=reasons)
         typer.echo(f"report: {report}" + (f" and {len(pages)} pages beside it" if pages else ""))
+
+
+def _on(cluster: Cluster) -> Score:
+    from lidarpan.fleet.score import ScoreOnCluster
+
+    return ScoreOnCluster(cluster)
 
 
 def compare(

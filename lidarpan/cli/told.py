@@ -54,13 +54,9 @@ class Notes:
         return True
 
     def _count(self, result: Prediction) -> None:
-        labels = result.labels
-        if labels is None:
-            return
-        size = self._classes.num_classes
-        self._points += np.bincount(labels.semantic, minlength=size)
-        ids, first = np.unique(labels.instance, return_index=True)
-        self._objects += np.bincount(labels.semantic[first[ids > 0]], minlength=size)
+        if result.counts is not None:
+            self._points += result.counts.points
+            self._objects += result.counts.objects
 
     def rest(self) -> list[str]:
         """How many more scans of each folder a note holds for."""

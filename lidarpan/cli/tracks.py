@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.cli.options import BoxFormat, Classes, Device
+from lidarpan.cli.options import Address, BoxFormat, Classes, Device, Engine, OnEngine, cluster_of
 from lidarpan.cli.recordings import make_folder
-from lidarpan.errors import printable
+from lidarpan.errors import InputError, printable
 
 if TYPE_CHECKING:
     from lidarpan.classes import ClassTable
+    from lidarpan.fleet.cluster import Cluster
     from lidarpan.scans.source import ScanSource
     from lidarpan.tracking.tracker import Mending
 
@@ -68,28 +70,38 @@ def track(
     boxes: Annotated[
         BoxFormat | None, typer.Option(help="Write tracking results for other tools to OUT/boxes.")
     ] = None,
+    engine: OnEngine = Engine.local,
+    address: Address = None,
 ) -> None:
     """Ids that stay: labels of a drive's scans, of any network, to one id per object.
 
     Writes the labels in their own format, tracks.csv and tracks.json.
     """
     from lidarpan.datasets.open import find_classes
+    from lidarpan.fleet.store import local_copy, local_output, url_of
     from lidarpan.scans.sources import open_sources
     from lidarpan.tracking.tracker import Mending
 
-    run_tracking(
-        open_sources(paths),
-        labels,
-        out,
-        find_classes(classes),
-        poses=poses,
-        times=times,
-        is_online=online,
-        has_odometry=odometry,
-        mending=Mending(classes=mend_classes, join=join, cut=cut),
-        names_moving=moving,
-        boxes=None if boxes is None else boxes.value,
-    )
+    table = find_classes(classes)
+    with ExitStack() as stack:
+        cluster = cluster_of(engine, address)
+        if cluster is not None:
+            stack.enter_context(cluster)
+        local = [stack.enter_context(local_copy(Path(p))) if url_of(p) else p for p in paths]
+        run_tracking(
+            open_sources(local),
+            stack.enter_context(local_copy(labels)),
+            stack.enter_context(local_output(out)),
+            table,
+            poses=poses,
+            times=times,
+            is_online=online,
+            has_odometry=odometry,
+            mending=Mending(classes=mend_classes, join=join, cut=cut),
+            names_moving=moving,
+            boxes=None if boxes is None else boxes.value,
+            cluster=cluster,
+        )
 
 
 def run_tracking(
@@ -105,8 +117,13 @@ def run_tracking(
     mending: Mending | None = None,
     names_moving: bool = True,
     boxes: str | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
-    """Track with a progress bar; print what was lost, and what there is."""
+    """Track with a progress bar; print what was lost, and what there is.
+
+    Raises:
+        InputError: a file is damaged; on a cluster once all other drives are done.
+    """
     from rich.progress import track as show_progress
 
     from lidarpan.datasets.track_lists import write_kitti_tracking, write_nuscenes_tracking
@@ -115,29 +132,44 @@ def run_tracking(
     drives, notes = plan_drives(sources, labels, out, poses, times)
     make_folder(out)
     if has_odometry:
-        drives = [with_odometry(drive) for drive in drives]
         notes = [note for note in notes if ": no poses" not in note]
     for note in notes:
         typer.echo(printable(f"note: {note}"), err=True)
     summary, count = Summary(), sum(len(drive.scans) for drive in drives)
-    stream = track_files(
-        drives,
-        out,
-        table,
-        summary,
-        is_online=is_online,
-        mending=mending,
-        names_moving=names_moving,
-    )
-    total = count * (1 if is_online else 2)
-    for _ in show_progress(stream, "Tracking", total=total, transient=True):
-        pass
+    faults: list[str] = []
+    if cluster is None:
+        if has_odometry:
+            drives = [with_odometry(drive) for drive in drives]
+        stream = track_files(
+            drives,
+            out,
+            table,
+            summary,
+            is_online=is_online,
+            mending=mending,
+            names_moving=names_moving,
+        )
+        total = count * (1 if is_online else 2)
+        for _ in show_progress(stream, "Tracking", total=total, transient=True):
+            pass
+    else:
+        from lidarpan.fleet.track import Tracking, track_on_cluster
+
+        how = Tracking(table, is_online, has_odometry, mending, names_moving)
+        done = track_on_cluster(cluster, drives, out, how, summary)
+        for drive in show_progress(done, "Tracking", total=len(drives), transient=True):
+            if drive.error:
+                faults.append(drive.error)
+                typer.echo(printable(f"error: {drive.error}"), err=True)
     if boxes == "kitti":
         write_kitti_tracking(out / "boxes", summary.rows, summary.poses, table)
     elif boxes == "nuscenes":
         write_nuscenes_tracking(out / "boxes" / "tracking.json", summary.rows, table)
     objects = len({(row.drive, row.id) for row in summary.rows})
+    count = len(summary.poses)
     typer.echo(f"{count} scans tracked, {objects} objects: {out}")
+    if faults:
+        raise InputError(f"{len(faults)} of {len(drives)} drives could not be tracked")
 
 
 def stream(

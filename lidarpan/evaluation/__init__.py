@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,8 @@ __all__ = [
     "Evaluation",
     "Protocol",
     "ScanScore",
+    "Score",
+    "Scored",
     "SegmentError",
     "evaluate_folder",
     "format_table",
@@ -124,8 +126,11 @@ class Evaluation:
     scans: tuple[ScanScore, ...]
 
 
-_Scored = tuple[ScanScore, PanopticQuality] | InputError
-Progress = Callable[[Iterable[_Scored], int], Iterable[_Scored]]
+Scored = tuple[ScanScore, PanopticQuality] | InputError
+"""What a scan adds to the scores, or why it cannot."""
+
+Progress = Callable[[Iterable[Scored], int], Iterable[Scored]]
+Score = Callable[[Sequence[LabelFiles], ClassTable, Protocol], Iterator[Scored]]
 
 
 def evaluate_folder(
@@ -137,6 +142,7 @@ def evaluate_folder(
     min_points: int | None = None,
     protocol: str = "official",
     num_threads: int | None = None,
+    score: Score | None = None,
     progress: Progress = lambda results, total: results,
 ) -> Evaluation:
     """Score a folder of predictions by the rules of its benchmark; reads label files only.
@@ -149,6 +155,7 @@ def evaluate_folder(
         min_points: smallest segment that counts as an error; None takes the benchmark's.
         protocol: one of PROTOCOLS.
         num_threads: None takes all cores.
+        score: of scans, in order, elsewhere; None scores them in threads of this process.
         progress: handed the results as they come, and their number: passes them on, showing a bar.
 
     Raises:
@@ -160,17 +167,26 @@ def evaluate_folder(
     files = find_label_files(whose, root, predictions, split)
     total = new_quality(classes, rules)
     scans, faults = [], []
-    with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
-        results = threads.map(lambda pair: _score_scan(pair, classes, rules), files)
-        for result in progress(results, len(files)):
-            if isinstance(result, InputError):
-                faults.append(str(result))
-            else:
-                scan, quality = result
-                scans.append(scan)
-                total.merge(quality)
+    results = (score or _in_threads(num_threads))(files, classes, rules)
+    for result in progress(results, len(files)):
+        if isinstance(result, InputError):
+            faults.append(str(result))
+        else:
+            scan, quality = result
+            scans.append(scan)
+            total.merge(quality)
     raise_faults(faults, f"{len(files)} whole pairs of label files")
     return Evaluation(whose.name, split, rules, classes, total.compute(rules.mean), tuple(scans))
+
+
+def _in_threads(num_threads: int | None) -> Score:
+    def score(
+        files: Sequence[LabelFiles], classes: ClassTable, rules: Protocol
+    ) -> Iterator[Scored]:
+        with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
+            yield from threads.map(lambda pair: score_scan(pair, classes, rules), files)
+
+    return score
 
 
 def new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
@@ -178,7 +194,8 @@ def new_quality(classes: ClassTable, rules: Protocol) -> PanopticQuality:
     return PanopticQuality(classes.num_classes, classes.things, min_points=rules.min_points)
 
 
-def _score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> _Scored:
+def score_scan(files: LabelFiles, classes: ClassTable, rules: Protocol) -> Scored:
+    """What one scan adds to the scores, or the fault of its files."""
     try:
         predicted, true = read_pair(files)
     except InputError as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from lidarpan.classes import ClassTable
 from lidarpan.config import Config, parse_config
 from lidarpan.model.checkpoint import check_shapes, fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
@@ -31,14 +33,25 @@ def load_network(
     """
     path = find_weights(weights)
     state, header = load_weights(path)
-    if not isinstance(header.get("config"), dict):
-        raise InputError(f"{path}: wanted a header with the configuration, got none: damaged")
-    config = parse_config(header["config"], str(path))
+    config = _config_of(header, path)
     with torch.device("meta"):  # shapes alone: a header may ask for more than the memory holds
         check_shapes(build_network(config).state_dict(), state, str(path))
     network = build_network(config)
     fit_weights(network, state, str(path))
     return fold_batch_norm(network).to(device), config, Likeness.from_header(header)
+
+
+def read_classes(weights: str | Path) -> ClassTable:
+    """The classes that weights tell apart; errors as `load_network`."""
+    path = find_weights(weights)
+    _, header = load_weights(path)
+    return _config_of(header, path).build_classes()
+
+
+def _config_of(header: Mapping[str, Any], path: Path) -> Config:
+    if not isinstance(header.get("config"), dict):
+        raise InputError(f"{path}: wanted a header with the configuration, got none: damaged")
+    return parse_config(header["config"], str(path))
 
 
 def build_network(config: Config) -> PanopticNetwork:

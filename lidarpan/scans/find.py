@@ -96,6 +96,11 @@ def _in_folder(folder: Path) -> list[Path]:
     return [file for file in found if not is_own_output(file)]
 
 
+def scans_among(files: Iterable[Path]) -> list[Path]:
+    """Those of some files that are scans by their names, in natural order."""
+    return _scans(file for file in files if not _LABEL_FOLDERS & set(file.parts[:-1]))
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """All files in a folder and below, links followed, but not back to a folder above.
 

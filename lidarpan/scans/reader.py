@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,29 +74,34 @@ class ScanReader:
             return own, (said,)
         return scale, ()
 
-    def _sample(self, path: Path) -> None:
+    def _sample(self, of: Path) -> None:
         """Decide for the folder of a file from some of its files."""
-        key = (path.parent, path.suffix.lower())
+        key = (of.parent, of.suffix.lower())
         if key in self._known or key not in self._folders:
             return
         self._known.add(key)
         paths = self._folders[key]
-        chosen = np.unique(np.linspace(0, len(paths) - 1, _SAMPLE).round().astype(int))
         values: dict[_Group, list[NDArray[np.generic]]] = {}
-        for k in chosen:
+        for path in sampled(paths):
             try:
-                file = read_file(paths[k], self.columns)
+                file = read_file(path, self.columns)
             except InputError:
                 continue  # said when it is its turn
             found = intensity_values(file)
             if found is None:
                 continue
-            group = _group(paths[k], file, found[0])
+            group = _group(path, file, found[0])
             values.setdefault(group, []).append(thinned(found[1]))
             if file.scale is not None:
                 self._scales.setdefault(group, file.scale)
         for group, parts in values.items():
             self._scales.setdefault(group, common_scale(parts))
+
+
+def sampled(paths: Sequence[Path]) -> list[Path]:
+    """The scans of one folder and suffix that decide what the intensities of all mean."""
+    chosen = np.unique(np.linspace(0, len(paths) - 1, _SAMPLE).round().astype(int))
+    return [paths[k] for k in chosen]
 
 
 def _group(path: Path, file: FileFields, column: str) -> _Group:

@@ -113,8 +113,12 @@ class FileSource:
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The files from number `start` on; a damaged one says so when it is loaded."""
+        yield from self.frames_of(self.files[start:])
+
+    def frames_of(self, files: Sequence[Path]) -> Iterator[Frame]:
+        """Some of the files, read as all of them are."""
         reader = ScanReader(self.files, self.columns)
-        for file in self.files[start:]:
+        for file in files:
             yield Frame(file, partial(reader.load, file), columns=partial(read_fields, file))
 
 

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from lidarpan.synthetic.sensors.sensor import Sensor
     from lidarpan.synthetic.simulate import SimulatedScan
 
+    Town = tuple[int, Sensor, int, float, bool]
+    """Seed, sensor, number of scans, scans a second, whether of shapes held out."""
+
+    MakeTowns = Callable[[Sequence[Town]], Iterator[list[SimulatedScan]]]
+
 NOTE = "simulating.json"
 """Lies in a dataset that is not finished, and says with what arguments it was begun."""
 
@@ -55,6 +60,7 @@ def write_simulated(
     scans_per_town: int | None = None,
     rate_hz: float | None = None,
     held_out: bool = False,
+    make_towns: MakeTowns | None = None,
 ) -> Iterator[Path]:
     """Write a labelled dataset of simulated towns; the same bytes for the same arguments.
 
@@ -73,6 +79,7 @@ def write_simulated(
         scans_per_town: scans in a row from one town; None as said above.
         rate_hz: scans a second; None as said above. A low rate shows more of each town.
         held_out: whether objects come from the part of the range that other towns leave out.
+        make_towns: gives the scans of towns, in order; None makes them with a process per core.
 
     Yields:
         The scan file of each scan once it is written.
@@ -105,7 +112,7 @@ def write_simulated(
                     (first + i, choose(first + i), n, rate, held_out) for i, n in enumerate(counts)
                 ]
             first += len(counts)
-        towns = _in_parallel(flat)
+        towns = (make_towns or _in_parallel)(flat)
         drives = {
             sequence: _drive(islice(towns, len(n)), rate)
             for sequence, n in sizes.items()
@@ -201,29 +208,28 @@ def _drive(towns: Iterable[list[SimulatedScan]], rate_hz: float) -> Iterator[Sim
         start += len(scans)
 
 
-def _in_parallel(
-    towns: Sequence[tuple[int, Sensor, int, float, bool]],
-) -> Iterator[list[SimulatedScan]]:
+def _in_parallel(towns: Sequence[Town]) -> Iterator[list[SimulatedScan]]:
     """The scans of each town in order, from a process per core; few towns are made right here."""
     workers = min(os.cpu_count() or 1, len(towns) // TOWNS_PER_PROCESS)
     if workers < 2:
-        yield from (_town(*town) for town in towns)
+        yield from (make_town(*town) for town in towns)
         return
     with ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
     ) as processes:
         waiting: deque[Future[list[SimulatedScan]]] = deque()
         for town in towns:
-            waiting.append(processes.submit(_town, *town))
+            waiting.append(processes.submit(make_town, *town))
             if len(waiting) > workers + 1:  # no more in memory than are being made
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _town(
+def make_town(
     seed: int, sensor: Sensor, num_scans: int, rate_hz: float, held_out: bool
 ) -> list[SimulatedScan]:
+    """The scans of one town."""
     from lidarpan.synthetic.simulate import simulate_sequence
 
     return list(simulate_sequence(seed, sensor, num_scans, rate_hz, held_out=held_out))
