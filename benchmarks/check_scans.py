@@ -1,7 +1,7 @@
 """Time and memory of `lidarpan check` over many tiny scans.
 
-Writes a SemanticKITTI tree of 20 sequences (16 points a scan, labels, poses) and checks it in a fresh
-process for each number of scans:
+Writes a SemanticKITTI tree of 20 sequences (16 points a scan, labels, poses) and checks it in a
+fresh process for each number of scans:
 
     python benchmarks/check_scans.py --folder /tmp/many --scans 10000 100000
 
@@ -12,7 +12,6 @@ memory in MB of that process and of one that only imports.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
