@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.options import DATASETS
+from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
 from lidarpan.errors import InputError, printable
 
 if TYPE_CHECKING:
-    from lidarpan.datasets.check import DatasetCheck
+    from lidarpan.datasets.check import DatasetCheck, Look
     from lidarpan.datasets.faults import Fault
+    from lidarpan.fleet.cluster import Cluster
 
 _SHOWN = 100
 
@@ -39,6 +41,8 @@ def check(
         typer.Option(help="Folder for faults.csv; a run that was broken off is gone on with."),
     ] = None,
     show: Annotated[int, typer.Option(min=0, help="How many faults to print.")] = _SHOWN,
+    engine: OnEngine = Engine.local,
+    address: Address = None,
 ) -> None:
     """Every fault of a dataset, with its file, and how much of it each class is.
 
@@ -46,7 +50,7 @@ def check(
     is no thing, ids that do not stay with their object, poses that do not fit. Exit code 1 where
     there is a fault.
     """
-    from lidarpan.datasets.check import FAULTS, DatasetCheck
+    from lidarpan.datasets.check import FAULTS, DatasetCheck, each
     from lidarpan.datasets.open import find_dataset
 
     rules = find_dataset(dataset)
@@ -56,25 +60,33 @@ def check(
             f"{root}: no split of {rules.name} is there by itself: name one by --split"
         )
     num_shown = num_faults = 0
-    for name in splits:
-        folder = out if out is None or len(splits) == 1 else out / name
-        run = DatasetCheck(rules, root, name, folder)
-        if run.is_resumed:
-            typer.echo(f"going on behind {run.summary.num_scans} scans: {folder}", err=True)
-        for fault in _walk(run, name):
-            if num_shown < show:
-                typer.echo(printable(f"{fault.kind}: {fault}"))
-                num_shown += 1
-        num_faults += run.summary.num_faults
-        typer.echo("\n".join(_summary(run, name)))
-        if run.summary.num_faults and folder is not None:
-            typer.echo(f"all faults: {folder / FAULTS}")
+    with cluster_of(engine, address) or nullcontext() as cluster:
+        look = each if cluster is None else _on(cluster)
+        for name in splits:
+            folder = out if out is None or len(splits) == 1 else out / name
+            run = DatasetCheck(rules, root, name, folder)
+            if run.is_resumed:
+                typer.echo(f"going on behind {run.summary.num_scans} scans: {folder}", err=True)
+            for fault in _walk(run, name, look):
+                if num_shown < show:
+                    typer.echo(printable(f"{fault.kind}: {fault}"))
+                    num_shown += 1
+            num_faults += run.summary.num_faults
+            typer.echo("\n".join(_summary(run, name)))
+            if run.summary.num_faults and folder is not None:
+                typer.echo(f"all faults: {folder / FAULTS}")
     if num_faults > num_shown:
         typer.echo(f"{num_faults} faults, {num_shown} of them printed: see --out and --show")
     raise typer.Exit(1 if num_faults else 0)
 
 
-def _walk(run: DatasetCheck, name: str) -> Iterator[Fault]:
+def _on(cluster: Cluster) -> Look:
+    from lidarpan.fleet.check import CheckOnCluster
+
+    return CheckOnCluster(cluster)
+
+
+def _walk(run: DatasetCheck, name: str, look: Look) -> Iterator[Fault]:
     """The faults, with a progress bar where there is a terminal."""
     from rich.console import Console
     from rich.progress import Progress
@@ -88,7 +100,7 @@ def _walk(run: DatasetCheck, name: str) -> Iterator[Fault]:
         redirect_stderr=False,
     ) as progress:
         task = progress.add_task(f"Checking {name}", total=run.total)
-        for faults in run.run():
+        for faults in run.run(look):
             progress.update(task, completed=run.summary.num_scans)
             yield from faults
 

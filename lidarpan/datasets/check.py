@@ -9,16 +9,17 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import dropwhile
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.datasets.dataset import Dataset
-from lidarpan.datasets.faults import Fault, SequenceCheck, check_scan, fault_of
+from lidarpan.datasets.dataset import Dataset, ScanFiles
+from lidarpan.datasets.faults import CheckedScan, Fault, SequenceCheck, check_scan, fault_of
 from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.tracks import Continuity
 from lidarpan.structures import InputError
@@ -27,6 +28,14 @@ from lidarpan.whole_file import whole_file
 
 _SAVE_EVERY = 500
 FAULTS, STATE = "faults.csv", "state.json"
+
+
+Look = Callable[[Dataset, Iterable[ScanFiles]], Iterator[CheckedScan]]
+
+
+def each(dataset: Dataset, files: Iterable[ScanFiles]) -> Iterator[CheckedScan]:
+    """Look at scans one after the other."""
+    return (check_scan(dataset, one) for one in files)
 
 
 @dataclass
@@ -108,8 +117,11 @@ class DatasetCheck:
         fault = fault_of(what, self.root, error)
         self._beside[str(fault)] = fault
 
-    def run(self) -> Iterator[list[Fault]]:
+    def run(self, look: Look = each) -> Iterator[list[Fault]]:
         """Look at the scans, and then at what belongs to none.
+
+        Args:
+            look: at scans by themselves, in order; elsewhere, where there are more hands.
 
         Yields:
             What is wrong with each scan, once for each, and at the end what is wrong beside them.
@@ -120,10 +132,10 @@ class DatasetCheck:
             if is_new:
                 self._add(list(self._beside.values()), writer)
                 yield list(self._beside.values())
-            for files in self.dataset.iter_scans(self.root, self.split, lambda *_: None):
-                if not is_new and files.name != self._last:
-                    continue
-                checked = check_scan(self.dataset, files)
+            every = self.dataset.iter_scans(self.root, self.split, lambda *_: None)
+            left = every if is_new else dropwhile(lambda files: files.name != self._last, every)
+            for checked in look(self.dataset, left):
+                files = checked.files
                 if not is_new:
                     is_new, current = True, self._sequences[files.sequence]
                     current.continuity = self._continuity

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.check import DatasetCheck
 from lidarpan.errors import InputError
 from lidarpan.evaluation import evaluate_folder
 from lidarpan.fleet import cluster as cluster_module
+from lidarpan.fleet.check import CheckOnCluster
 from lidarpan.fleet.cluster import Part
 from lidarpan.fleet.predict import Asked, Loading, file_part, part_size, predict_on_cluster
 from lidarpan.fleet.score import ScoreOnCluster
@@ -131,6 +133,15 @@ def test_scores_are_the_same_numbers(cluster, scans, predicted):
     for here, there in zip(one.scans, other.scans, strict=True):
         assert (here.files.name, here.worst) == (there.files.name, there.worst)
         np.testing.assert_array_equal(here.counts, there.counts)
+
+
+def test_a_dataset_has_the_same_faults(cluster, scans):
+    runs = [DatasetCheck("semantickitti", scans, "08,09") for _ in range(2)]
+    one = [fault for faults in runs[0].run() for fault in faults]
+    other = [fault for faults in runs[1].run(CheckOnCluster(cluster)) for fault in faults]
+    assert one == other
+    assert any("000001.bin" in str(fault) for fault in one)
+    np.testing.assert_array_equal(runs[0].summary.counts, runs[1].summary.counts)
 
 
 def test_towns_are_the_same_bytes(cluster, tmp_path):
