@@ -23,23 +23,33 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import recordings
 
 from lidarpan.bench.report import read_report
 from lidarpan.classes import load_class_table
-from lidarpan.config import load_config
+from lidarpan.config import load_config, parse_config
 from lidarpan.datasets.label_files import read_prediction, read_scored
 from lidarpan.datasets.nuscenes_submission import check_meta, check_panoptic
 from lidarpan.datasets.nuscenes_tables import read_table
 from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.pose_files import read_calibration, read_sensor_poses
+from lidarpan.datasets.times import find_times
 from lidarpan.errors import InputError
 from lidarpan.evaluation.compare import compare_files
 from lidarpan.evaluation.report import SCAN_COUNTS
+from lidarpan.model.checkpoint import save_weights
+from lidarpan.model.weights import build_network, load_network
 from lidarpan.scans.files import load_scan
+from lidarpan.scans.sources import open_sources
 from lidarpan.synthetic.sensors.choose import read_sensor
+from lidarpan.training.resume import read_state, write_state
 
 KITTI, NUSCENES = load_class_table("semantickitti"), load_class_table("nuscenes")
 N = 60
@@ -72,6 +82,25 @@ def scan(path: Path) -> None:
     assert np.isfinite(points).all(), "points that are not finite"
     assert ((intensity >= 0) & (intensity <= 1)).all(), "intensities beyond 0..1"
     assert int(loaded.valid.sum()) == len(points) > 0, "another count than the file's"
+
+
+def recording(path: Path) -> None:
+    for source in open_sources([path]):
+        for frame in islice(source.frames(), 20):
+            points, intensity = frame.load().scan.points, frame.load().scan.intensity
+            assert np.isfinite(points).all(), "points that are not finite"
+            assert ((intensity >= 0) & (intensity <= 1)).all(), "intensities beyond 0..1"
+
+
+def times(path: Path) -> None:
+    found = find_times([path.with_name(f"{k:06d}.bin") for k in range(4)], path)
+    assert (np.diff(found) > 0).all(), "times that do not grow"
+    assert np.isfinite(found).all(), "times that are not finite"
+
+
+def weights(path: Path) -> None:
+    network, _, _ = load_network(path, torch.device("cpu"))
+    assert all(torch.isfinite(p).all() for p in network.parameters()), "weights not finite"
 
 
 def labels(path: Path) -> None:
@@ -146,6 +175,32 @@ def saved_one(array: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def written(write: Callable[[Path], object], suffix: str) -> bytes:
+    """What a function writes to a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"file{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+def bag(path: Path, version: int) -> None:
+    ros = recordings.Ros(version)
+    messages = [
+        ("/points", 10**9 + k * 10**8, ros.points(rows(), 10**9 + k * 10**8)) for k in (0, 1)
+    ]
+    if version == 1:
+        recordings.write_rosbag1(path, messages)
+    else:
+        recordings.write_mcap(path, messages, compression="none")
+
+
+def small_weights(path: Path) -> None:
+    sizes = {"channels": [2, 2], "encoder_blocks": [0, 0], "decoder_blocks": [0]}
+    config = parse_config({"network": {**sizes, "bev_channels": 2, "bev_blocks": 1}}, "small")
+    header = {"config": config.model_dump(mode="json"), "classes": list(KITTI.names)}
+    save_weights(path, build_network(config).state_dict(), header, half=True)
+
+
 def las(suffix: str) -> bytes:
     import laspy
 
@@ -204,6 +259,15 @@ def readers() -> list[Reader]:
         Reader("s.npz", saved(points=table[:, :3], intensity=table[:, 3], ring=np.arange(N)), scan),
         Reader("s.las", las(".las"), scan),
         Reader("s.laz", las(".laz"), scan),
+        Reader("s.bag", written(lambda path: bag(path, 1), ".bag"), recording),
+        Reader("s.mcap", written(lambda path: bag(path, 2), ".mcap"), recording),
+        Reader("weights.safetensors", written(small_weights, ".safetensors"), weights),
+        Reader(
+            "resume.safetensors",
+            written(lambda path: write_state(path, {"a": [torch.ones(3), 2, "x"]}), ".safetensors"),
+            no_faults(read_state),
+        ),
+        Reader("times.txt", b"0.0\n0.1\n0.2\n3.5e-1\n", times),
         Reader("l.label", raw_labels.astype("<u4").tobytes(), labels),
         Reader("l.npz", ours, labels),
         Reader("scored.npz", ours, scored),
