@@ -24,7 +24,7 @@ def add_fence(
     """
     sort = sort or str(rng.choice(FENCES, p=_SHARES))
     height, bottom = _draw_height(sort, rng), 0.35 if sort == "rail" else -0.2
-    plinth = draw(rng, 0.2, 0.7) if sort == "railing" else 0.0
+    plinth = draw(rng, 0.15, 0.5) if sort == "railing" else 0.0
     thick, kind, material, density = _draw_make(sort, rng)
     wall = pick(rng, ("plaster", "brick", "concrete"))
     pillar = draw(rng, 0.25, 0.4) if sort in ("railing", *_WALLS) and rng.random() < 0.4 else 0.0
@@ -53,11 +53,12 @@ def add_fence(
 
 
 def _draw_height(sort: str, rng: np.random.Generator) -> float:
+    """Most are low."""
     low, high = {
-        "boards": (0.8, 2.2), "pickets": (0.6, 1.5), "mesh": (0.8, 2.3), "wall": (0.4, 2.2),
-        "brick_wall": (0.4, 2.2), "rail": (0.6, 0.9), "railing": (0.8, 1.8),
+        "boards": (0.6, 2.2), "pickets": (0.4, 1.4), "mesh": (0.5, 2.2), "wall": (0.2, 2.1),
+        "brick_wall": (0.2, 2.1), "rail": (0.5, 0.9), "railing": (0.7, 1.7),
     }[sort]  # fmt: skip
-    return draw(rng, low, high)
+    return low + (high - low) * float(rng.random()) ** 1.5
 
 
 def _draw_make(sort: str, rng: np.random.Generator) -> tuple[float, str, str, float]:

@@ -28,8 +28,8 @@ def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
 def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A traffic sign: one or two plates on a post, facing against the pose's x axis."""
     x, y, yaw = pose
-    height = draw(rng, 2.1, 3.2)
-    wide = draw(rng, 0.06, 0.09)
+    height = draw(rng, 2.2, 3.5)
+    wide = draw(rng, 0.06, 0.1)
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=1.0)
     top = height
     for _ in range(1 + int(rng.random() < 0.3)):

@@ -21,7 +21,10 @@ def boundary(
     if x1 - x0 < 0.8:
         return
     luck = rng.random()
-    height = draw(rng, 0.9, 2.6)
+    height = 0.4 + 2.1 * float(rng.random()) ** 1.5  # most are low
+    if rng.random() < 0.2:  # a tree that grows out of it
+        at = place(frame, draw(rng, x0, x1), y + draw(rng, -0.1, 0.6))
+        add_tree(site, *at, rng, draw(rng, 0.7, 1.2))
     if luck < bare:
         return
     if luck < bare + 0.33:

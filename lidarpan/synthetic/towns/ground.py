@@ -224,9 +224,9 @@ def make_texture(seed: int) -> Texture:
         level = land & (rise > 0)  # ditches stay deep
         rise[level] = pavement + rng.normal(0, 0.012, int(level.sum()))
     luck = rng.random()
-    if luck < 0.4:
+    if luck < 0.5:
         rise[parking] *= rng.uniform(0.0, 0.5)
-    elif luck < 0.6:
+    elif luck < 0.68:
         rise[parking] = pavement + rng.normal(0, 0.008, int(parking.sum()))
     rough = np.exp(rng.uniform(-1.3, 0.3, len(rise)))
     rough *= np.where(land, np.exp(rng.uniform(-0.6, 0.2)), np.exp(rng.uniform(0.0, 0.9)))

@@ -142,7 +142,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
     match style:
         case "residential":
             return Profile(
-                style, draw(rng, 2.4, 3.7), 0.0, each(0.24, 2.0, 2.4),
+                style, draw(rng, 2.5, 4.1), 0.0, each(0.24, 2.0, 2.4),
                 each(0.4, 0.8, 4.0), none, each(0.97, 1.5, 4.5), bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
@@ -169,7 +169,7 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
             )  # fmt: skip
         case "rural":
             return Profile(
-                style, draw(rng, 2.3, 3.6), 0.0, none, each(1.0, 0.8, 3.0), none,
+                style, draw(rng, 2.4, 3.7), 0.0, none, each(1.0, 0.8, 3.0), none,
                 each(0.2, 1.4, 2.2), bool(rng.random() < 0.4),
             )  # fmt: skip
         case _:

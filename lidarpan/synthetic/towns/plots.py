@@ -217,7 +217,7 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     y = draw(rng, 0.4, 3.0)
     luck = rng.random()
     if luck < 0.6:
-        tall = draw(rng, 1.5, 3.5)
+        tall = draw(rng, 0.8, 3.5)
         add_hedge(site, frame, -half, half, y, rng, tall, clipped=rng.random() < 0.4)
     else:
         add_fence(site, frame, -half, half, y, rng)

@@ -30,9 +30,9 @@ def add_tree(site: Site, x: float, y: float, rng: np.random.Generator, size: flo
     if luck < 0.15:
         height = size * draw(rng, 5.5, 11)
         _add_conifer(site, x, y, rng, height, 0.014 * height * draw(rng, 0.7, 1.6))
-    elif luck < 0.3:
+    elif luck < 0.26:
         _add_sapling(site, x, y, rng, size * draw(rng, 2.2, 5.0))
-    elif luck < 0.4:
+    elif luck < 0.33:
         _add_stems(site, x, y, rng, size * draw(rng, 3.5, 7))
     else:
         _add_broad_tree(site, x, y, rng, size * draw(rng, 5.5, 11))
@@ -44,8 +44,8 @@ def _add_broad_tree(
     site: Site, x: float, y: float, rng: np.random.Generator, height: float
 ) -> None:
     """A trunk that goes on into a crown of a few lobes, which begins high or near the ground."""
-    bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.7 else draw(rng, 0.3, 1.5)
-    radius = 0.014 * height * draw(rng, 0.6, 2.0)
+    bare = height * draw(rng, 0.2, 0.42) if rng.random() < 0.78 else draw(rng, 0.3, 1.5)
+    radius = 0.014 * height * draw(rng, 0.6, 2.4)
     _add_stem(site, (x, y, draw(rng, 0, np.pi)), radius, bare + height * draw(rng, 0.15, 0.5))
     site.add(
         "tube", (x, y, 0), (3 * radius, 3 * radius, 0.7), "trunk", "bark",
