@@ -33,6 +33,7 @@ OWNERS = {
     "rerun": ("viewer/rerun",),
     "nuscenes": ("datasets/nuscenes", "doctor"),
     "lightning": ("training/",),
+    "captum": ("attribution/",),
     "typer": ("cli/",),
     "ray": ("fleet/cluster",),
     "fsspec": ("fleet/store",),

@@ -5,7 +5,18 @@ from __future__ import annotations
 import typer
 
 import lidarpan
-from lidarpan.cli import build, check, export, look, measure, predict, recordings, score, tracks
+from lidarpan.cli import (
+    build,
+    check,
+    explain,
+    export,
+    look,
+    measure,
+    predict,
+    recordings,
+    score,
+    tracks,
+)
 
 app = typer.Typer(
     name="lidarpan",
@@ -17,7 +28,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (predict, tracks, recordings, score, check, build, look, export, measure):
+for module in (
+    predict, tracks, recordings, score, check, build, look, explain, export, measure,
+):  # fmt: skip
     module.register(app)
 
 
