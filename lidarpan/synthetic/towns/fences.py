@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lidarpan.synthetic.towns.site import Pose, Site, draw, draw_log, pick, place
@@ -58,7 +60,7 @@ def _draw_height(sort: str, rng: np.random.Generator) -> float:
         "boards": (0.6, 2.2), "pickets": (0.4, 1.4), "mesh": (0.5, 2.2), "wall": (0.2, 2.1),
         "brick_wall": (0.2, 2.1), "rail": (0.5, 0.9), "railing": (0.7, 1.7),
     }[sort]  # fmt: skip
-    return low + (high - low) * float(rng.random()) ** 1.5
+    return low + (high - low) * math.pow(rng.random(), 1.5)
 
 
 def _draw_make(sort: str, rng: np.random.Generator) -> tuple[float, str, str, float]:
