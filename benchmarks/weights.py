@@ -12,26 +12,29 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from itertools import tee
 from pathlib import Path
 
 import numpy as np
 
 from lidarpan import PanopticPipeline
+from lidarpan.classes import ClassTable
 from lidarpan.datasets.open import open_dataset
 from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
 from lidarpan.structures import PanopticLabels, Scan
-from lidarpan.synthetic.sensors.presets import SENSORS
+from lidarpan.synthetic.sensors.choose import sensor_of_town
 from lidarpan.synthetic.simulate import simulate_scan
 
 Labelled = Iterator[tuple[Scan, PanopticLabels]]
 
 
-def towns(count: int, first_seed: int, sensor: str, pipeline: PanopticPipeline) -> Labelled:
+def towns(count: int, first_seed: int, sensor: str, classes: ClassTable) -> Labelled:
     """Labelled scans of towns, one of each."""
+    choose = sensor_of_town(sensor)
     for seed in range(first_seed, first_seed + count):
-        simulated = simulate_scan(seed, SENSORS[sensor])
-        yield simulated.scan, simulated.labels(pipeline.classes)
+        simulated = simulate_scan(seed, choose(seed))
+        yield simulated.scan, simulated.labels(classes)
 
 
 def real(root: Path, sequence: str) -> Labelled:
@@ -81,19 +84,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--weights", default="town")
+    parser.add_argument("--weights", nargs="+", default=["town"], help="several on the same towns")
     parser.add_argument("--towns", type=int, default=0, help="how many towns")
     parser.add_argument("--first-seed", type=int, default=900_000)
-    parser.add_argument("--sensor", default="hdl64e", choices=sorted(SENSORS))
+    parser.add_argument("--sensor", default="hdl64e", help="a name, a file, or random")
     parser.add_argument("--real", type=Path, help="folder with semantickitti/ and pandaset/")
     arguments = parser.parse_args()
-    pipeline = PanopticPipeline.from_weights(arguments.weights)
+    pipelines = [PanopticPipeline.from_weights(weights) for weights in arguments.weights]
+    sets: dict[str, Labelled] = {}
     if arguments.towns:
-        scans = towns(arguments.towns, arguments.first_seed, arguments.sensor, pipeline)
-        score(pipeline, scans, f"towns from seed {arguments.first_seed}, {arguments.sensor}")
+        chosen = (arguments.towns, arguments.first_seed, arguments.sensor, pipelines[0].classes)
+        sets[f"towns from seed {arguments.first_seed}, {arguments.sensor}"] = towns(*chosen)
     if arguments.real:
-        score(pipeline, real(arguments.real / "semantickitti", "00"), "SemanticKITTI 00")
-        score(pipeline, real(arguments.real / "pandaset", "02"), "PandaSet 02")
+        sets["SemanticKITTI 00"] = real(arguments.real / "semantickitti", "00")
+        sets["PandaSet 02"] = real(arguments.real / "pandaset", "02")
+    for title, scans in sets.items():
+        copies = tee(scans, len(pipelines))
+        for weights, pipeline, mine in zip(arguments.weights, pipelines, copies, strict=True):
+            score(pipeline, mine, f"{title}, {weights}")
 
 
 if __name__ == "__main__":
