@@ -18,6 +18,7 @@ OWNERS = {
     "numba": (
         "draw/raster_kernel",
         "draw/surface_kernel",
+        "doctor/kernels",
         "draw/votes_kernel",
         "grouping/",
         "metrics/contingency",

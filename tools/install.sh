@@ -53,25 +53,12 @@ say "Installing lidarpan and its dependencies"
 pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,train]' ray==2.55.1
 pip install -q --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
 
-# --- Compile the kernels once, so that no command has to: the demo needs nearly all of them, and
-# the grouping kernels, the largest part, compile beside it on a second core ---
+# --- Compile the kernels once, so that no command has to; the demo needs those of the simulator,
+# the scores and the pictures ---
 say "Compiling the kernels (once, one to two minutes)"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$venv/bin/python" -W ignore - <<'PYTHON' &
-import numpy as np
-from lidarpan.classes import load_class_table
-from lidarpan.grouping import group_points
-
-rng = np.random.default_rng(0)
-points = rng.uniform(-9, 9, (2000, 3)).astype(np.float32)
-semantic = rng.integers(0, 20, 2000).astype(np.uint8)
-softmax = rng.dirichlet(np.ones(20), 2000).astype(np.float32)
-offsets = np.zeros((2000, 2), np.float32)
-classes = load_class_table("semantickitti")
-group_points(points, semantic, classes, offsets=offsets, softmax=softmax)
-PYTHON
+"$venv/bin/lidarpan" doctor --compile >/dev/null
 "$venv/bin/lidarpan" demo --out "$scratch" >/dev/null
-wait
 touch "$venv/.installed"
 say "Ready: $venv/bin/lidarpan --help"

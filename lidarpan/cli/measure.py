@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lidarpan.cli.options import Device, Precision
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +20,9 @@ def register(app: typer.Typer) -> None:
         "--compare bench.json · lidarpan bench velodyne/ --scans 100 · lidarpan bench --curves "
         "curves.png"
     )(bench)
-    app.command(epilog="Example: lidarpan doctor")(doctor)
+    app.command(
+        epilog="Examples: lidarpan doctor · after an installation: lidarpan doctor --compile"
+    )(doctor)
 
 
 def bench(
@@ -86,12 +91,21 @@ def bench(
         console.print(format_comparison(report, *other))
 
 
-def doctor() -> None:
+def doctor(
+    is_compiling: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the kernels of predict, as its first run would."),
+    ] = False,
+) -> None:
     """What is installed, which sparse engine runs and why, and the command that mends each fault.
 
     Exit code 1 if the main job, predict, cannot run.
     """
     from rich.console import Console
+
+    if is_compiling:
+        _compile(Console(stderr=True, highlight=False))
+        return
 
     from lidarpan.doctor import examine, format_findings, list_commands
 
@@ -103,3 +117,14 @@ def doctor() -> None:
         typer.echo("\n".join(commands))
     if any(finding.is_fatal for finding in findings if not finding.ok):
         raise typer.Exit(1)
+
+
+def _compile(console: Console) -> None:
+    import time
+
+    from lidarpan.doctor.kernels import compile_kernels
+
+    began = time.perf_counter()
+    with console.status("Compiling ...") as status:
+        count = compile_kernels(lambda name, n: status.update(f"Compiled {n}: {name}"))
+    typer.echo(f"{count} kernels compiled in {time.perf_counter() - began:.0f} s")

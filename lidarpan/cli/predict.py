@@ -155,7 +155,7 @@ def predict(
     from rich.console import Console
     from rich.progress import track
 
-    from lidarpan.cli.told import Notes, summarize, tell_of_compiling
+    from lidarpan.cli.told import Notes, compile_first, summarize
     from lidarpan.fleet.store import url_of
     from lidarpan.inference import Handling, predict_sources
     from lidarpan.model.weights import read_classes
@@ -166,11 +166,11 @@ def predict(
     from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
-    is_first = tell_of_compiling(console.print)
     turn = turn_to(up or "z", forward or "x") if up or forward else None
     letters = None if columns is None else check_letters(columns)
     is_stored = any(url_of(path) for path in [*paths, str(out)])
     sources = [] if is_stored else open_sources(paths, topic or (), frame, letters)
+    compile_first(console)
     lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
     choices: Choices = {"tta": tta, "min_score": min_score, "ego_box": ego_box}
     cluster = cluster_of(engine, address, 0 if device is Device.cpu else gpus)
@@ -229,7 +229,7 @@ def predict(
         typer.echo(line)
     elapsed_s = time.perf_counter() - begin
     is_next_said = not show and not is_tracked and not is_stored
-    summarize(results, paths, out, elapsed_s, is_first=is_first, is_next_said=is_next_said)
+    summarize(results, paths, out, elapsed_s, is_next_said=is_next_said)
     if is_tracked:
         from lidarpan.cli.tracks import run_tracking
 

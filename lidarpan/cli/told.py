@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ import typer
 from lidarpan.errors import InputError, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lidarpan.classes import ClassTable
     from lidarpan.inference import Prediction
 
@@ -89,12 +91,9 @@ def summarize(
     out: Path,
     elapsed_s: float,
     *,
-    is_first: bool,
     is_next_said: bool,
 ) -> None:
     """Print times, how many scans there are, and one line that says what to do next.
-
-    The first scan of a first run, for which kernels were compiled, does not count in the times.
 
     Raises:
         InputError: some scans could not be predicted; says how many.
@@ -102,12 +101,11 @@ def summarize(
     failed = [r for r in results if r.error]
     fresh = [r for r in results if r.elapsed_ms]
     there = len(results) - len(failed) - len(fresh)
-    timed = fresh[1:] if is_first else fresh
-    if timed:
-        total = sorted(sum((r.elapsed_ms or {}).values()) for r in timed)
+    if fresh:
+        total = sorted(sum((r.elapsed_ms or {}).values()) for r in fresh)
         stages = {
-            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in timed)[len(timed) // 2]
-            for stage in (timed[-1].elapsed_ms or {})
+            stage: sorted((r.elapsed_ms or {}).get(stage, 0.0) for r in fresh)[len(fresh) // 2]
+            for stage in (fresh[-1].elapsed_ms or {})
         }
         typer.echo(
             f"median {total[len(total) // 2]:.0f} ms per scan: "
@@ -129,15 +127,18 @@ def summarize(
         typer.echo(f"next, to look at them: {_next_command(results, paths, out)}")
 
 
-def tell_of_compiling(say: Callable[[str], None]) -> bool:
-    """Say so where kernels will be compiled first; returns whether that is so."""
-    import lidarpan
+def compile_first(console: Console) -> None:
+    """Compile the kernels where this machine has not done so yet, and tell how far it is."""
+    from lidarpan.doctor.kernels import are_compiled, compile_kernels
 
-    place = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(lidarpan.__file__).parent)
-    is_first = not any(place.rglob("voxelize_kernel.*.nbi"))
-    if is_first:
-        say("The first run compiles its kernels: one to two minutes, once.")
-    return is_first
+    if are_compiled():
+        return
+    console.print(
+        "The first run compiles its kernels, about a minute, once "
+        "(`lidarpan doctor --compile` does it beforehand)."
+    )
+    with console.status("Compiling ...") as status, suppress(RuntimeError):  # else as they come
+        compile_kernels(lambda name, count: status.update(f"Compiled {count}: {name}"))
 
 
 def _next_command(results: Sequence[Prediction], paths: Sequence[str], out: Path) -> str:

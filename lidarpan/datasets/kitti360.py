@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
@@ -28,6 +28,9 @@ from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.ply import read_ply
 from lidarpan.structures import InputError
 from lidarpan.whole_file import changed_ns
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 TEST = ("0008", "0018")
 _NEAR_M = 0.2
@@ -262,6 +265,8 @@ def _kept(file: Path, frame: int | None, _: tuple[int, ...]) -> _Labelled | None
 
 def _labelled(file: Path, frame: int | None) -> _Labelled | None:
     columns = read_ply(file)
+    from scipy.spatial import cKDTree  # slow to import, and every command imports this file
+
     wanted = ("x", "y", "z", "semantic", "instance")
     missing = [name for name in wanted if name not in columns]
     if missing:

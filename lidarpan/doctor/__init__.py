@@ -68,6 +68,8 @@ def _examine() -> list[Finding]:
         findings += [examine_cuda(), *examine_engines()]
         if not broken & {"safetensors", "pydantic", "pyyaml"}:
             findings.append(_weights())
+    if not broken & {"numba", "numpy"}:
+        findings.append(_kernels())
     return [*findings, _numba_cache()]
 
 
@@ -151,6 +153,15 @@ def _weights() -> Finding:
         True,
         f"step {header['training']['step']}, {path.stat().st_size / 1e6:.1f} MB",
     )
+
+
+def _kernels() -> Finding:
+    from lidarpan.doctor.kernels import are_compiled
+
+    if are_compiled():
+        return Finding("kernels", True, "compiled")
+    detail = "not compiled: the first predict takes about a minute more"
+    return Finding("kernels", False, detail, "lidarpan doctor --compile")
 
 
 def _numba_cache() -> Finding:

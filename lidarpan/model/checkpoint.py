@@ -74,11 +74,14 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def fit_weights(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Load a state dict into a network whose every tensor it must match.
 
+    One that was made on the device "meta", without memory, takes the tensors themselves.
+
     Raises:
         InputError: a tensor is missing, left over or of another shape; names the first one.
     """
-    check_shapes(network.state_dict(), state, source)
-    network.load_state_dict(dict(state))
+    own = network.state_dict()
+    check_shapes(own, state, source)
+    network.load_state_dict(dict(state), assign=any(tensor.is_meta for tensor in own.values()))
 
 
 def check_shapes(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor], source: str) -> None:

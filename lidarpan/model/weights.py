@@ -11,7 +11,7 @@ import torch
 
 from lidarpan.classes import ClassTable
 from lidarpan.config import Config, parse_config
-from lidarpan.model.checkpoint import check_shapes, fit_weights, load_weights
+from lidarpan.model.checkpoint import fit_weights, load_weights
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
@@ -35,8 +35,7 @@ def load_network(
     state, header = load_weights(path)
     config = _config_of(header, path)
     with torch.device("meta"):  # shapes alone: a header may ask for more than the memory holds
-        check_shapes(build_network(config).state_dict(), state, str(path))
-    network = build_network(config)
+        network = build_network(config)
     fit_weights(network, state, str(path))
     return fold_batch_norm(network).to(device), config, Likeness.from_header(header)
 
