@@ -93,7 +93,7 @@ def _mark() -> Path | None:
 
 
 def compile_part(part: str) -> None:
-    """Run one part's kernels on a small scan, and write the name of each that is compiled to stdout."""
+    """Run one part's kernels on a small scan; write the name of each compiled one to stdout."""
     from numba.core import event
 
     class Listener(event.Listener):  # type: ignore[misc]
