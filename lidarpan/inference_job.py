@@ -19,6 +19,7 @@ from lidarpan.datasets.predictions import (
 )
 from lidarpan.grouping.fusion import keep_classes
 from lidarpan.grouping.objects import PanopticObject
+from lidarpan.model.device_network import DeviceScan
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.axes import Turn, levelled, turned
@@ -346,6 +347,6 @@ def _prediction(frame: Frame, path: Path) -> Prediction:
 
 def _outside(prepared: object) -> float:
     """Share of the points that are in no voxel, where the network says so."""
-    if not isinstance(prepared, PreparedScan) or not len(prepared.points):
+    if not isinstance(prepared, PreparedScan | DeviceScan) or not len(prepared.points):
         return 0.0
     return float(np.mean(prepared.voxels.point_to_voxel < 0))

@@ -19,6 +19,7 @@ from lidarpan.model.configured import (
     open_weights,
 )
 from lidarpan.model.contract import Network, OwnNetwork, PointOutputs, as_network
+from lidarpan.model.device_network import on_device
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.scans.ego import EgoChoice, hide_ego
@@ -111,7 +112,7 @@ class PanopticPipeline:
             InputError: there are no such weights, device or precision, or they do not fit.
         """
         network, config = open_weights(weights, device, sparse, precision, choices)
-        return cls(network, **configured_rules(config))
+        return cls(on_device(network), **configured_rules(config))
 
     def predict(
         self,

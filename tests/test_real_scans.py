@@ -10,7 +10,7 @@ from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.open import open_dataset
 from lidarpan.inference import predict_files, sensor_height
 from lidarpan.metrics import PanopticQuality
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.scans.files import find_scans
 
 

@@ -13,11 +13,12 @@ from torch import Tensor
 
 import lidarpan.model.sparse.triton as sparse_triton
 from lidarpan.bench.scans import street_scan
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.outputs import PreparedScan
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Epilogue
 from lidarpan.model.sparse.torch import Table, TorchEngine
-from lidarpan.model.voxel_network import VoxelNetwork, voxel_network
+from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
 from lidarpan.pipeline import PanopticPipeline
 
@@ -115,9 +116,10 @@ def measure_network(
     Returns:
         "num_voxels"; "rows", for each pair the floor and p50, p99 of "eager", the network operation
         by operation, its neighbour maps included; "warm", with maps that are there already; "run",
-        as `predict` runs it, transfers to and from the device included; and "profile", of "run".
+        as `predict` runs it, from points on the host to answers there; and "profile", of "run".
     """
-    prepared, rows, last = None, [], None
+    scan, rows, last = street_scan(num_points, seed=1), [], None
+    prepared = None
     for engine, precision in runs:
         sparse_triton.PRECISION = "ieee" if precision == "ieee" else "tf32x3"
         row: dict[str, Any] = {"engine": engine, "precision": precision}
@@ -126,14 +128,16 @@ def measure_network(
             pipeline = PanopticPipeline.from_weights(
                 "town", device, engine, "fp32" if precision == "ieee" else precision
             )
-            prepared = prepared or pipeline.prepare(street_scan(num_points, seed=1))
             network = voxel_network(pipeline.network)
-            last = network
+            prepared = prepared or network.prepare(scan)
+            seen = pipeline.prepare(scan)
+            last = partial(pipeline.network.run, seen), network.device
             _time_network(row, network, prepared, repeats)
+            _note(row, "run", *last, repeats)
         except Exception as fault:  # one engine's fault must not cost the others' figures
             row["error"] = f"{type(fault).__name__}: {fault}"[:2000]
     num_voxels = prepared.voxels.num_voxels if prepared else 0
-    profile = profile_run(partial(last.run, prepared), last.device) if last and prepared else {}
+    profile = profile_run(*last) if last else {}
     return {"num_voxels": num_voxels, "rows": rows, "profile": profile}
 
 
@@ -146,19 +150,21 @@ def _time_network(
         with torch.inference_mode():
             network.forward(tensor or network.tensor_of(prepared))
 
-    def note(name: str, run: Callable[[], Any]) -> None:
-        begin = time.perf_counter()
-        run()
-        row[f"{name}_first_s"] = time.perf_counter() - begin
-        times = _seconds(run, network.device, repeats)
-        row[f"{name}_p50_ms"] = 1e3 * float(np.percentile(times, 50))
-        row[f"{name}_p99_ms"] = 1e3 * float(np.percentile(times, 99))
-        row[f"{name}_runs"] = len(times)
-
     row |= network_floor(network, prepared)
-    note("eager", again)
-    note("warm", partial(again, network.tensor_of(prepared)))
-    note("run", partial(network.run, prepared))
+    _note(row, "eager", again, network.device, repeats)
+    _note(row, "warm", partial(again, network.tensor_of(prepared)), network.device, repeats)
+
+
+def _note(
+    row: dict[str, Any], name: str, run: Callable[[], Any], device: torch.device, repeats: int
+) -> None:
+    begin = time.perf_counter()
+    run()
+    row[f"{name}_first_s"] = time.perf_counter() - begin
+    times = _seconds(run, device, repeats)
+    row[f"{name}_p50_ms"] = 1e3 * float(np.percentile(times, 50))
+    row[f"{name}_p99_ms"] = 1e3 * float(np.percentile(times, 99))
+    row[f"{name}_runs"] = len(times)
 
 
 def profile_run(run: Callable[[], Any], device: torch.device, repeats: int = 5) -> dict[str, Any]:

@@ -9,16 +9,18 @@ import torch
 from torch import Tensor
 
 from lidarpan.bench.scans import street_scan
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 
 LIMITS = {
-    "fp32": {"output": 1e-4, "gradients": 1e-4, "scale": 1e-4, "worst": 1e-4},
+    "fp32": {"output": 1e-4, "gradients": 1e-4, "scale": 1e-4, "worst": 1e-3},
     "fp16": {"output": 5e-3, "gradients": 0.03, "scale": 0.005, "worst": 0.1},
     "bf16": {"output": 0.04, "gradients": 0.12, "scale": 0.02, "worst": 0.35},
 }
 """Three to four times what the torch engine has on a CPU with the shipped weights: fp16 .0013,
-.0097, .0009 and .034, bf16 .013, .042, .005 and .125 (fp32 3e-6 at most). "scale" is what makes a
+.0097, .0009 and .034, bf16 .013, .042, .005 and .125, fp32 3e-6 at most. On an H100 the worst
+gradient in fp32, the bias of one norm, is 3e-4 off with the torch and the triton engine alike: a
+unit at the kink of its clip falls to the other side. "scale" is what makes a
 gradient that is zero, turned about or 5 % too large fail in every precision."""
 _OUTPUTS = ("semantic", "offset_m", "heatmap", "bev_offset_m")
 

@@ -27,7 +27,7 @@ from lidarpan.bench.timing import (
     peak_memory_mb,
     time_scans,
 )
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.weights import find_weights
 from lidarpan.pipeline import PanopticPipeline
 

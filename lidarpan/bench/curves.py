@@ -12,7 +12,7 @@ import numpy as np
 
 from lidarpan.bench.scans import write_street
 from lidarpan.bench.timing import time_scans
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.voxels.grid import Grid
 

@@ -16,8 +16,8 @@ import torch
 import lidarpan
 from lidarpan.clock import StageClock
 from lidarpan.datasets.predictions import prediction_path, write_prediction
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.sparse import describe_engines
-from lidarpan.model.voxel_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import load_scan
 

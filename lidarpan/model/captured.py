@@ -1,104 +1,82 @@
-"""The network as one CUDA graph for each size of scan: a scan costs one launch, whatever it has."""
+"""A function of tensors as one CUDA graph for each size: whatever it does, one launch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from lidarpan.model.sparse.modules import SparseTensor
-from lidarpan.model.sparse.tensor import Engine, Level, Triple
-from lidarpan.model.sparse.torch import NO_CELL, cells_of
-
+Size = TypeVar("Size", bound=Hashable)
 Answer = TypeVar("Answer")
 
-_STEP = 4  # sizes between a number of rows and twice as many
+LEAST_ROWS = 4096
+_STEPS = 4  # sizes between a number of rows and twice as many
 
 
-def roomy_size(rows: int, least: int = 4096) -> int:
-    """The next of a few sizes, a quarter of an octave apart, that has room for so many rows."""
+def roomy_size(rows: float, least: int = LEAST_ROWS) -> int:
+    """The next of a few sizes, up to a quarter apart, that has room for so many rows."""
     size = least
     while size < rows:
-        octave = 1 << (size.bit_length() - 1)
-        size += octave // _STEP
+        size += (1 << (size.bit_length() - 1)) // _STEPS
     return size
 
 
-def roomy_tensor(cells: tuple[Tensor, ...], shape: Triple, engine: Engine) -> SparseTensor:
-    """One scan's cells with room to spare behind them.
-
-    Args:
-        cells: features (R, F), of which what is behind the cells is not read; keys (R,) int64,
-            ascending, NO_CELL behind the cells; how many cells there are, (1,) int32.
-        shape: cells (X, Y, Z) of the grid.
-        engine: which knows of room to spare: triton.
-    """
-    features, keys, count = cells
-    level = Level(cells_of(keys, shape), shape, 1, num_cells=count)
-    level.maps["keys"] = keys
-    tensor = SparseTensor(features, level.indices, shape, 1, engine)
-    return tensor.at_level(level, features)
-
-
 @dataclass
-class _Captured(Generic[Answer]):
-    """A graph, what it reads and what it writes."""
+class _Recorded(Generic[Answer]):
+    """A graph, None on a CPU, what it reads and what it writes."""
 
-    graph: torch.cuda.CUDAGraph
+    graph: torch.cuda.CUDAGraph | None
     inputs: tuple[Tensor, ...]
-    answer: Answer
+    answer: Answer | None
 
 
-class Captured(Generic[Answer]):
-    """A function of tensors, recorded once for each size and replayed.
+class Captured(Generic[Size, Answer]):
+    """A function recorded once for each size and replayed; on a CPU it is called every time.
 
     Args:
-        run: of tensors on the device to tensors there; it never waits for the device, and all
-            that it does depends on the sizes alone.
-        make_inputs: empty tensors for a size.
+        run: of a size and its inputs on the device to tensors there. It never waits for the
+            device, and all that it does depends on the size alone.
+        make_inputs: tensors for a size, of any content that `run` can bear.
     """
 
     def __init__(
         self,
-        run: Callable[..., Answer],
-        make_inputs: Callable[[int], tuple[Tensor, ...]],
+        run: Callable[[Size, tuple[Tensor, ...]], Answer],
+        make_inputs: Callable[[Size], tuple[Tensor, ...]],
     ) -> None:
         self._run, self._make_inputs = run, make_inputs
-        self._known: dict[int, _Captured[Answer]] = {}
-        self._pool = torch.cuda.graph_pool_handle()
+        self._known: dict[Size, _Recorded[Answer]] = {}
+        self._pool: Any = None
 
-    def inputs(self, size: int) -> tuple[Tensor, ...]:
+    def inputs(self, size: Size) -> tuple[Tensor, ...]:
         """Where the inputs of a size go, to be filled before `replay`."""
         if size not in self._known:
-            self._known[size] = self._capture(size)
+            inputs = self._make_inputs(size)
+            on_gpu = inputs[0].device.type == "cuda"
+            self._known[size] = (
+                self._record(size, inputs) if on_gpu else _Recorded(None, inputs, None)
+            )
         return self._known[size].inputs
 
-    def replay(self, size: int) -> Answer:
+    def replay(self, size: Size) -> Answer:
         """Run on what `inputs` holds; the answer stands until the next replay of any size."""
         known = self._known[size]
+        if known.graph is None or known.answer is None:
+            return self._run(size, known.inputs)
         known.graph.replay()
         return known.answer
 
-    def _capture(self, size: int) -> _Captured[Answer]:
-        inputs = self._make_inputs(size)
+    def _record(self, size: Size, inputs: tuple[Tensor, ...]) -> _Recorded[Answer]:
         beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
-            self._run(*inputs)  # compiles what is not yet compiled
+            self._run(size, inputs)  # compiles what is not yet compiled
         torch.cuda.current_stream().wait_stream(beside)
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            answer = self._run(*inputs)
-        return _Captured(graph, inputs, answer)
-
-
-def empty_scan(size: int, num_features: int, device: torch.device) -> tuple[Tensor, ...]:
-    """Features, keys and count of a scan of no cells with room for `size`."""
-    return (
-        torch.zeros((size, num_features), device=device),
-        torch.full((size,), NO_CELL, device=device),
-        torch.zeros(1, dtype=torch.int32, device=device),
-    )
+            answer = self._run(size, inputs)
+        return _Recorded(graph, inputs, answer)

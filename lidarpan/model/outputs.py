@@ -61,25 +61,21 @@ class VoxelOutputs:
     claims: Claims | None = None
 
     @classmethod
-    def of(
-        cls, outputs: HeadOutputs, prior: FloatArray | None = None, num_voxels: int | None = None
-    ) -> VoxelOutputs:
+    def of(cls, outputs: HeadOutputs, prior: FloatArray | None = None) -> VoxelOutputs:
         """Copy from the device, in float32 whatever the network ran in.
 
         Args:
             outputs: of one scan.
             prior: (C - 1,) float32 to add to the logits, or None.
-            num_voxels: V, where the outputs have room to spare behind them.
         """
-        num_columns = None if outputs.num_columns is None else int(outputs.num_columns)
-        logits = outputs.semantic[:num_voxels].float()
+        logits = outputs.semantic.float()
         if prior is not None:
             logits = logits + torch.from_numpy(prior).to(logits.device)
         return cls(
             probabilities=logits.softmax(dim=1).cpu().numpy(),
-            offset_m=outputs.offset_m[:num_voxels].float().cpu().numpy(),
-            columns=outputs.columns[:num_columns].cpu().numpy(),
-            heatmap=torch.sigmoid(outputs.heatmap[:num_columns].float()).cpu().numpy(),
+            offset_m=outputs.offset_m.float().cpu().numpy(),
+            columns=outputs.columns.cpu().numpy(),
+            heatmap=torch.sigmoid(outputs.heatmap.float()).cpu().numpy(),
             claims=Claims.of(outputs.queries[0], logits.shape[1] + 1) if outputs.queries else None,
         )
 

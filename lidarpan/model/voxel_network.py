@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from lidarpan.model.captured import Captured, empty_scan, roomy_size, roomy_tensor
-from lidarpan.model.contract import Network, PointOutputs
+from lidarpan.model.contract import PointOutputs
 from lidarpan.model.copies import Copy, average_copies
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import HeadOutputs, PanopticNetwork
@@ -16,20 +15,12 @@ from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.model.sparse.torch import NO_CELL
 from lidarpan.model.weights import PRECISIONS, check_precision
-from lidarpan.structures import FloatArray, InputError, Scan
-from lidarpan.voxels.features import NUM_FEATURES, voxel_features
+from lidarpan.structures import FloatArray, Scan
+from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.intensity import brightness
 from lidarpan.voxels.voxelize import voxelize
-
-
-def voxel_network(network: Network) -> VoxelNetwork:
-    """The network itself, which must be this package's. Raises InputError."""
-    if not isinstance(network, VoxelNetwork):
-        raise InputError(f"wanted this package's network, got {type(network).__name__}")
-    return network
 
 
 class VoxelNetwork:
@@ -72,7 +63,6 @@ class VoxelNetwork:
         self.copies, self.ground_m = tuple(copies), ground_m
         self.intensity = intensity
         self.likeness = likeness
-        self._captured: dict[str, Captured[HeadOutputs]] = {}
 
     def remark(self, prepared: PreparedScan) -> str | None:
         """Says where a scan is unlike those trained on; None where it is not, or none is known."""
@@ -100,33 +90,7 @@ class VoxelNetwork:
 
     def _run_once(self, prepared: PreparedScan) -> VoxelOutputs:
         with torch.inference_mode():
-            if self._may_capture():
-                outputs = self._replay(prepared)
-            else:
-                outputs = self.forward(self.tensor_of(prepared))
-            return VoxelOutputs.of(outputs, self.prior, prepared.voxels.num_voxels)
-
-    def _may_capture(self) -> bool:
-        """Whether all that the network does depends on the size of a scan alone."""
-        on_gpu = self.device.type == "cuda" and self.engine.name == "triton"
-        return on_gpu and self.network.queries is None
-
-    def _replay(self, prepared: PreparedScan) -> HeadOutputs:
-        """The forward pass as one launch, with room to spare in what it answers."""
-        if self.precision not in self._captured:
-            self._captured[self.precision] = Captured(
-                lambda *cells: self.forward(roomy_tensor(cells, self.grid.shape, self.engine)),
-                lambda size: empty_scan(size, NUM_FEATURES, self.device),
-            )
-        captured, count = self._captured[self.precision], prepared.voxels.num_voxels
-        size = roomy_size(count)
-        features, keys, num_cells = captured.inputs(size)
-        cells = np.ravel_multi_index(tuple(prepared.voxels.indices.T), self.grid.shape)
-        features[:count].copy_(torch.from_numpy(prepared.features))
-        keys[:count].copy_(torch.from_numpy(cells))
-        keys[count:] = NO_CELL
-        num_cells.fill_(count)
-        return captured.replay(size)
+            return VoxelOutputs.of(self.forward(self.tensor_of(prepared)), self.prior)
 
     def per_point(self, prepared: PreparedScan, outputs: VoxelOutputs) -> PointOutputs:
         """Each point gets what was said of its voxel, or of its patch of a surface."""

@@ -12,9 +12,10 @@ from typing import Any
 from lidarpan.config import LossConfig, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.copies import COPIES
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.inference import scan_norms
 from lidarpan.model.network import PanopticNetwork
-from lidarpan.model.voxel_network import VoxelNetwork, voxel_network
+from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import build_network, choose_device, find_weights
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.frame_paths import loader_of

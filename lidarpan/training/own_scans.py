@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lidarpan.inference import Handling, sensor_height
 from lidarpan.model.copies import Copy
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.voxel_network import VoxelNetwork
@@ -58,7 +59,7 @@ def read_own_scans(
         loaded, _ = handling.turned(load(path, expected), expected)
         height = sensor_height_m or sensor_height(loaded.scan, expected)
         scan = hide_ego(loaded, pipeline.ego_box, height).scan.raised(height - expected)
-        prepared = pipeline.network.prepare(scan)
+        prepared = voxel_network(pipeline.network).prepare(scan)
         if prepared.voxels.num_voxels:
             own.append(OwnScan(path, scan, height, prepared))
     if not own:

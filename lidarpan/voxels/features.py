@@ -25,8 +25,8 @@ PATCH_M = 0.6
 
 # These distances and the scales below were chosen by hand on simulated towns, without an ablation;
 # the weights were trained with them, so that another number wants another training.
-_GROUND_M = 0.25  # voxels up to this over the lowest around count as ground
-_REFERENCE_M = 20.0  # range within which the brightness of the scan's ground is taken
+GROUND_M = 0.25  # voxels up to this over the lowest around count as ground
+REFERENCE_M = 20.0  # range within which the brightness of the scan's ground is taken
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _average(points: FloatArray, intensity: FloatArray, voxels: Voxels) -> _Voxe
     return _Voxel(voxels.indices, count, moments[:, :3], moments[:, 3], moments[:, 4])
 
 
-def _raster(grid: Grid, cell_m: float) -> tuple[int, int, int]:
+def raster_of(grid: Grid, cell_m: float) -> tuple[int, int, int]:
     """Cells of about cell_m metres: voxels along the edge of one, cells along x, cells along y."""
     stride = max(1, round(cell_m / grid.cell_m[0]))
     return stride, -(-grid.shape[0] // stride), -(-grid.shape[1] // stride)
@@ -124,7 +124,7 @@ def _lowest_around(voxel: _Voxel, grid: Grid, cell_m: float) -> FloatArray:
     Returns:
         (V,) float32 metres; where all other cells are empty, the lowest of the voxel's own.
     """
-    stride, *size = _raster(grid, cell_m)
+    stride, *size = raster_of(grid, cell_m)
     low = lowest_by_cell(voxel.height, voxel.indices, stride, *size)
     second = rank_filter(low, rank=1, size=3, mode="constant", cval=np.inf)
     cell = voxel.indices[:, 0] // stride, voxel.indices[:, 1] // stride
@@ -145,13 +145,13 @@ def _ground_look(voxel: _Voxel, step: FloatArray, grid: Grid) -> FloatArray:
         20 m, minus 1 (in [-1, 2]; no gain of the sensor changes it), standard deviation of the
         height inside voxels / 2 cm (at most 3), and of the voxels' heights / 10 cm (at most 3).
     """
-    ground = step < _GROUND_M
+    ground = step < GROUND_M
     count, one = voxel.count, np.ones_like(step)
     values = (one, step, step * step, count, count * voxel.bright, count * voxel.variance)
     table = np.stack(values, axis=1).astype(np.float64)
-    sums = sums_around(table, ground, voxel.indices, *_raster(grid, PATCH_M))
+    sums = sums_around(table, ground, voxel.indices, *raster_of(grid, PATCH_M))
     voxels, rise, squares, points, light, spread = np.where(sums[:, :1] > 0, sums, [1, 0, 0] * 2).T
-    close = voxel.bright[ground & (voxel.reach < _REFERENCE_M)]
+    close = voxel.bright[ground & (voxel.reach < REFERENCE_M)]
     usual = float(np.median(close)) if len(close) else 0.0
     light = np.where(sums[:, 0] > 0, light / points, usual)
     shine = np.clip(light / usual - 1, -1, 2) if usual > 0 else 0 * light

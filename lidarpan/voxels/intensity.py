@@ -12,10 +12,10 @@ from lidarpan.structures import FloatArray
 NEAREST_M, FARTHEST_M = 2.0, 50.0
 """A point counts by its range within these bounds: near ones are many and see little."""
 
-_OWN_M = 1.0  # nearer points are of the own car or no returns at all
-_COMMONEST = 0.9  # where one value has more than this share, there is no intensity
+OWN_M = 1.0  # nearer points are of the own car or no returns at all
+COMMONEST = 0.9  # where one value has more than this share, there is no intensity
 
-_REFERENCE = np.array(
+REFERENCE = np.array(
     [
         0.000,
         0.058,
@@ -80,14 +80,14 @@ def rank_brightness(points: FloatArray, intensity: FloatArray) -> FloatArray:
         return none
     value = np.asarray(intensity, np.float32) + np.float32(0)  # no negative zero
     range_m = np.hypot(points[:, 0], points[:, 1])
-    weight = np.clip(range_m, NEAREST_M, FARTHEST_M) * (range_m > _OWN_M)
+    weight = np.clip(range_m, NEAREST_M, FARTHEST_M) * (range_m > OWN_M)
     order, first = _sorted_groups(value)
     mass = np.add.reduceat(weight[order].astype(np.float64), first)
     total = mass.sum()
-    if total == 0 or mass.max() > _COMMONEST * total:
+    if total == 0 or mass.max() > COMMONEST * total:
         return none
     rank = (np.cumsum(mass) - mass / 2) / total
-    bright = np.interp(rank, np.linspace(0, 1, len(_REFERENCE)), _REFERENCE).astype(np.float32)
+    bright = np.interp(rank, np.linspace(0, 1, len(REFERENCE)), REFERENCE).astype(np.float32)
     sizes = np.diff(np.append(first, len(value)))
     none[order] = np.repeat(bright, sizes)
     return none

@@ -17,6 +17,9 @@ LAYER_M = 0.3
 KERB_M = 0.06
 """Ground this much over the lowest of its cell is another patch: no average crosses a kerb."""
 
+LAYERS = 4096
+"""Layers of a cell at most; what is higher is of the last."""
+
 
 def average_in_patches(
     probabilities: FloatArray,
@@ -40,9 +43,13 @@ def average_in_patches(
     Returns:
         (V, K) float32.
     """
-    stride = max(1, round(PATCH_M / grid.cell_m[0])), max(1, round(PATCH_M / grid.cell_m[1]))
-    layer = max(1, round(LAYER_M / grid.cell_m[2]))
-    size = -(-grid.shape[0] // stride[0]), -(-grid.shape[1] // stride[1])
-    patch = number_patches(indices, height, is_ground, stride, size, layer, KERB_M)
+    patch = number_patches(indices, height, is_ground, *patch_sizes(grid), KERB_M, LAYERS)
     mean: FloatArray = mean_by_group(np.ascontiguousarray(probabilities, np.float32), patch)
     return mean
+
+
+def patch_sizes(grid: Grid) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """Voxels along the edges of a patch, patches along x and y, voxels in a patch's height."""
+    stride = max(1, round(PATCH_M / grid.cell_m[0])), max(1, round(PATCH_M / grid.cell_m[1]))
+    size = -(-grid.shape[0] // stride[0]), -(-grid.shape[1] // stride[1])
+    return stride, size, max(1, round(LAYER_M / grid.cell_m[2]))

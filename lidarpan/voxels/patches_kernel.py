@@ -20,6 +20,7 @@ def number_patches(
     size: tuple[int, int],
     layer: int,
     kerb_m: float,
+    layers: int,
 ) -> Array:
     """(V,) int64 number of each voxel's patch; equal numbers are one patch, numbers have gaps.
 
@@ -31,6 +32,7 @@ def number_patches(
         size: cells along x and y.
         layer: voxels in the height of a patch that is no ground.
         kerb_m: height of the layers of the ground.
+        layers: of a cell at most.
     """
     low = np.full((size[0], size[1]), np.float32(np.inf), np.float32)
     for v in range(len(indices)):
@@ -44,7 +46,9 @@ def number_patches(
             level = np.int64(np.floor((height[v] - low[x, y]) / kerb_m))
         else:
             level = np.int64(indices[v, 2] // layer)
-        patch[v] = ((np.int64(x) * size[1] + y) * 4096 + min(level, 4095)) * 2 + is_ground[v]
+        patch[v] = ((np.int64(x) * size[1] + y) * layers + min(level, layers - 1)) * 2 + is_ground[
+            v
+        ]
     return patch
 
 

@@ -8,6 +8,7 @@ from lidarpan.bench.scans import street_scan, write_street
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.errors import InputError
 from lidarpan.inference import predict_files
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.sparse import choose_engine, describe_engines
 from lidarpan.model.weights import check_precision
 from lidarpan.pipeline import PanopticPipeline
@@ -60,7 +61,7 @@ def same_partition(one, other):
 def test_predict_equals_the_cpu(name, device, reference):
     _, scan, prepared, wanted, labels = reference
     pipeline = make_pipeline(name, device)
-    got = pipeline.run_network(prepared)
+    got = voxel_network(pipeline.network).run(prepared)
     assert got.columns.tolist() == wanted.columns.tolist()
     np.testing.assert_allclose(got.probabilities, wanted.probabilities, atol=2e-3)
     np.testing.assert_allclose(got.heatmap, wanted.heatmap, atol=2e-3)
@@ -78,8 +79,9 @@ def test_half_precision_keeps_the_labels(name, device, precision, reference):
     pipeline = make_pipeline(name, device)
     if device != "cpu":
         check_precision(precision, pipeline.device)
-    pipeline.network.precision = precision
-    got = pipeline.run_network(prepared)
+    network = voxel_network(pipeline.network)
+    network.precision = precision
+    got = network.run(prepared)
     assert got.probabilities.dtype == got.offset_m.dtype == np.float32
     assert np.isfinite(got.probabilities).all()
     same = got.probabilities.argmax(1) == wanted.probabilities.argmax(1)

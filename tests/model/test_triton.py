@@ -132,7 +132,7 @@ def test_a_scans_norm_is_that_of_torch(share, count, dtype):
 
 def test_the_whole_network_is_that_of_torch():
     torch.manual_seed(6)
-    network = PanopticNetwork(4, (4, 6), (1, 1), (1,), 4, 1).eval()
+    network = PanopticNetwork(4, (4, 6), (1, 0), (1,), 4, 1).eval()
 
     def run(engine):
         x = tensor_of(engine, 60, 13, batch_size=1)

@@ -8,7 +8,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.config import Config
 from lidarpan.model.checkpoint import load_weights, save_weights
 from lidarpan.model.copies import COPIES, Copy
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.weights import build_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from lidarpan.voxels.intensity import (
-    _REFERENCE,
     FARTHEST_M,
     NEAREST_M,
+    REFERENCE,
     brightness,
     rank_brightness,
 )
@@ -26,7 +26,7 @@ def slow_twin(points, intensity):
         same = intensity == value
         darker = weight[intensity < value].sum()
         rank[same] = (darker + weight[same].sum() / 2) / weight.sum()
-    return np.interp(rank, np.linspace(0, 1, len(_REFERENCE)), _REFERENCE)
+    return np.interp(rank, np.linspace(0, 1, len(REFERENCE)), REFERENCE)
 
 
 def test_brightness_is_the_reference_at_the_rank():
@@ -75,7 +75,7 @@ def test_order_is_kept_and_no_point_matters_alone():
 def test_a_scan_of_the_reference_sensor_stays_as_it_is():
     points = np.random.default_rng(1).normal(0, 15, (20_000, 3)).astype(np.float32)
     rank = np.random.default_rng(2).random(20_000)
-    intensity = np.interp(rank, np.linspace(0, 1, len(_REFERENCE)), _REFERENCE).astype(np.float32)
+    intensity = np.interp(rank, np.linspace(0, 1, len(REFERENCE)), REFERENCE).astype(np.float32)
     bright = rank_brightness(points, intensity)
     assert np.abs(bright - intensity).mean() < 0.005
 

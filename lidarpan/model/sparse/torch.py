@@ -19,10 +19,10 @@ from torch.autograd.function import once_differentiable
 
 from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
+from lidarpan.voxels.keys import NO_CELL, cell_keys, cells_of, distinct_keys
 
 PIECE_ELEMENTS = 1 << 26  # of a gathered matrix: 256 MiB in float32
 PIECE_CELLS = 1 << 16  # output rows whose neighbours are looked up together
-NO_CELL = 1 << 62  # key of a row to spare: behind all cells
 
 
 @dataclass(eq=False)
@@ -171,7 +171,7 @@ class TorchEngine:
             seen = (cells[:, None, 1:] * stride - padding) + offsets
             inside = ((seen >= 0) & (seen < shape)).all(-1)
             batch = cells[:, None, :1].expand(-1, len(offsets), 1)
-            wanted = _keys(torch.cat([batch, seen], -1), source.shape)
+            wanted = cell_keys(torch.cat([batch, seen], -1), source.shape)
             place = torch.searchsorted(keys, wanted).clamp_(max=len(keys) - 1)
             found = inside & (keys[place] == wanted)
             rows[begin : begin + PIECE_CELLS] = torch.where(found, place, len(keys)).int()
@@ -192,17 +192,10 @@ def in_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return x, weight.to(x.dtype)
 
 
-def _keys(cells: Tensor, shape: Triple) -> Tensor:
-    """One number for each cell, ascending with [batch, x, y, z]. (..., 4) -> (...) int64."""
-    batch, x, y, z = cells.long().unbind(-1)
-    keys: Tensor = ((batch * shape[0] + x) * shape[1] + y) * shape[2] + z
-    return keys
-
-
 def level_keys(level: Level) -> Tensor:
     """Keys of a level's cells, checked once. (V,) int64."""
     if "keys" not in level.maps:
-        keys = _keys(level.indices, level.shape)
+        keys = cell_keys(level.indices, level.shape)
         ends = keys.new_tensor([level.batch_size, *level.shape])
         fault = ((level.indices < 0) | (level.indices >= ends)).any(1)
         fault[1:] |= keys[1:] <= keys[:-1]
@@ -237,7 +230,7 @@ def _coarser_level(level: Level, geometry: Geometry) -> Level:
     if geometry.kernel == geometry.stride and geometry.padding == (0, 0, 0):
         batch, *cell = level.indices.long().unbind(1)
         parent = [x // stride for x, stride in zip(cell, geometry.stride, strict=True)]
-        parents = _keys(torch.stack([batch, *parent], 1), shape)
+        parents = cell_keys(torch.stack([batch, *parent], 1), shape)
         keys, count = distinct_keys(torch.where(keys < NO_CELL, parents, NO_CELL))
         if level.num_cells is None:
             keys = keys[: int(count)]
@@ -251,27 +244,6 @@ def _coarser_level(level: Level, geometry: Geometry) -> Level:
     return coarse
 
 
-def distinct_keys(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct keys, ascending, NO_CELL behind them; and how many. (V,) -> (V,), (1,) int32."""
-    keys = keys.sort().values
-    is_first = keys < NO_CELL
-    is_first[1:] &= keys[1:] != keys[:-1]
-    place = is_first.cumsum(0)
-    found = keys.new_full((len(keys) + 1,), NO_CELL)
-    found.scatter_(0, torch.where(is_first, place - 1, len(keys)), keys)
-    found[len(keys) :] = NO_CELL
-    return found[:-1], place[-1:].int() if len(keys) else keys.new_zeros(1, dtype=torch.int32)
-
-
-def cells_of(keys: Tensor, shape: Triple) -> Tensor:
-    """[batch, x, y, z] of keys, the first cell for NO_CELL. (V,) int64 -> (V, 4) int32."""
-    keys, columns = torch.where(keys < NO_CELL, keys, 0), []
-    for edge in reversed(shape):
-        columns.append(keys % edge)
-        keys = keys // edge
-    return torch.stack([keys, *reversed(columns)], 1).int()
-
-
 def _strided_keys(level: Level, geometry: Geometry, shape: Triple) -> Tensor:
     """Keys of the cells that see an occupied one, ascending. -> (W,) int64."""
     offsets = _offsets(geometry.kernel, level.indices.device)
@@ -280,7 +252,7 @@ def _strided_keys(level: Level, geometry: Geometry, shape: Triple) -> Tensor:
     cells = torch.div(seen, stride, rounding_mode="floor")
     fits = ((seen % stride == 0) & (cells >= 0) & (cells < offsets.new_tensor(shape))).all(-1)
     batch = level.indices[:, None, :1].long().expand(-1, len(offsets), 1)
-    found: Tensor = torch.unique(_keys(torch.cat([batch, cells], -1), shape)[fits])
+    found: Tensor = torch.unique(cell_keys(torch.cat([batch, cells], -1), shape)[fits])
     return found
 
 
