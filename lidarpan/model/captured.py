@@ -77,6 +77,6 @@ class Captured(Generic[Size, Answer]):
         torch.cuda.current_stream().wait_stream(beside)
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             answer = self._run(size, inputs)
         return _Recorded(graph, inputs, answer)
