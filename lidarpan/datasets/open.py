@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import metadata, util
 from pathlib import Path
 
@@ -40,9 +40,15 @@ SHIPPED: dict[str, Callable[[], Dataset]] = {
 WANTED = "FILE.yaml (a class table: scans/ and labels/) or FILE.py:CLASS"
 
 
+@cache
+def _installed(_path: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
+    """What packages on a path offer, looked up once: it takes a read of each one's files."""
+    return tuple(metadata.entry_points(group=ENTRY_POINTS))
+
+
 def dataset_names() -> tuple[str, ...]:
     """The datasets that are known by name: the shipped ones, then the installed ones."""
-    installed = (entry.name for entry in metadata.entry_points(group=ENTRY_POINTS))
+    installed = (entry.name for entry in _installed(tuple(sys.path)))
     return (*SHIPPED, *sorted(set(installed) - set(SHIPPED)))
 
 
@@ -67,7 +73,7 @@ def find_dataset(name: str | Path | Dataset) -> Dataset:
     path, colon, attribute = word.rpartition(":")
     if colon and path.endswith(".py"):
         return _of_file(Path(path), attribute)
-    for entry in metadata.entry_points(group=ENTRY_POINTS):
+    for entry in _installed(tuple(sys.path)):
         if entry.name == word:
             return _made(entry.load(), f"dataset {word}")
     near = difflib.get_close_matches(word, dataset_names(), n=1)
