@@ -45,8 +45,12 @@ def variants_of(table: str) -> dict[str, dict[str, Any]]:
             }
         case "labels":
             return label_variants()
+        case "tasks":
+            return task_variants()
+        case "curriculum":
+            return curriculum_variants()
         case _:
-            raise SystemExit(f"no table {table!r}: wanted queries or labels")
+            raise SystemExit(f"no table {table!r}: wanted queries, labels, tasks or curriculum")
 
 
 def head(**queries: int) -> dict[str, dict[str, Any]]:
@@ -70,8 +74,47 @@ def label_variants() -> dict[str, dict[str, Any]]:
     return out
 
 
+def task_variants() -> dict[str, dict[str, Any]]:
+    """Tasks beside semantics, centers and offsets, and how they are weighed."""
+    ground, depth = {"ground_height": 0.5}, {"depth": 0.5}
+    equal = {"cross_entropy": 1.0, "lovasz": 1.0, "heatmap": 1.0, "offset": 1.0}
+    learned = {"learned_uncertainty": True}
+    losses = {
+        "fixed weights": {},
+        "equal weights": equal,
+        "learned weights": learned,
+        "fixed, + ground height": ground,
+        "fixed, + hidden beams": depth,
+        "fixed, + both": ground | depth,
+        "equal, + both": equal | {"ground_height": 1.0, "depth": 1.0},
+        "learned, + both": learned | {"ground_height": 1.0, "depth": 1.0},
+    }
+    return {name: {"changes": {"loss": terms}} for name, terms in losses.items()}
+
+
+def curriculum_variants() -> dict[str, dict[str, Any]]:
+    """Stages of the loss, for both heads, in equal steps; scores are looked at along the way."""
+    semantic = ["cross_entropy", "lovasz"]
+    instance = ["heatmap", "offset", "queries"]
+    orders = {
+        "all at once": [],
+        "semantic, then all": [{"until": 0.3, "terms": semantic}],
+        "semantic, instance, all": [
+            {"until": 0.25, "terms": semantic},
+            {"until": 0.5, "terms": instance},
+        ],
+        "instance, then all": [{"until": 0.3, "terms": instance}],
+    }
+    out: dict[str, dict[str, Any]] = {}
+    for name, stages in orders.items():
+        out[name] = {"changes": {"training": {"stages": stages}}, "looks": 5}
+        changes = head() | {"training": {"stages": stages}}
+        out[f"queries: {name}"] = {"changes": changes, "looks": 5}
+    return out
+
+
 def main() -> None:
-    """Train all runs of a table side by side and print it."""
+    """Train those runs of a table that have no result yet, side by side, and print it."""
     o = arguments()
     folder = Path(o.out) / o.table
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,9 +135,12 @@ def main() -> None:
         for seed in range(o.seeds)
         for name, settings in chosen.items()
     ]
-    rows = train_all(runs, o.jobs)
+    train_all([run for run in runs if not run.result.is_file()], o.jobs)
+    rows = [json.loads(run.result.read_text()) for run in runs if run.result.is_file()]
     (folder / "table.json").write_text(json.dumps(rows, indent=1))
     print(markdown(rows))
+    if o.table == "curriculum":
+        print(curves(rows))
 
 
 def arguments() -> argparse.Namespace:
@@ -102,7 +148,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--table", default="queries", help="queries or labels")
+    parser.add_argument("--table", default="queries", help="queries, labels, tasks, curriculum")
     parser.add_argument("--only", help="rows of the table, separated by ;")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row")
     parser.add_argument("--minutes", type=float, help="of training a run, in place of steps")
@@ -119,9 +165,8 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def train_all(runs: list[Run], jobs: int) -> list[dict[str, Any]]:
+def train_all(runs: list[Run], jobs: int) -> None:
     """Execute runs, some side by side; a run that fails is told and left out."""
-    rows = []
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
         futures = {pool.submit(execute, run): run for run in runs}
         for future in as_completed(futures):
@@ -131,10 +176,8 @@ def train_all(runs: list[Run], jobs: int) -> list[dict[str, Any]]:
             except Exception as error:  # the others go on
                 say(f"{run.variant}, seed {run.seed}: {type(error).__name__}: {error}")
                 continue
-            rows.append(row)
             scores = row["scores"][run.groupings[0]]
             say(f"{run.variant}, seed {run.seed}: {row['step']} steps, PQ {scores['pq']:.3f}")
-    return rows
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
@@ -150,6 +193,26 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             lines.append(
                 f"| {name} | {grouping} | {len(own)} | {steps:.0f} | {' | '.join(cells)} |"
             )
+    return "\n".join(lines)
+
+
+def curves(rows: list[dict[str, Any]]) -> str:
+    """Mean PQ along the way, and where each row first reaches the final PQ of the first."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    mean = {
+        name: np.mean([row["looks"] for row in rows if row["variant"] == name], axis=0)
+        for name in names
+    }
+    lines = [
+        "",
+        "| | PQ (things) at each look | share of the training to the first row's last PQ |",
+    ]
+    lines.append("|---|---|---|")
+    goal = mean[names[0]][-1, 1]
+    for name, way in mean.items():
+        said = ", ".join(f"{at:.0%}: {pq:.3f} ({things:.3f})" for at, pq, things in way)
+        reached = [float(at) for at, pq, _ in way if pq >= goal]
+        lines.append(f"| {name} | {said} | {f'{reached[0]:.0%}' if reached else 'not'} |")
     return "\n".join(lines)
 
 

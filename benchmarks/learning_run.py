@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Run:
         steps: of training.
         device: "cpu" or "cuda".
         engine: of the sparse convolutions; None is the device's best.
+        workers: loader processes.
+        looks: times that the scores are taken along the way, on few scans; the last is at the end.
         train, valid: scans.
         out: folder.
     """
@@ -65,6 +67,18 @@ class Run:
     device: str = "cpu"
     engine: str | None = None
     workers: int = 1
+    looks: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        words = f"{self.table}_{self.variant}_{self.seed}".replace("%", "pc").replace("+", "and")
+        return "-".join("".join(c if c.isalnum() or c in "._" else " " for c in words).split())
+
+    @property
+    def result(self) -> Path:
+        """Where its row is written."""
+        return Path(self.out) / f"{self.name}.json"
 
     def config(self) -> Config:
         """The configuration of the run."""
@@ -79,6 +93,15 @@ class Clock:
 
     def __init__(self, run: Run) -> None:
         self.run, self.step, self.begin = run, 0, 0.0
+        self._paused = 0.0
+
+    def pause(self) -> None:
+        """Stop the time."""
+        self._paused = time.perf_counter()
+
+    def go_on(self) -> None:
+        """Let it run again."""
+        self.begin += time.perf_counter() - self._paused
 
     def tick(self) -> float:
         """Count a step; the share of the training that is done."""
@@ -104,14 +127,18 @@ def execute(run: Run) -> dict[str, Any]:
     device = torch.device(run.device)
     trainer = Trainer(run, config, device, shares)
     begin = time.perf_counter()
+    looks: list[tuple[float, float, float]] = []
     while trainer.progress < 1:
         trainer.learn(first)
         first = next(batches)
+        if len(looks) < run.looks - 1 and trainer.progress >= (len(looks) + 1) / run.looks:
+            trainer.clock.pause()
+            looks.append(look(run, config, trainer, device))
+            trainer.clock.go_on()
     took = time.perf_counter() - begin
-    name = f"{run.table}_{run.variant}_{run.seed}".replace(" ", "-").replace("%", "pc")
     header = {"config": _header(config), "classes": list(towns.classes.names)}
     network = trainer.averaged
-    save_weights(Path(run.out) / f"{name}.safetensors", network.state_dict(), header, half=True)
+    save_weights(run.result.with_suffix(".safetensors"), network.state_dict(), header, half=True)
     row = {
         **{k: v for k, v in asdict(run).items() if k not in ("train", "valid", "changes")},
         "step": trainer.clock.step,
@@ -120,10 +147,21 @@ def execute(run: Run) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in network.parameters()),
         "scores": evaluate(run, config, network, device),
     }
+    if run.looks:
+        row["looks"] = [*looks, look(run, config, trainer, device)]
     if device.type == "cuda":
         row["memory_mib"] = torch.cuda.max_memory_allocated() / 2**20
-    (Path(run.out) / f"{name}.json").write_text(json.dumps(row, indent=1))
+    run.result.write_text(json.dumps(row, indent=1))
     return row
+
+
+def look(
+    run: Run, config: Config, trainer: Trainer, device: torch.device
+) -> tuple[float, float, float]:
+    """Share of the training done, PQ and PQ of things then, on the first dozen scans held out."""
+    few = replace(run, valid=run.valid[:12], groupings=run.groupings[:1])
+    scores = evaluate(few, config, trainer.averaged, device)[few.groupings[0]]
+    return min(trainer.progress, 1.0), scores["pq"], scores["pq_things"]
 
 
 class Trainer:
@@ -140,10 +178,8 @@ class Trainer:
             multi_avg_fn=get_ema_multi_avg_fn(t.average_decay),  # type: ignore[no-untyped-call]
             use_buffers=False,
         )
-        loss = config.loss.model_dump(exclude={"class_balance", "pseudo"})
         weight = class_weights(shares, config.loss.class_balance)
-        self.loss = PanopticLoss(weight, **loss, bev_channels=config.network.bev_channels)
-        self.loss.to(device)
+        self.loss = PanopticLoss.configured(config, weight).to(device)
         self.teacher: MeanTeacher | None = None
         if config.loss.pseudo:
             self.teacher = MeanTeacher(self.network, len(weight) + 1).to(device)
@@ -164,7 +200,8 @@ class Trainer:
         moved = _move(item, self.device)
         batch = moved.student if isinstance(moved, Pair) else moved
         outputs = self.network(batch.voxels(self.grid, self.engine))
-        terms = self.loss(outputs, batch.targets(self.grid))
+        active = self.config.training.active(self.progress)
+        terms = self.loss(outputs, batch.targets(self.grid), active)
         if self.teacher is not None and isinstance(moved, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(moved, self.grid, self.engine)
@@ -275,6 +312,7 @@ def _batches(
         run.seed,
         10**7,
         with_teacher=taught,
+        hides_beams=config.loss.depth > 0,
     )
     loader: DataLoader[Any] = DataLoader(
         scans,

@@ -115,6 +115,8 @@ class LossConfig(Section):
     bev_semantic: float = Field(0.0, ge=0)  # classes of whole columns, a head of training alone
     queries: float = Field(1.0, ge=0)  # classes, masks and centers of the query head, where it is
     overlap: float = Field(0.0, ge=0)  # masks of two queries on the same voxel
+    ground_height: float = Field(0.0, ge=0)  # of each BEV cell, a head of training alone; per metre
+    depth: float = Field(0.0, ge=0)  # what hidden beams would have measured, likewise
     pseudo: float = Field(0.0, ge=0)  # unlabelled points, labelled by the network's own average
     heatmap_kind: Literal["focal", "mse"] = "focal"
     class_balance: float = Field(0.5, ge=0, le=1)  # weight of a class ~ its frequency ** -balance
@@ -179,6 +181,13 @@ class AugmentConfig(Section):
     thin: float = Field(0.0, ge=0, le=1)  # probability to drop beams, azimuths or far points
 
 
+class StageConfig(Section):
+    """A stage of a curriculum: which terms of the loss count, up to a share of the training."""
+
+    until: float = Field(gt=0, le=1)
+    terms: tuple[str, ...] = Field(min_length=1)  # of the loss
+
+
 class TrainingConfig(Section):
     """The optimisation."""
 
@@ -202,6 +211,22 @@ class TrainingConfig(Section):
     strategy: str = "auto"
     logger: Literal["csv", "tensorboard"] = "csv"
     start_from: Path | None = None  # weights to begin with
+    stages: tuple[StageConfig, ...] = ()  # a curriculum; after the last one all terms count
+
+    @model_validator(mode="after")
+    def _stages_ascend(self) -> TrainingConfig:
+        until = [stage.until for stage in self.stages]
+        if until != sorted(set(until)):
+            raise ValueError(f"wanted stages that end one after another, got {until}")
+        known = set(LossConfig.model_fields)
+        for name in (name for stage in self.stages for name in stage.terms):
+            if name not in known:
+                raise ValueError(f"no term of the loss is called {name!r}")
+        return self
+
+    def active(self, progress: float) -> tuple[str, ...] | None:
+        """Terms of the loss that count at a share of the training; None for all."""
+        return next((stage.terms for stage in self.stages if progress < stage.until), None)
 
 
 class Config(Section):

@@ -118,9 +118,8 @@ def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device:
     network = build_network(config)
     if start:
         fit_weights(network, start, "--start-from")
-    options = config.loss.model_dump(exclude={"pseudo"})
-    weight = class_weights(shares, options.pop("class_balance"))
-    loss = PanopticLoss(weight, **options, bev_channels=config.network.bev_channels)
+    weight = class_weights(shares, config.loss.class_balance)
+    loss = PanopticLoss.configured(config, weight)
     network, loss = network.to(device).train(), loss.to(device)
     groups = _parameters(network, loss, decay=config.training.weight_decay)
     optimizer = torch.optim.AdamW(

@@ -11,7 +11,7 @@ from PIL import Image
 from lidarpan.attribution import Explainer
 from lidarpan.attribution.told import check_by_occlusion, sentences
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
-from lidarpan.model.voxel_network import voxel_network
+from lidarpan.model.device_network import voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.ego import hide_ego
 from lidarpan.scans.given import as_loaded

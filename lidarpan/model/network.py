@@ -32,6 +32,7 @@ class HeadOutputs:
         bev_offset_m: (M, 2) from each BEV cell's middle to its object's center, metres.
         bev: (M, C_bev) features of the BEV cells.
         queries: objects as a set, for each scan; none without a query head.
+        features: (V, C) of the voxels, where they are at hand.
         num_columns: (1,) int32 on the device, where only so many of the M are columns, and of the V
             as many as the input had; None where all are.
     """
@@ -45,6 +46,7 @@ class HeadOutputs:
     bev: Tensor
     queries: tuple[ScanQueries, ...] = ()
     num_columns: Tensor | None = None
+    features: Tensor | None = None
 
 
 class PanopticNetwork(nn.Module):
@@ -101,4 +103,5 @@ class PanopticNetwork(nn.Module):
             bev_offset_m=self.bev_offset_head(bev),
             bev=bev,
             num_columns=columns.pooled.coarse.num_cells if columns.pooled else None,
+            features=fine.features,
         )

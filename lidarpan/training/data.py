@@ -15,10 +15,11 @@ from lidarpan.classes import ClassTable
 from lidarpan.config import AugmentConfig
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
-from lidarpan.structures import InputError
+from lidarpan.structures import FloatArray, InputError, IntArray
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
 from lidarpan.training.losses import Targets
+from lidarpan.training.side_tasks import hide_beams
 from lidarpan.training.sources import Source
 from lidarpan.training.targets import instance_centers, voxel_instances, voxel_majority
 from lidarpan.training.thinning import thin
@@ -30,8 +31,8 @@ from lidarpan.voxels.voxelize import voxelize
 class Batch(NamedTuple):
     """Voxels of some scans with their targets; tensors only, so that lightning can move it.
 
-    Shapes: features (V, F), indices (V, 4) int32, semantic (V,), instance (V,), voxel_m (V, 2),
-    centers (K, 5): see losses.Targets.
+    Shapes: features (V, F), indices (V, 4) int32, semantic (V,), instance (V,), voxel_m (V, 3),
+    centers (K, 5), rays (R, 5): see losses.Targets.
     """
 
     features: Tensor
@@ -40,6 +41,7 @@ class Batch(NamedTuple):
     instance: Tensor
     voxel_m: Tensor
     centers: Tensor
+    rays: Tensor
     batch_size: int
 
     def voxels(self, grid: Grid, engine: Engine) -> SparseTensor:
@@ -55,6 +57,7 @@ class Batch(NamedTuple):
             self.instance,
             self.voxel_m,
             self.centers,
+            rays=self.rays,
             bev_min_m=grid.min_m[:2],
             bev_cell_m=grid.cell_m[:2],
         )
@@ -79,7 +82,7 @@ class TrainingScans(TorchDataset[Batch | Pair]):
 
     Everything random in item k depends on (seed, k) alone, so that a resumed run sees exactly
     what an uninterrupted one would have seen. With a teacher, an item is a Pair, and scans without
-    labels are seen too.
+    labels are seen too. Where beams are hidden, what they would have measured is told.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class TrainingScans(TorchDataset[Batch | Pair]):
         length: int,
         *,
         with_teacher: bool = False,
+        hides_beams: bool = False,
     ) -> None:
         self.sources = sources
         self.grid = grid
@@ -100,6 +104,7 @@ class TrainingScans(TorchDataset[Batch | Pair]):
         self.seed = seed
         self.length = length
         self.with_teacher = with_teacher
+        self.hides_beams = hides_beams
         self.index = [(s, p, True) for s, source in enumerate(sources) for p in source.scans]
         if not self.index:
             raise InputError("no training scans: fill train_data in the configuration")
@@ -116,21 +121,26 @@ class TrainingScans(TorchDataset[Batch | Pair]):
 
     def batch(self, k: int) -> Batch:
         """Item k for a student alone."""
-        return make_batch(self._seen(k)[0], self.grid, self.classes)
+        sample, _, rays = self._seen(k)
+        return make_batch(sample, self.grid, self.classes, rays)
 
     def pair(self, k: int) -> Pair:
         """Item k with what the teacher sees of it."""
-        sample, i = self._seen(k)
+        sample, i, rays = self._seen(k)
         source, at, _ = self.index[i]
-        return make_pair(sample, self.sources[source].sample(at), self.grid, self.classes)
+        return make_pair(sample, self.sources[source].sample(at), self.grid, self.classes, rays)
 
-    def _seen(self, k: int) -> tuple[Sample, int]:
-        """Item k before it is voxelized, and its place in the index."""
+    def _seen(self, k: int) -> tuple[Sample, int, FloatArray | None]:
+        """Item k before it is voxelized, its place in the index, and the rays hidden of it."""
         passes, position = divmod(k, len(self.index))
         order = np.random.default_rng([self.seed, passes]).permutation(len(self.index))
         rng = np.random.default_rng([self.seed, 1, k])
         i = int(order[position])
-        return self._augment(self._sample(i, rng), rng), i
+        sample = self._augment(self._sample(i, rng), rng)
+        if not self.hides_beams:
+            return sample, i, None
+        seen, rays = hide_beams(sample, rng)
+        return seen, i, rays
 
     def _sample(self, i: int, rng: np.random.Generator) -> Sample:
         source, position, is_labelled = self.index[i]
@@ -166,8 +176,10 @@ class TrainingScans(TorchDataset[Batch | Pair]):
         return augment.change_intensity(sample, rng, a.intensity_gain, a.intensity_drop)
 
 
-def make_batch(sample: Sample, grid: Grid, classes: ClassTable) -> Batch:
-    """Voxelize one labelled scan and make its targets."""
+def make_batch(
+    sample: Sample, grid: Grid, classes: ClassTable, rays: FloatArray | None = None
+) -> Batch:
+    """Voxelize one labelled scan and make its targets; rays as `hide_beams` gives them."""
     voxels = voxelize(sample.points, grid)
     num_voxels = len(voxels.indices)
     semantic = voxel_majority(
@@ -188,13 +200,29 @@ def make_batch(sample: Sample, grid: Grid, classes: ClassTable) -> Batch:
         torch.from_numpy(indices),
         torch.from_numpy(semantic),
         torch.from_numpy(row.astype(np.int64)),
-        torch.from_numpy(np.ascontiguousarray(grid.center_of(voxels.indices)[:, :2])),
+        torch.from_numpy(np.ascontiguousarray(grid.center_of(voxels.indices), np.float32)),
         torch.from_numpy(rows.astype(np.float32)),
+        torch.from_numpy(_rays_at(rays, voxels.point_to_voxel)),
         batch_size=1,
     )
 
 
-def make_pair(student: Sample, teacher: Sample, grid: Grid, classes: ClassTable) -> Pair:
+def _rays_at(rays: FloatArray | None, point_to_voxel: IntArray) -> FloatArray:
+    """Rays whose seen point lies in the grid, its voxel in its place. (R, 5)."""
+    if rays is None:
+        return np.zeros((0, 5), np.float32)
+    voxel = point_to_voxel[rays[:, 0].astype(np.int64)]
+    inside: FloatArray = rays[voxel >= 0]
+    return np.column_stack([voxel[voxel >= 0], inside[:, 1:]]).astype(np.float32)
+
+
+def make_pair(
+    student: Sample,
+    teacher: Sample,
+    grid: Grid,
+    classes: ClassTable,
+    rays: FloatArray | None = None,
+) -> Pair:
     """An augmented scan whose points know their origin, and the scan that they came from."""
     assert student.origin is not None
     seen_by = voxelize(teacher.points, grid).point_to_voxel
@@ -202,8 +230,8 @@ def make_pair(student: Sample, teacher: Sample, grid: Grid, classes: ClassTable)
     known = (voxels.point_to_voxel >= 0) & (student.origin >= 0)
     seen_at = np.full(len(voxels.indices), -1, np.int64)
     seen_at[voxels.point_to_voxel[known]] = seen_by[student.origin[known]]
-    seen, whole = (make_batch(sample, grid, classes) for sample in (student, teacher))
-    return Pair(seen, whole, torch.from_numpy(seen_at))
+    seen = make_batch(student, grid, classes, rays)
+    return Pair(seen, make_batch(teacher, grid, classes), torch.from_numpy(seen_at))
 
 
 def collate_pairs(items: Sequence[Pair]) -> Pair:
@@ -221,15 +249,18 @@ def collate_pairs(items: Sequence[Pair]) -> Pair:
 
 def collate(items: Sequence[Batch]) -> Batch:
     """Some scans as one batch: rows of scan b get batch index b, instances follow one another."""
-    before = 0
+    centers, voxels = 0, 0
     for b, item in enumerate(items):
         item.indices[:, 0] = b
         item.centers[:, 0] = b
-        item.instance[item.instance >= 0] += before
-        before += len(item.centers)
-    fields = zip(*(item[:6] for item in items), strict=True)
-    features, indices, semantic, instance, voxel, centers = (torch.cat(f) for f in fields)
-    return Batch(features, indices, semantic, instance, voxel, centers, len(items))
+        item.instance[item.instance >= 0] += centers
+        item.rays[:, 0] += voxels
+        centers += len(item.centers)
+        voxels += len(item.features)
+    features, indices, semantic, instance, voxel, center, rays = (
+        torch.cat(field) for field in zip(*(item[:7] for item in items), strict=True)
+    )
+    return Batch(features, indices, semantic, instance, voxel, center, rays, len(items))
 
 
 class StepSampler(Sampler[int]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lidarpan.config import Config
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
 from lidarpan.training.matching import overlap_loss, query_loss, true_objects
+from lidarpan.training.side_tasks import GroundHeight, HiddenRange
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,10 @@ class Targets:
     Attributes:
         semantic: (V,) int64 train ids, 0 = void (not learned from).
         instance: (V,) int64 row of `centers` that the voxel belongs to, -1 = none.
-        voxel_m: (V, 2) x, y of the voxel's middle.
+        voxel_m: (V, 2 or 3) x, y and z of the voxel's middle.
         centers: (K, 5) [batch, x_m, y_m, sigma_m, train id] of every instance.
         bev_min_m, bev_cell_m: lower corner and cell of the voxel grid in x and y.
+        rays: (R, 5) what hidden beams would have measured, see `side_tasks.hide_beams`.
     """
 
     semantic: Tensor
@@ -31,6 +35,7 @@ class Targets:
     centers: Tensor
     bev_min_m: tuple[float, float]
     bev_cell_m: tuple[float, float]
+    rays: Tensor | None = None
 
 
 def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -133,12 +138,17 @@ class PanopticLoss(nn.Module):
         bev_channels: int = 0,
         queries: float = 0.0,
         overlap: float = 0.0,
+        ground_height: float = 0.0,
+        depth: float = 0.0,
+        channels: int = 0,
+        ground: Sequence[int] = (),
     ) -> None:
         """class_weight: (C - 1,) weight of train ids 1..C-1 in the cross-entropy.
 
         With bev_semantic, a linear head on the network's BEV features learns which classes stand
         in each column (Saltori et al., LiDOG, ICCV 2023, section 4.2); it is part of the loss, not
-        of the network.
+        of the network. So are the heads of ground_height, on the BEV features, and of depth, on the
+        finest ones, of `channels`; ground has the train ids of the ground.
         """
         super().__init__()
         self.class_weight: Tensor
@@ -149,27 +159,44 @@ class PanopticLoss(nn.Module):
             "heatmap": heatmap,
             "offset": offset,
         }
-        set_terms = {"queries": queries, "overlap": overlap}
-        self.weights |= {name: weight for name, weight in set_terms.items() if weight}
+        more = {"queries": queries, "overlap": overlap}
+        more |= {"ground_height": ground_height, "depth": depth}
+        self.weights |= {name: weight for name, weight in more.items() if weight}
+        self.ground_head = GroundHeight(bev_channels, ground) if ground_height else None
+        self.depth_head = HiddenRange(channels) if depth else None
         self.heatmap_kind = heatmap_kind
         self.bev_weight = bev_semantic
         self.bev_head = nn.Linear(bev_channels, len(class_weight)) if bev_semantic else None
         count = len(self.weights)
         self.log_variance = nn.Parameter(torch.zeros(count)) if learned_uncertainty else None
 
-    def forward(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
-        """Each term by name, unweighted, and their weighted sum as "total"."""
+    @classmethod
+    def configured(cls, config: Config, class_weight: Tensor) -> PanopticLoss:
+        """The loss of a configuration."""
+        return cls(
+            class_weight,
+            **config.loss.model_dump(exclude={"class_balance", "pseudo"}),
+            bev_channels=config.network.bev_channels,
+            channels=config.network.channels[0],
+            ground=config.build_classes().ground,
+        )
+
+    def forward(
+        self, outputs: HeadOutputs, targets: Targets, active: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Each term by name, unweighted, and the weighted sum of the active ones as "total"."""
         terms = {**self._semantic(outputs, targets), **self._centers(outputs, targets)}
         terms |= self._queries(outputs, targets)
+        terms |= self._side_tasks(outputs, targets)
         total = outputs.semantic.new_zeros(())
         for i, (name, weight) in enumerate(self.weights.items()):
-            if name not in terms:
+            if name not in terms or (active is not None and name not in active):
                 continue
             term = weight * terms[name]
             if self.log_variance is not None:
                 term = torch.exp(-self.log_variance[i]) * term + self.log_variance[i]
             total = total + term
-        if self.bev_head is not None:
+        if self.bev_head is not None and (active is None or "bev_semantic" in active):
             terms["bev_semantic"] = bev_cross_entropy(
                 self.bev_head(outputs.bev).float(), outputs.voxel_to_column, targets.semantic
             )
@@ -205,7 +232,7 @@ class PanopticLoss(nn.Module):
             nothing = (outputs.offset_m.sum() + outputs.bev_offset_m.sum()) * 0.0
             return {"heatmap": heatmap_loss, "offset": nothing}
         center = targets.centers[targets.instance[thing], 1:3]
-        fine = (outputs.offset_m[thing].float() + targets.voxel_m[thing] - center).abs().mean()
+        fine = (outputs.offset_m[thing].float() + targets.voxel_m[thing, :2] - center).abs().mean()
         column = outputs.voxel_to_column[thing]
         coarse = (outputs.bev_offset_m[column].float() + columns_m[column] - center).abs().mean()
         return {"heatmap": heatmap_loss, "offset": fine + 0.5 * coarse}
@@ -217,10 +244,21 @@ class PanopticLoss(nn.Module):
         if "queries" in self.weights:
             t = targets
             true = [
-                true_objects(scan, t.semantic, t.instance, t.voxel_m, t.centers)
+                true_objects(scan, t.semantic, t.instance, t.voxel_m[:, :2], t.centers)
                 for scan in outputs.queries
             ]
             terms["queries"] = query_loss(outputs.queries, true)
         if "overlap" in self.weights:
             terms["overlap"] = overlap_loss(outputs.queries)
+        return terms
+
+    def _side_tasks(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+        terms = {}
+        if self.ground_head is not None:
+            terms["ground_height"] = self.ground_head(
+                outputs.bev, outputs.voxel_to_column, targets.semantic, targets.voxel_m[:, 2]
+            )
+        if self.depth_head is not None and outputs.features is not None:
+            assert targets.rays is not None
+            terms["depth"] = self.depth_head(outputs.features, targets.rays)
         return terms

@@ -54,10 +54,9 @@ class PanopticTraining(pl.LightningModule):
         self.teacher = None
         if config.loss.pseudo:
             self.teacher = MeanTeacher(self.network, self.classes.num_classes)
-        loss = config.loss.model_dump(exclude={"pseudo"})
         self.shares = class_shares(self.train_sources, self.classes)
-        weight = class_weights(self.shares, loss.pop("class_balance"))
-        self.loss = PanopticLoss(weight, **loss, bev_channels=config.network.bev_channels)
+        weight = class_weights(self.shares, config.loss.class_balance)
+        self.loss = PanopticLoss.configured(config, weight)
         self.best_pq = -1.0
         self.begin = (0, 0)  # step and scan that this part of the run begins with
         self.quality = self._new_quality()
@@ -70,15 +69,17 @@ class PanopticTraining(pl.LightningModule):
         outputs = self.network(seen.voxels(self.grid, engine))
         if before is not None:
             gather_statistics(self.network, before, seen.batch_size)
-        terms: dict[str, Tensor] = self.loss(outputs, seen.targets(self.grid))
+        progress = self.global_step / self.config.training.max_steps
+        active = self.config.training.active(progress)
+        terms: dict[str, Tensor] = self.loss(outputs, seen.targets(self.grid), active)
         if self.teacher is not None and isinstance(batch, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(batch, self.grid, engine)
             terms["pseudo"] = pseudo_loss(
                 outputs.semantic, seen.semantic, pseudo, self.loss.class_weight
             )
-            share = ramp(self.global_step / self.config.training.max_steps)
-            terms["total"] = terms["total"] + self.config.loss.pseudo * share * terms["pseudo"]
+            weight = self.config.loss.pseudo * ramp(progress)
+            terms["total"] = terms["total"] + weight * terms["pseudo"]
         self.log_dict(
             {f"loss/{name}": value.detach() for name, value in terms.items()},
             batch_size=seen.batch_size,
@@ -249,6 +250,7 @@ class PanopticTraining(pl.LightningModule):
             t.seed,
             scan + (t.max_steps - step) * self.scans_per_step,
             with_teacher=self.teacher is not None,
+            hides_beams=self.config.loss.depth > 0,
         )
         sampler = StepSampler(
             len(scans),

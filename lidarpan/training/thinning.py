@@ -73,6 +73,13 @@ def _some(band: NDArray[np.int64], rng: np.random.Generator) -> BoolArray:
     return chosen[band]
 
 
+def bands_of_inclination(
+    sample: Sample, width_rad: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Number of the band of inclination that each point lies in, from 0. (N,)."""
+    return _bands(_inclination(sample), width_rad, rng)
+
+
 def _bands(angle: FloatArray, width_rad: float, rng: np.random.Generator) -> NDArray[np.int64]:
     band = np.floor(angle / width_rad + rng.random()).astype(np.int64)
     return np.asarray(band - band.min(initial=0))
