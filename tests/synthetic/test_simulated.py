@@ -79,7 +79,7 @@ def test_unknown_names_are_errors(tmp_path):
 def test_processes_change_nothing(monkeypatch):
     sensor = make_sensor(num_beams=8, azimuth_steps=120)
     towns = [(seed, sensor, 1, 10.0, False) for seed in range(8)]
-    alone = [simulated._town(*town) for town in towns]
+    alone = [simulated.make_town(*town) for town in towns]
     monkeypatch.setattr(simulated.os, "cpu_count", lambda: 2)
     together = list(simulated._in_parallel(towns))
     assert len(together) == 8

@@ -60,16 +60,27 @@ def add_building(
 
 
 def add_backdrop(
-    site: Site, frame: Pose, half: float, depth: float, rng: np.random.Generator
+    site: Site, frame: Pose, half: float, used: float, depth: float, rng: np.random.Generator
 ) -> None:
-    """Sometimes a tall block behind a plot, of which only the upper storeys are seen."""
-    if rng.random() < 0.3:
-        length, deep = 2 * half * draw(rng, 0.4, 1.0), 10.0
-        height = draw(rng, 9, 34)
+    """Sometimes a house or a tall block far back on a plot, behind all else on it.
+
+    Args:
+        site: takes the parts.
+        frame: of the plot.
+        half: its width.
+        used: how far back the plot is built on.
+        depth: of the plot.
+        rng: source of chance.
+    """
+    deep = 9.0
+    if depth - used > deep + 1 and rng.random() < 0.55:
+        length = 2 * half * draw(rng, 0.35, 1.0)
+        low = rng.random() < 0.5
+        height = draw(rng, 3.5, 9) if low else draw(rng, 9, 34)
         x = draw(rng, -0.5, 0.5) * (2 * half - length)
         add_building(
-            site, frame, x, depth + deep / 2 + 0.5, length, deep, height, rng, "flat",
-            use="block", sides=(0,),
+            site, frame, x, depth - deep / 2, length, deep, height, rng,
+            None if low else "flat", use="house" if low else "block", sides=(0, 1, 3),
         )  # fmt: skip
 
 

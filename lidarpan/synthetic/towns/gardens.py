@@ -78,7 +78,7 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         start = 0.3 if rng.random() < 0.7 else setback
         boundary(site, turned(frame, x, 0), start, depth, 0.0, rng, bare=0.25)
     boundary(site, frame, -half, half, depth - 0.4, rng)
-    add_backdrop(site, frame, half, depth, rng)
+    add_backdrop(site, frame, half, setback + deep + 1, depth, rng)
     for _ in range(int(rng.poisson(4.0))):
         x = draw(rng, -half + 1, half - 1)
         y = draw(rng, 0.8, max(1.5, setback - 1))

@@ -23,8 +23,8 @@ class Parcel:
 
 _USES: dict[str, tuple[tuple[str, float], ...]] = {
     "residential": (
-        ("house", 0.47), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.12),
-        ("park", 0.05), ("lot", 0.03), ("screen", 0.1),
+        ("house", 0.47), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.11),
+        ("park", 0.08), ("plaza", 0.03), ("lot", 0.03), ("screen", 0.08),
     ),
     "urban": (
         ("row", 0.25), ("terrace", 0.31), ("flats", 0.17), ("lot", 0.05), ("park", 0.06),
@@ -56,7 +56,7 @@ def make_parcels(layout: Layout, rng: np.random.Generator) -> list[Parcel]:
                 if s == 0 or rng.random() < (0.2 if use == "terrace" else 0.6):
                     use = uses[int(rng.choice(len(uses), p=shares))][0]
                 width = min(_draw_width(use, rng), street.length - s)
-                depth = draw(rng, 24, 40)
+                depth = draw(rng, 24, 46)
                 parcel = _fit(layout, street, side, s, width, depth, use, len(parcels))
                 if parcel is not None:
                     parcels.append(parcel)

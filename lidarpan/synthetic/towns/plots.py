@@ -163,7 +163,6 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     for x in (-half + 0.3, half - 0.3):
         boundary(site, turned(frame, x, 0), 1.0, depth, 0.0, rng)
     boundary(site, frame, -half, half, depth - 0.4, rng)
-    add_backdrop(site, frame, half, depth, rng)
     for _ in range(int(rng.poisson(1.5))):
         x = draw(rng, -half, half)
         add_tree(site, *place(frame, x, rim / 2), rng, 0.8)
@@ -174,16 +173,26 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     site.paint(pick(rng, ("lawn", "meadow")), frame, outline)
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
-    add_backdrop(site, frame, half, depth, rng)
-    a, b = rng.uniform(-half, half, 2)
-    site.paint("path", frame, [(a, 0), (a + 2.2, 0), (b + 2.2, depth), (b, depth)])
-    for _ in range(int(rng.poisson(0.02 * parcel.width * depth))):
+    add_backdrop(site, frame, half, 14, depth, rng)
+    a = 0.0
+    for _ in range(int(rng.integers(1, 4))):
+        (a, b), wide = rng.uniform(-half, half, 2), draw(rng, 1.2, 5)
+        way = [(a, -0.1), (a + wide, -0.1), (b + wide, depth), (b, depth)]
+        site.paint(pick(rng, _PATHS), frame, way)
+    if rng.random() < 0.4:  # a paved place
+        x, y = draw(rng, -half, half), draw(rng, 0, 0.5 * depth)
+        size_x, size_y = draw(rng, 3, 10), draw(rng, 3, 12)
+        site.paint_rectangle(pick(rng, _PATHS), frame, x - size_x, y, x + size_x, y + size_y)
+    for _ in range(int(rng.poisson(draw(rng, 0.004, 0.025) * parcel.width * depth))):
         x, y = draw(rng, -half, half), draw(rng, 1, depth)
         (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.1)
     if rng.random() < 0.35:
         boundary(site, frame, -half, half, 0.4, rng)
     if rng.random() < 0.5:
         add_clutter(site, (*place(frame, a - 0.8, 2.0), frame[2] + np.pi / 2), rng)
+
+
+_PATHS = ("path", "sidewalk", "sidewalk_asphalt", "sidewalk_setts", "sidewalk_flush")
 
 
 def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
@@ -231,4 +240,5 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     if rng.random() < 0.2:
         add_sign(site, (*place(frame, 0, 0.2), frame[2]), rng)
     add_thicket(site, frame, -half, y + 3, half, min(depth, y + 10), rng, 1.5)
-    add_backdrop(site, frame, half, depth, rng)
+    if depth <= 22:
+        add_backdrop(site, frame, half, y + 2, depth, rng)
