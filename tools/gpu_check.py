@@ -357,6 +357,8 @@ def _network_lines(network: dict[str, Any]) -> list[str]:
             lines.append(f"{title} {row}"[:1500])
             continue
         lines.append(title + "".join(f"{row[key]:9.2f}" for key in _NETWORK_KEYS))
+        if not row.get("has_graphs", True):
+            lines[-1] += "  without CUDA graphs: see the log"
     profile = network["profile"]
     if profile:
         lines.append(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lidarpan.model.sparse.triton as sparse_triton
 from lidarpan.bench.scans import street_scan
-from lidarpan.model.device_network import voxel_network
+from lidarpan.model.device_network import DeviceNetwork, voxel_network
 from lidarpan.model.outputs import PreparedScan
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Epilogue
@@ -134,6 +134,8 @@ def measure_network(
             last = partial(pipeline.network.run, seen), network.device
             _time_network(row, network, prepared, repeats)
             _note(row, "run", *last, repeats)
+            if isinstance(pipeline.network, DeviceNetwork):
+                row["has_graphs"] = pipeline.network.captured.has_graphs
         except Exception as fault:  # one engine's fault must not cost the others' figures
             row["error"] = f"{type(fault).__name__}: {fault}"[:2000]
     num_voxels = prepared.voxels.num_voxels if prepared else 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+logger = logging.getLogger("lidarpan")
 
 Size = TypeVar("Size", bound=Hashable)
 Answer = TypeVar("Answer")
@@ -26,7 +29,7 @@ def roomy_size(rows: float, least: int = LEAST_ROWS) -> int:
 
 @dataclass
 class _Recorded(Generic[Answer]):
-    """A graph, None on a CPU, what it reads and what it writes."""
+    """A graph, None where there is none, what it reads and what it writes."""
 
     graph: torch.cuda.CUDAGraph | None
     inputs: tuple[Tensor, ...]
@@ -61,6 +64,11 @@ class Captured(Generic[Size, Answer]):
             )
         return self._known[size].inputs
 
+    @property
+    def has_graphs(self) -> bool:
+        """Whether every size so far was recorded."""
+        return all(known.graph is not None for known in self._known.values())
+
     def replay(self, size: Size) -> Answer:
         """Run on what `inputs` holds; the answer stands until the next replay of any size."""
         known = self._known[size]
@@ -77,6 +85,10 @@ class Captured(Generic[Size, Answer]):
         torch.cuda.current_stream().wait_stream(beside)
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-            answer = self._run(size, inputs)
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                answer = self._run(size, inputs)
+        except RuntimeError as fault:  # an older driver or torch: as right, and slower
+            logger.warning("no CUDA graph here, every step is launched by itself: %s", fault)
+            return _Recorded(None, inputs, None)
         return _Recorded(graph, inputs, answer)

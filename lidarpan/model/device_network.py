@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lidarpan.model.captured import LEAST_ROWS, Captured, roomy_size
 from lidarpan.model.contract import Network, PointOutputs
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
-from lidarpan.model.sparse.modules import SparseTensor
+from lidarpan.model.sparse.modules import (
+    InverseConv3d,
+    SparseTensor,
+    StridedConv3d,
+    SubmanifoldConv3d,
+)
 from lidarpan.model.voxel_network import VoxelNetwork
+from lidarpan.model.weights import PRECISIONS
 from lidarpan.structures import FloatArray, InputError, Scan
 from lidarpan.voxels.device_features import features_on_device
 from lidarpan.voxels.device_intensity import rank_brightness_on_device
@@ -103,11 +110,13 @@ class DeviceNetwork:
 
     Attributes:
         inner: the network. It has no queries and averages no copies.
+        captured: its steps.
     """
 
     def __init__(self, inner: VoxelNetwork) -> None:
         self.inner, self.device = inner, inner.device
-        self._captured = Captured(self._answer, self._make_inputs)
+        self._running = _with_half_weights(inner)
+        self.captured = Captured(self._answer, self._make_inputs)
         self._share = FIRST_SHARE
 
     def remark(self, prepared: DeviceScan | PreparedScan) -> str | None:
@@ -176,11 +185,11 @@ class DeviceNetwork:
         count = len(prepared.points)
         points = roomy_size(count, LEAST_ROWS)
         room = Room(points, roomy_size(min(self._share, 1) * points, LEAST_ROWS))
-        inputs = self._captured.inputs(room)
+        inputs = self.captured.inputs(room)
         for target, source in zip(inputs, prepared.staged, strict=False):
             target[:count].copy_(source, non_blocking=True)
         inputs[2].fill_(count)
-        there = self._captured.replay(room)
+        there = self.captured.replay(room)
         pinned = self.device.type == "cuda"
         here = []
         for tensor in there:
@@ -194,7 +203,7 @@ class DeviceNetwork:
     def _answer(self, room: Room, inputs: tuple[Tensor, ...]) -> Answer:
         """All steps on the device."""
         points, intensity, count = inputs
-        grid, inner = self.inner.grid, self.inner
+        grid, inner = self.inner.grid, self._running
         is_point = torch.arange(room.points, device=points.device) < count
         if inner.intensity == "rank":
             intensity = rank_brightness_on_device(points, intensity, is_point)
@@ -221,6 +230,21 @@ class DeviceNetwork:
             features=features,
             found=voxels.found,
         )
+
+
+def _with_half_weights(inner: VoxelNetwork) -> VoxelNetwork:
+    """A twin whose products find their weights in the precision that they are made in."""
+    half = PRECISIONS[inner.precision]
+    if half is None:
+        return inner
+    twin = copy.copy(inner)
+    twin.network = copy.deepcopy(inner.network)
+    for module in twin.network.modules():
+        if isinstance(module, nn.Linear | SubmanifoldConv3d | StridedConv3d | InverseConv3d):
+            module.weight.data = module.weight.data.to(half)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                module.bias.data = module.bias.data.to(half)
+    return twin
 
 
 def bev_grid_of(grid: Grid) -> Grid:
