@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,6 +22,8 @@ from lidarpan.scans.inspection import sensor_height
 from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError
+
+MOST_WORKERS = 6
 
 __all__ = [
     "Handling",
@@ -47,7 +50,7 @@ def predict_files(
     """Predict each scan and write its labels; scans whose prediction is whole are passed over.
 
     Overlapped, one thread reads and voxelizes the next scan and another groups and writes the one
-    before while the network runs; the labels are the same bits.
+    before while the network runs, or several of each beside a GPU; the labels are the same bits.
 
     Args:
         pipeline: the loaded weights.
@@ -71,7 +74,7 @@ def predict_files(
     job = Job(pipeline, file_format, sensor_height_m, overwrite, ego, handling)
     job = replace(job, may_be_empty=not all_empty(scan_paths))
     pairs = zip(source.frames(), paths, strict=True)
-    yield from _run(job, pairs, is_overlapped)
+    yield from _run(job, pairs, is_overlapped, _workers(pipeline.device.type))
 
 
 def predict_pairs(
@@ -153,9 +156,15 @@ def predict_sources(
             paths = prediction_paths(folder, source.files, file_format, pipeline.classes)
             refuse_inputs_as_outputs(paths, source.files)
             job = replace(job, may_be_empty=not all_empty(source.files))
-            yield from _run(job, zip(source.frames(), paths, strict=True), is_overlapped)
+            pairs = zip(source.frames(), paths, strict=True)
+            yield from _run(job, pairs, is_overlapped, _workers(pipeline.device.type))
         else:
             yield from _predict_recording(job, source, folder, is_overlapped)
+
+
+def _workers(device: str) -> int:
+    """Scan files that are read at once, and as many grouped, beside a device of its own."""
+    return 1 if device == "cpu" else max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // 4))
 
 
 def _predict_recording(
@@ -194,12 +203,15 @@ def _recording_path(out: Path, frame: Frame, source: ScanSource, job: Job) -> Pa
 
 
 def _run(
-    job: Job, items: Iterable[tuple[Frame, Path] | Prediction], is_overlapped: bool | None
+    job: Job,
+    items: Iterable[tuple[Frame, Path] | Prediction],
+    is_overlapped: bool | None,
+    workers: int = 1,
 ) -> Iterator[Prediction]:
     if is_overlapped is None:
         is_overlapped = job.pipeline.device.type != "cpu"
     if is_overlapped:
-        yield from overlap(items, job.read, job.run_network, job.write)
+        yield from overlap(items, job.read, job.run_network, job.write, workers)
     else:
         for item in items:
             yield job.write(job.run_network(job.read(item)))

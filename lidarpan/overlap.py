@@ -18,12 +18,14 @@ def overlap(
     before: Callable[[Item], Ready],
     middle: Callable[[Ready], Raw],
     after: Callable[[Raw], Done],
+    workers: int = 1,
 ) -> Iterator[Done]:
     """after(middle(before(item))) of every item, in order.
 
     `before` of item i + 1 runs in one thread and `after` of item i - 1 in another while `middle`
     of item i runs in the caller's, so that each step sees its items one at a time and in order.
-    No more than one item waits at each side.
+    No more than one item waits at each side. With more workers, so many items are in `before` and
+    in `after` at once, in any order, and wait at each side.
 
     An exception of any step is raised here, in its item's turn; what was not begun by then is
     dropped, and nothing still runs once this iterator has ended or is closed.
@@ -32,12 +34,12 @@ def overlap(
     ready: deque[Future[Ready]] = deque()
     done: deque[Future[Done]] = deque()
     with (
-        ThreadPoolExecutor(1, "lidarpan-before") as ahead,
-        ThreadPoolExecutor(1, "lidarpan-after") as behind,
+        ThreadPoolExecutor(workers, "lidarpan-before") as ahead,
+        ThreadPoolExecutor(workers, "lidarpan-after") as behind,
     ):
         try:
             while True:
-                while len(ready) < 2 and (item := next(source, _END)) is not _END:
+                while len(ready) <= workers and (item := next(source, _END)) is not _END:
                     ready.append(ahead.submit(before, item))  # type: ignore[arg-type]
                 if not ready:
                     break
@@ -48,7 +50,7 @@ def overlap(
                         yield done.popleft().result()
                     raise
                 done.append(behind.submit(after, raw))
-                while len(done) > 1:
+                while len(done) > workers:
                     yield done.popleft().result()
             while done:
                 yield done.popleft().result()

@@ -44,6 +44,17 @@ def test_the_first_step_of_one_item_runs_beside_the_middle_of_the_one_before():
     assert list(overlap(range(4), before, middle, lambda i: i)) == [0, 1, 2, 3]
 
 
+def test_with_workers_several_items_are_in_a_step_at_once_and_come_in_order():
+    """Three meet in each outer step: fewer threads would never end."""
+    before, after = (threading.Barrier(3, timeout=20) for _ in range(2))
+
+    def meet(barrier):
+        return lambda item: (barrier.wait(), item)[1]
+
+    stream = overlap(range(6), meet(before), lambda i: i, meet(after), workers=3)
+    assert list(stream) == list(range(6))
+
+
 @pytest.mark.parametrize("step", range(3))
 def test_an_error_comes_in_its_turn(step):
     def make(position):

@@ -11,7 +11,7 @@ from PIL import Image
 from lidarpan.attribution import Explainer
 from lidarpan.attribution.told import check_by_occlusion, sentences
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
-from lidarpan.model.device_network import voxel_network
+from lidarpan.model.device_network import as_prepared, voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.ego import hide_ego
 from lidarpan.scans.given import as_loaded
@@ -71,6 +71,7 @@ def explain_file(
     class_id = int(labels.semantic[chosen][0])
     if not class_id:
         raise InputError(f"{name}: it is void, there is nothing to explain")
+    prepared = as_prepared(prepared)
     own = prepared.voxels.point_to_voxel[chosen]
     target = np.zeros(prepared.voxels.num_voxels, np.bool_)
     target[own[own >= 0]] = True

@@ -286,6 +286,11 @@ def _heatmap(outputs: HeadOutputs, grid: Grid) -> Tensor:
     return heatmap[:-1].view(size_x, size_y)
 
 
+def as_prepared(prepared: DeviceScan | PreparedScan) -> PreparedScan:
+    """The scan with voxels and features on the host."""
+    return prepared.on_host if isinstance(prepared, DeviceScan) else prepared
+
+
 def on_device(network: VoxelNetwork) -> DeviceNetwork | VoxelNetwork:
     """The network with every step on its device, where that is a GPU and nothing forbids it."""
     may = network.engine.name == "triton" and network.device.type == "cuda"

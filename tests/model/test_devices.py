@@ -75,7 +75,7 @@ def test_predict_equals_the_cpu(name, device, reference):
 
 @pytest.mark.parametrize(("name", "device", "precision"), HALVES)
 def test_half_precision_keeps_the_labels(name, device, precision, reference):
-    _, _, prepared, wanted, _ = reference
+    _, scan, prepared, wanted, labels = reference
     pipeline = make_pipeline(name, device)
     if device != "cpu":
         check_precision(precision, pipeline.device)
@@ -87,6 +87,9 @@ def test_half_precision_keeps_the_labels(name, device, precision, reference):
     same = got.probabilities.argmax(1) == wanted.probabilities.argmax(1)
     assert same.mean() > {"fp16": 0.99, "bf16": 0.95}[precision]
     assert np.abs(got.offset_m - wanted.offset_m).mean() < 0.05
+    if device != "cpu":  # as a whole, all steps on the device
+        whole = PanopticPipeline.from_weights("town", device, name, precision).predict(scan)
+        assert (whole.semantic == labels.semantic).mean() > {"fp16": 0.99, "bf16": 0.95}[precision]
 
 
 def test_precision_is_checked():
