@@ -16,6 +16,7 @@ Array = NDArray[Any]
 
 LAYERS = 1024
 MANY = 32  # neighbours are counted up to this
+RIM = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0), (-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 @njit(cache=True)
@@ -25,34 +26,51 @@ def buried_points(points: Array, kind: Array, radius: float, ratio: float) -> Ar
     Many: at least one, and at least `ratio` times those of kind 1, both counted up to MANY.
     points (N, 3) float32 m, kind (N,) uint8, others are left out -> (N,) bool.
     """
-    asks = (kind == 1).astype(np.uint8)
-    asks_cell, coordinates, _, _ = assign_cells(points, asks, np.array([0.0, radius]))
     out = np.zeros(len(points), np.bool_)
+    rows = np.flatnonzero(kind == 1)
+    asking = points[rows]
+    of_asking, coordinates, _, _ = assign_cells(
+        asking, np.ones(len(rows), np.uint8), np.array([0.0, radius])
+    )
     if len(coordinates) == 0:
         return out
     around, keys, cells, num_cells = cells_with_rim(coordinates)
-    own = np.full(len(points), -1, np.int32)
-    other = np.full(len(points), -1, np.int32)
+    own = around[of_asking, 0]
+    others, other = points_in_cells(points, kind, keys, cells, radius)
+    layer = layers_of(asking, radius)
+    mine = runs_of(asking, own, layer, num_cells)
+    theirs = runs_of(others, other, layers_of(others, radius), num_cells)
+    for i in range(len(asking)):
+        near = around[of_asking[i]]
+        count = count_near(asking[i], layer[i], near, theirs, radius)
+        if count > 0:
+            out[rows[i]] = count >= ratio * count_near(asking[i], layer[i], near, mine, radius)
+    return out
+
+
+@njit(cache=True)
+def points_in_cells(
+    points: Array, kind: Array, keys: Array, cells: Array, radius: float
+) -> tuple[Array, Array]:
+    """Points of kind 2 in the cells of a hash table, and the number of each one's cell.
+
+    points (N, 3) m, kind (N,), keys (T,) int64 and cells (T,) of class 1 -> (M, 3), (M,) int32.
+    """
+    rows = np.empty(len(points), np.int32)
+    cell = np.empty(len(points), np.int32)
+    count, last, found = 0, np.int64(-1), np.int32(-1)
     scale = 1.0 / radius
     for i in range(len(points)):
-        if kind[i] == 1:
-            own[i] = around[asks_cell[i], 4]
-        elif kind[i] == 2:
+        if kind[i] == 2:
             x, y = math.floor(points[i, 0] * scale), math.floor(points[i, 1] * scale)
-            slot = slot_of(keys, key_of(1, x, y))
-            if keys[slot] >= 0:
-                other[i] = cells[slot]
-    layer = layers_of(points, radius)
-    own_order, own_start = sort_by_cell_and_layer(own, layer, num_cells)
-    order, start = sort_by_cell_and_layer(other, layer, num_cells)
-    for i in range(len(points)):
-        if own[i] >= 0:
-            near = around[asks_cell[i]]
-            count = count_near(points, layer, i, near, order, start, radius)
-            if count > 0:
-                mine = count_near(points, layer, i, near, own_order, own_start, radius)
-                out[i] = count >= ratio * mine
-    return out
+            key = key_of(1, x, y)
+            if key != last:  # neighbours in a scan mostly share their cell
+                slot = slot_of(keys, key)
+                last, found = key, cells[slot] if keys[slot] >= 0 else np.int32(-1)
+            if found >= 0:
+                rows[count], cell[count] = i, found
+                count += 1
+    return points[rows[:count]], cell[:count]
 
 
 @njit(cache=True)
@@ -69,14 +87,40 @@ def layers_of(points: Array, radius: float) -> Array:
 
 
 @njit(cache=True)
-def sort_by_cell_and_layer(cell: Array, layer: Array, num_cells: int) -> tuple[Array, Array]:
-    """Points by cell, in each by layer, in linear time; else as `sort_by_group`.
+def runs_of(
+    points: Array, cell: Array, layer: Array, num_cells: int
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Points by cell and layer, in linear time: those of one cell and one layer are a run.
 
-    cell (N,) int32, -1 = none, layer (N,) int32 -> order (M,), start (G + 1,).
+    points (N, 3) m, cell (N,) int32, layer (N,) int32 -> sorted points (N, 3); first run of each
+    cell (G + 1,); of each run its first point (R + 1,), its layer (R,), and the box around its
+    points (R, 2, 3) float32 m.
     """
-    by_layer, _ = sort_by_group(np.where(cell >= 0, layer, np.int32(-1)), LAYERS)
+    by_layer, _ = sort_by_group(layer, LAYERS)
     order, start = sort_by_group(cell[by_layer], num_cells)
-    return by_layer[order], start
+    order = by_layer[order]
+    points = points[order]
+    first = np.zeros(num_cells + 1, np.int32)
+    begin = np.empty(len(order) + 1, np.int32)
+    num_runs = 0
+    for v in range(num_cells):
+        for k in range(start[v], start[v + 1]):
+            if k == start[v] or layer[order[k]] != layer[order[k - 1]]:
+                begin[num_runs] = k
+                num_runs += 1
+        first[v + 1] = num_runs
+    begin[num_runs] = len(order)
+    level = np.empty(num_runs, np.int32)
+    box = np.empty((num_runs, 2, 3), np.float32)
+    for run in range(num_runs):
+        level[run] = layer[order[begin[run]]]
+        box[run] = points[begin[run]]
+        for k in range(begin[run] + 1, begin[run + 1]):
+            for axis in range(3):
+                value = points[k, axis]
+                box[run, 0, axis] = min(box[run, 0, axis], value)
+                box[run, 1, axis] = max(box[run, 1, axis], value)
+    return points, first, begin[: num_runs + 1], level, box
 
 
 @njit(cache=True)
@@ -84,7 +128,7 @@ def cells_with_rim(coordinates: Array) -> tuple[Array, Array, Array, int]:
     """Numbers for the cells and those around them.
 
     coordinates (V, 3) int32 [class, x, y] -> numbers of the 3 x 3 around each (V, 9) int32, itself
-    at 4; a hash table of class 1 (T,) keys and (T,) numbers; how many numbers.
+    first; a hash table of class 1 (T,) keys and (T,) numbers; how many numbers.
     """
     around = np.empty((len(coordinates), 9), np.int32)
     size = 4096
@@ -96,7 +140,7 @@ def cells_with_rim(coordinates: Array) -> tuple[Array, Array, Array, int]:
     for v in range(len(coordinates)):
         x, y = np.int64(coordinates[v, 1]), np.int64(coordinates[v, 2])
         for k in range(9):
-            key = key_of(1, x + k // 3 - 1, y + k % 3 - 1)
+            key = key_of(1, x + RIM[k][0], y + RIM[k][1])
             slot = slot_of(keys, key)
             if keys[slot] < 0:
                 keys[slot] = key
@@ -108,40 +152,53 @@ def cells_with_rim(coordinates: Array) -> tuple[Array, Array, Array, int]:
 
 @njit(cache=True)
 def count_near(
-    points: Array,
-    layer: Array,
-    i: int,
-    around: Array,
-    order: Array,
-    start: Array,
-    radius: float,
+    point: Array, layer: int, around: Array, runs: tuple[Array, ...], radius: float
 ) -> int:
-    """How many points of the groups `around` are within the radius of point i, up to MANY.
+    """How many points of the cells `around` are within the radius of a point (3,), up to MANY.
 
-    Of each group, sorted by layer, only the layers next to the point's are looked at.
+    A run of the point's layer or one next to it that lies out of reach or within it as a whole is
+    taken by its box: only of those that the sphere cuts are the points looked at.
     """
+    points, first, begin, level, box = runs
     count = 0
     for v in around:
-        low, end = start[v], start[v + 1]
-        high = end
-        while low < high:  # the first point of the layer below, or a higher one
-            middle = (low + high) // 2
-            if layer[order[middle]] < layer[i] - 1:
-                low = middle + 1
-            else:
-                high = middle
-        for k in range(low, end):
-            j = order[k]
-            if layer[j] > layer[i] + 1:
+        for run in range(first[v], first[v + 1]):
+            if level[run] > layer + 1:
                 break
-            dx = points[j, 0] - points[i, 0]
-            dy = points[j, 1] - points[i, 1]
-            dz = points[j, 2] - points[i, 2]
-            if dx * dx + dy * dy + dz * dz < radius * radius:
-                count += 1
-                if count >= MANY:
-                    return count
+            if level[run] < layer - 1:
+                continue
+            least, most = reach_of(point, box[run])
+            if least >= radius * radius:
+                continue
+            if most < radius * radius:
+                count += begin[run + 1] - begin[run]
+            else:
+                for k in range(begin[run], begin[run + 1]):
+                    dx = points[k, 0] - point[0]
+                    dy = points[k, 1] - point[1]
+                    dz = points[k, 2] - point[2]
+                    count += dx * dx + dy * dy + dz * dz < radius * radius
+                    if count >= MANY:
+                        return MANY
+            if count >= MANY:
+                return MANY
     return count
+
+
+@njit(cache=True, inline="always")
+def reach_of(point: Array, box: Array) -> tuple[float, float]:
+    """Least and largest squared distance of a point (3,) to a box (2, 3).
+
+    In the arithmetic of the distances of points, float32: where a box decides, its points would.
+    """
+    least, most = np.float32(0), np.float32(0)
+    for axis in range(3):
+        below, above = box[0, axis] - point[axis], point[axis] - box[1, axis]
+        gap = max(below, above, np.float32(0))
+        span = max(-below, -above)
+        least += gap * gap
+        most += span * span
+    return least, most
 
 
 @njit(cache=True)

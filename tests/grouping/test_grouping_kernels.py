@@ -182,10 +182,13 @@ def test_nearest_center_equals_a_full_search(seed, n, k):
 
 
 @few
-@given(seeds, st.sampled_from([0.1, 0.5, 2.0]))
-def test_buried_points_equal_a_full_count(seed, ratio):
+@given(seeds, st.sampled_from([0.1, 0.5, 2.0]), st.sampled_from([0.02, 0.1, 0.4]))
+def test_buried_points_equal_a_full_count(seed, ratio, spread):
+    """Also of heaps, which lie in reach or out of it as a whole."""
     rng = np.random.default_rng(seed)
-    points = rng.normal(0, 0.4, (150, 3)).astype(np.float32)
+    heaps = rng.normal(0, 0.4, (8, 3))
+    points = heaps[rng.integers(0, 8, 150)] + rng.normal(0, spread, (150, 3))
+    points = points.astype(np.float32)
     kind = rng.integers(0, 3, 150).astype(np.uint8)
     near = cdist(points, points) < 0.3
     mine = np.minimum((near & (kind == 1)).sum(axis=1), MANY)
