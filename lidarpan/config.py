@@ -175,6 +175,7 @@ class AugmentConfig(Section):
     intensity_drop: float = Field(0.1, ge=0, le=1)  # probability that all intensities are 0
     paste: float = Field(0.3, ge=0, le=1)  # probability to paste instances of another scan
     paste_count: PositiveInt = 8
+    paste_balanced: bool = False  # from a scan with a class drawn evenly, not from any scan
     lasermix: float = Field(0.1, ge=0, le=1)  # probability of LaserMix, Kong et al., CVPR 2023
     polarmix: float = Field(0.1, ge=0, le=1)  # probability of PolarMix, Xiao et al., NeurIPS 2022
     mix3d: float = Field(0.0, ge=0, le=1)  # probability of Mix3D, Nekrasov et al., 3DV 2021
@@ -210,7 +211,8 @@ class TrainingConfig(Section):
     num_nodes: PositiveInt = 1
     strategy: str = "auto"
     logger: Literal["csv", "tensorboard"] = "csv"
-    start_from: Path | None = None  # weights to begin with
+    start_from: Path | None = None  # weights to begin with; the head of other classes is replaced
+    cache: Path | None = None  # folder for decoded scans; None decodes them every time
     stages: tuple[StageConfig, ...] = ()  # a curriculum; after the last one all terms count
 
     @model_validator(mode="after")

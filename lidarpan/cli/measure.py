@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lidarpan.cli.build import Overrides
 from lidarpan.cli.options import Device, Precision
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Examples: lidarpan bench --json bench.json · after a change: lidarpan bench "
         "--compare bench.json · lidarpan bench velodyne/ --scans 100 · lidarpan bench --curves "
-        "curves.png"
+        "curves.png · lidarpan bench --loader semantickitti --set training.num_workers=8"
     )(bench)
     app.command(
         epilog="Examples: lidarpan doctor · after an installation: lidarpan doctor --compile"
@@ -47,9 +48,26 @@ def bench(
         Path | None,
         typer.Option(help="Measure cost against points and voxel size; draw it here (.png)."),
     ] = None,
+    loader: Annotated[
+        Path | None,
+        typer.Option(help="Instead: whether the loader of this training configuration keeps up."),
+    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Honest latency: batch 1, from the file's bytes to labels, per stage."""
     from rich.console import Console
+
+    if loader:
+        from lidarpan.config import load_config
+        from lidarpan.optional import need
+
+        need("lightning.pytorch", "train", "--loader")
+        from lidarpan.training.loader import measure_loader
+
+        with Console(stderr=True).status("opening the data") as waiting:
+            rate = measure_loader(load_config(loader, overrides or ()), say=waiting.update)
+        typer.echo(str(rate))
+        return
 
     from lidarpan.bench import (
         format_comparison,

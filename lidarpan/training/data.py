@@ -27,6 +27,9 @@ from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.voxelize import voxelize
 
+MOST_DONORS = 1024
+"""Scans that are looked at for objects to paste, when a run begins."""
+
 
 class Batch(NamedTuple):
     """Voxels of some scans with their targets; tensors only, so that lightning can move it.
@@ -112,6 +115,7 @@ class TrainingScans(TorchDataset[Batch | Pair]):
             more = [(s, p, False) for s, one in enumerate(sources) for p in one.unlabelled]
             self.index += more
         self.ground = classes.ground
+        self.donors = donors_of(sources, classes) if augmentation.paste_balanced else []
 
     def __len__(self) -> int:
         return self.length
@@ -165,6 +169,9 @@ class TrainingScans(TorchDataset[Batch | Pair]):
                 sample = augment.polar_mix(sample, other, rng)
             elif mix < a.lasermix + a.polarmix + a.mix3d:
                 sample = augment.mix3d(sample, other, rng)
+            if paste and self.donors:
+                of_class = self.donors[int(rng.integers(len(self.donors)))]
+                other = self._sample(of_class[int(rng.integers(len(of_class)))], rng)
             if paste:
                 sample = augment.paste_instances(sample, other, rng, a.paste_count, self.ground)
         sample = augment.drop(sample, rng, a.drop)
@@ -174,6 +181,24 @@ class TrainingScans(TorchDataset[Batch | Pair]):
         sample = augment.scale(sample, rng, a.scale, a.shift_z_m)
         sample = augment.jitter(sample, rng, a.jitter_m)
         return augment.change_intensity(sample, rng, a.intensity_gain, a.intensity_drop)
+
+
+def donors_of(
+    sources: Sequence[Source], classes: ClassTable, most: int = MOST_DONORS
+) -> list[list[int]]:
+    """For each class of things that occurs, the scans it occurs in, as places in the index.
+
+    Looks at the labels of up to `most` scans, evenly spread.
+    """
+    index = [(source, position) for source in sources for position in source.scans]
+    found: dict[int, list[int]] = {}
+    for i in np.unique(np.linspace(0, len(index) - 1, min(most, len(index))).astype(int)).tolist():
+        source, position = index[i]
+        labels = source.dataset.labels(position)
+        if labels is not None:
+            for class_id in np.unique(labels.semantic[labels.instance > 0]).tolist():
+                found.setdefault(class_id, []).append(i)
+    return [found[class_id] for class_id in sorted(found) if classes.is_thing[class_id]]
 
 
 def make_batch(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -16,9 +16,10 @@ import lidarpan
 from lidarpan.classes import table_names
 from lidarpan.config import PREDICTION_SECTIONS, Config
 from lidarpan.metrics import PanopticQuality
-from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
+from lidarpan.model.checkpoint import load_weights, save_weights
+from lidarpan.model.fine_tune import begin_from
 from lidarpan.model.sparse import choose_engine
-from lidarpan.model.weights import build_network
+from lidarpan.model.weights import build_network, find_weights
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.training.data import (
@@ -26,9 +27,8 @@ from lidarpan.training.data import (
     Pair,
     StepSampler,
     TrainingScans,
-    collate,
-    collate_pairs,
 )
+from lidarpan.training.loader import make_loader
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
 from lidarpan.training.resume import RESUME_NAME, check_checkpoint
@@ -49,8 +49,7 @@ class PanopticTraining(pl.LightningModule):
         self.valid_sources = open_sources(config.valid_data, config)
         self.network = build_network(config)
         if config.training.start_from:
-            state, _ = load_weights(config.training.start_from)
-            fit_weights(self.network, state, str(config.training.start_from))
+            self._begin_from(config.training.start_from)
         self.teacher = None
         if config.loss.pseudo:
             self.teacher = MeanTeacher(self.network, self.classes.num_classes)
@@ -60,6 +59,15 @@ class PanopticTraining(pl.LightningModule):
         self.best_pq = -1.0
         self.begin = (0, 0)  # step and scan that this part of the run begins with
         self.quality = self._new_quality()
+
+    def _begin_from(self, weights: Path) -> None:
+        """Take over weights, of other classes too, and say what became of the head."""
+        path = find_weights(weights)
+        state, header = load_weights(path)
+        trained = [str(name) for name in header.get("classes", self.classes.names)]
+        taken = begin_from(self.network, self.classes.names, state, trained, str(path))
+        if taken.is_replaced and self.global_rank == 0:
+            logging.getLogger("lidarpan").info("%s: %s", path, taken)
 
     def training_step(self, batch: Batch | Pair, batch_idx: int) -> Tensor:
         """The weighted loss of one batch."""
@@ -259,16 +267,7 @@ class PanopticTraining(pl.LightningModule):
             self.trainer.global_rank,
             self.trainer.world_size,
         )
-        return DataLoader(
-            scans,
-            t.batch_size,
-            sampler=sampler,
-            num_workers=t.num_workers,
-            collate_fn=collate if self.teacher is None else collate_pairs,
-            worker_init_fn=_one_thread,
-            persistent_workers=t.num_workers > 0,
-            prefetch_factor=4 if t.num_workers else None,
-        )
+        return make_loader(scans, t, sampler)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Whole labelled scans, every world_size-th for each process."""
@@ -303,9 +302,3 @@ class ValidationScans(torch.utils.data.Dataset[tuple[Scan, PanopticLabels, float
         if labels is None:
             raise InputError(f"{source.dataset.name(position)}: validation needs labels")
         return scan, labels, source.height_of(scan)
-
-
-def _one_thread(worker: int) -> None:
-    """A loader process must not compete with the training threads."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)

@@ -13,6 +13,7 @@ from lidarpan.datasets.open import open_dataset
 from lidarpan.inference import sensor_height
 from lidarpan.structures import InputError, PanopticLabels, Scan, SemanticArray
 from lidarpan.training.augment import Sample
+from lidarpan.training.cache import CachedScans
 from lidarpan.training.few_labels import Kind, keep_labels
 from lidarpan.voxels.intensity import brightness
 
@@ -79,7 +80,7 @@ class Source:
 
 def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
     """Open the configured datasets; InputError if one has another class table than the config."""
-    sources, wanted = [], config.build_classes()
+    sources, wanted, cache = [], config.build_classes(), config.training.cache
     for entry in entries:
         dataset = open_dataset(entry.dataset, entry.root, entry.split)
         if dataset.classes.names != wanted.names:
@@ -98,7 +99,7 @@ def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
             labelled, rest = order[:number], order[number:]
         sources.append(
             Source(
-                dataset,
+                CachedScans(dataset, cache) if cache else dataset,
                 tuple(labelled) * entry.repeat,
                 known,
                 config.sensor.height_m,
