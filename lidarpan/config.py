@@ -210,7 +210,8 @@ class TrainingConfig(Section):
     devices: int | str = "auto"
     num_nodes: PositiveInt = 1
     strategy: str = "auto"
-    logger: Literal["csv", "tensorboard"] = "csv"
+    logger: Literal["csv", "tensorboard", "wandb"] = "csv"  # csv is always written
+    pictures: int = Field(2, ge=0)  # validation scans to draw beside their truth
     start_from: Path | None = None  # weights to begin with; the head of other classes is replaced
     cache: Path | None = None  # folder for decoded scans; None decodes them every time
     stages: tuple[StageConfig, ...] = ()  # a curriculum; after the last one all terms count
@@ -283,7 +284,17 @@ def load_config(path: Path | None, overrides: Sequence[str] = ()) -> Config:
         _apply(tree, override)
     config = parse_config(tree, source)
     _check_names(config, source)
-    return config
+    return _begin_beside(config, path)
+
+
+def _begin_beside(config: Config, path: Path | None) -> Config:
+    """Weights to begin with may lie beside the file, as they do in a run folder."""
+    begin = config.training.start_from
+    beside = None if path is None or begin is None else path.parent / begin
+    if beside is None or begin is None or begin.is_file() or not beside.is_file():
+        return config
+    training = config.training.model_copy(update={"start_from": beside})
+    return config.model_copy(update={"training": training})
 
 
 def _find_config(path: Path) -> Path:
@@ -325,8 +336,23 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise InputError(f"--set {override}: wanted key.path=value")
     *parents, last = key.split(".")
+    place: Any = tree
     for parent in parents:
-        tree = tree.setdefault(parent, {})
-        if not isinstance(tree, dict):
-            raise InputError(f"--set {override}: {parent} is not a section")
-    tree[last] = parse_yaml(value, f"--set {override}")
+        place = _entry(place, parent, override)
+    if isinstance(place, list):
+        _entry(place, last, override)
+        place[int(last)] = parse_yaml(value, f"--set {override}")
+    else:
+        place[last] = parse_yaml(value, f"--set {override}")
+
+
+def _entry(tree: Any, name: str, override: str) -> Any:
+    """A section of a mapping, which is made where it is missing, or an entry of a list."""
+    if isinstance(tree, list):
+        if not name.isdecimal() or int(name) >= len(tree):
+            raise InputError(f"--set {override}: wanted a number below {len(tree)}, got {name}")
+        return tree[int(name)]
+    found = tree.setdefault(name, {})
+    if not isinstance(found, dict | list):
+        raise InputError(f"--set {override}: {name} is not a section")
+    return found

@@ -37,7 +37,7 @@ def test_unknown_key_in_a_list_entry(tmp_path):
         ("training: {batch_size: 0}", "training.batch_size"),
         ("grid: {voxel_m: [0.15, 0.15, 0.17]}", "whole number"),
         ("network: {channels: [8, 16, 32]}", "encoder_blocks"),
-        ("classes: waymo", "classes"),
+        ("classes: lyft", "classes"),
     ],
 )
 def test_bad_values_are_one_line(tmp_path, text, words):
@@ -54,3 +54,13 @@ def test_overrides(tmp_path):
         load_config(None, ["training.max_steps"])
     with pytest.raises(InputError, match=r"missing\.yaml"):
         load_config(tmp_path / "missing.yaml")
+
+
+def test_overrides_reach_into_lists(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("train_data: [{dataset: semantickitti, root: a, split: train}]")
+    config = load_config(path, ["train_data.0.root=b", "train_data.0.limit=3"])
+    assert (str(config.train_data[0].root), config.train_data[0].limit) == ("b", 3)
+    for override in ("train_data.1.root=b", "train_data.x.root=b", "train_data.0.root.deep=1"):
+        with pytest.raises(InputError, match="--set"):
+            load_config(path, [override])

@@ -50,7 +50,7 @@ else
     pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
 fi
 say "Installing lidarpan and its dependencies"
-pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,train]' ray==2.55.1
+pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
 pip install -q --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
 
 # --- Compile the kernels once, so that no command has to; the demo needs those of the simulator,

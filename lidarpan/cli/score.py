@@ -33,9 +33,10 @@ def register(app: typer.Typer) -> None:
         "--split valid --json scores.json · lidarpan evaluate nuscenes --data nuscenes "
         "--predictions results --split mini_val --per-scan scans.csv"
     )(evaluate)
-    app.command(epilog="Example: lidarpan compare before.json after.json --tolerance 0.002")(
-        compare
-    )
+    app.command(
+        epilog="Examples: lidarpan compare before.json after.json --tolerance 0.002 · lidarpan "
+        "compare runs/a runs/b runs/c"
+    )(compare)
     submit = typer.Typer(help="Check and pack what a benchmark's server takes.")
     submit.command(
         epilog="Example: lidarpan submit check semantickitti --data kitti --predictions predictions"
@@ -168,15 +169,29 @@ def _on(cluster: Cluster) -> Score:
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Scores of a run: evaluate --json.")],
-    b: Annotated[Path, typer.Argument(help="Scores of another run on the same scans.")],
+    a: Annotated[Path, typer.Argument(help="Scores: evaluate --json; or the folder of a run.")],
+    b: Annotated[Path, typer.Argument(help="Scores of the same scans; or another run's folder.")],
+    more: Annotated[list[Path] | None, typer.Argument(help="Further folders of runs.")] = None,
     tolerance: Annotated[float, typer.Option(min=0, help="Accepted drop of PQ or mIoU.")] = 0.0,
 ) -> None:
-    """Which run is better, with a 95 % interval; exit code 1 if B is worse."""
+    """Which run is better, with a 95 % interval; exit code 1 if B is worse.
+
+    Of training runs: what was set otherwise, and what came of it.
+    """
+    more = more or []
     from rich.console import Console
 
     from lidarpan.evaluation.compare import compare_files, format_comparison
+    from lidarpan.training.compare_runs import drops, format_runs, is_run, read_run
 
+    if is_run(a) and is_run(b):
+        runs = [read_run(path) for path in (a, b, *more)]
+        Console().print(format_runs(runs))
+        if drops(runs[0], runs[1], tolerance):
+            raise typer.Exit(1)
+        return
+    if more:
+        raise InputError(f"{more[0]}: only run folders are compared by more than two")
     comparison = compare_files(a, b, tolerance=tolerance)
     Console().print(format_comparison(comparison))
     if comparison.is_worse:

@@ -10,10 +10,9 @@ from typing import Any
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lidarpan.structures import InputError
+from lidarpan.training.metrics_file import Row, read_metrics
 from lidarpan.whole_file import whole_file
 
-Row = dict[str, str]
 _FIRST = ("step", "epoch")
 
 
@@ -81,20 +80,3 @@ class MetricsLog(Logger):
     def finalize(self, status: str) -> None:
         """Write the rest."""
         self.save()
-
-
-def read_metrics(path: Path) -> list[Row]:
-    """Rows of a metrics file.
-
-    Raises:
-        InputError: it is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]  # a killed run may cut one off
-        rows = list(csv.DictReader(whole))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: wanted the metrics of a run, got {error}") from None
-    if any(not (row.get("step") or "").isdecimal() for row in rows):
-        raise InputError(f"{path}: wanted a column of steps, got none: move the file away")
-    return [{k: v or "" for k, v in row.items() if k} for row in rows]

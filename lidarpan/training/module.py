@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -31,6 +32,7 @@ from lidarpan.training.data import (
 from lidarpan.training.loader import make_loader
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
+from lidarpan.training.pictures import log_picture
 from lidarpan.training.resume import RESUME_NAME, check_checkpoint
 from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source, open_sources
@@ -40,7 +42,8 @@ from lidarpan.training.statistics import gather_statistics, statistics_of
 class PanopticTraining(pl.LightningModule):
     """Network, loss, data and optimiser of one run."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, is_resumed: bool = False) -> None:
+        """Open the data, and begin from weights where the run is not a resumed one."""
         super().__init__()
         self.config = config
         self.classes = config.build_classes()
@@ -48,7 +51,7 @@ class PanopticTraining(pl.LightningModule):
         self.train_sources = open_sources(config.train_data, config)
         self.valid_sources = open_sources(config.valid_data, config)
         self.network = build_network(config)
-        if config.training.start_from:
+        if config.training.start_from and not is_resumed:
             self._begin_from(config.training.start_from)
         self.teacher = None
         if config.loss.pseudo:
@@ -66,8 +69,8 @@ class PanopticTraining(pl.LightningModule):
         state, header = load_weights(path)
         trained = [str(name) for name in header.get("classes", self.classes.names)]
         taken = begin_from(self.network, self.classes.names, state, trained, str(path))
-        if taken.is_replaced and self.global_rank == 0:
-            logging.getLogger("lidarpan").info("%s: %s", path, taken)
+        if taken.is_replaced:
+            rank_zero_only(logging.getLogger("lidarpan").info)("%s: %s", path, taken)
 
     def training_step(self, batch: Batch | Pair, batch_idx: int) -> Tensor:
         """The weighted loss of one batch."""
@@ -101,6 +104,10 @@ class PanopticTraining(pl.LightningModule):
         pipeline = PanopticPipeline.from_config(self.config, self.network)
         predicted = pipeline.predict(scan, sensor_height_m=sensor_height_m)
         self.quality.update(predicted.semantic, predicted.instance, truth.semantic, truth.instance)
+        if self.trainer.is_global_zero and batch_idx < self.config.training.pictures:
+            folder, name = self.config.out / "logs" / "pictures", f"scan_{batch_idx}"
+            step, loggers = self.global_step, self.trainer.loggers
+            log_picture(loggers, folder, name, step, scan, predicted, truth, self.classes)
 
     def on_validation_epoch_end(self) -> None:
         """Log PQ and mIoU over all processes' scans, keep the best weights."""

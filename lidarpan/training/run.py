@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import warnings
 from pathlib import Path
@@ -10,23 +11,23 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, RichProgressBar
 from lightning.pytorch.callbacks.callback import Callback
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from lidarpan.config import Config, dump_config
+from lidarpan.config import Config
 from lidarpan.optional import need
 from lidarpan.structures import InputError
 from lidarpan.training.metrics_log import MetricsLog
 from lidarpan.training.module import PanopticTraining
 from lidarpan.training.resume import RESUME_NAME, KeepResumePoint, ResumeIO, read_state
-from lidarpan.whole_file import whole_file
+from lidarpan.training.run_folder import keep_beginning, write_record
 
 
 def train(config: Config, *, resume: bool = False) -> Path:
     """Train as configured; returns the path of the best weights.
 
-    Writes to config.out: config.yaml, resume.safetensors (to resume), best.safetensors and
-    last.safetensors (to predict with), and the logs.
+    Writes to config.out: config.yaml and run.json (to repeat it), resume.safetensors (to resume),
+    best.safetensors and last.safetensors (to predict with), and the logs.
 
     Raises:
         InputError: missing data, the folder holds another run, or nothing to resume.
@@ -41,9 +42,12 @@ def train(config: Config, *, resume: bool = False) -> Path:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     pl.seed_everything(config.training.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
-    module = PanopticTraining(config)
-    _write_config(config)
-    trainer = make_trainer(config, resume_step=_step_of(point) if resume else 0)
+    step = _step_of(point) if resume else 0
+    module = PanopticTraining(config, is_resumed=resume)
+    if is_first_process():
+        keep_beginning(config)
+        write_record(config, module.train_sources, step)
+    trainer = make_trainer(config, resume_step=step)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")  # advice on worker counts
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -55,12 +59,6 @@ def train(config: Config, *, resume: bool = False) -> Path:
 def is_first_process() -> bool:
     """Whether this is the one of several training processes that speaks for all."""
     return int(getattr(rank_zero_only, "rank", 0) or 0) == 0
-
-
-@rank_zero_only
-def _write_config(config: Config) -> None:
-    with whole_file(config.out / "config.yaml") as beside:
-        beside.write_text(dump_config(config))
 
 
 def _step_of(point: Path) -> int:
@@ -109,6 +107,12 @@ def make_logger(config: Config, resume_step: int = 0) -> list[Logger]:
         case "tensorboard":
             need("tensorboard", "tensorboard", "training.logger: tensorboard")
             logs.append(TensorBoardLogger(config.out, name="", version="logs"))
+        case "wandb":
+            need("wandb", "wandb", "training.logger: wandb")
+            own = hashlib.sha256(str(config.out.absolute()).encode()).hexdigest()[:16]
+            logs.append(
+                WandbLogger(config.name, config.out, id=own, project="lidarpan", resume="allow")
+            )
     return logs
 
 

@@ -13,7 +13,8 @@ from small_run import config_file, run
 from lidarpan.config import load_config
 from lidarpan.model.checkpoint import load_weights
 from lidarpan.structures import InputError
-from lidarpan.training.metrics_log import MetricsLog, read_metrics
+from lidarpan.training.metrics_file import read_metrics
+from lidarpan.training.metrics_log import MetricsLog
 from lidarpan.training.resume import RESUME_NAME, check_like, read_state, write_state
 
 
