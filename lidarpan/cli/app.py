@@ -13,6 +13,7 @@ from lidarpan.cli import (
     look,
     measure,
     predict,
+    prelabel,
     recordings,
     score,
     tracks,
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    predict, tracks, recordings, score, check, build, look, explain, export, measure,
+    predict, tracks, recordings, score, check, prelabel, build, look, explain, export, measure,
 ):  # fmt: skip
     module.register(app)
 

@@ -23,7 +23,7 @@ _COLUMNS = (
     "scan", "id", "class", "score", "points", "distance_m", "x_m", "y_m", "z_m", "length_m",
     "width_m", "height_m", "yaw_rad", "seen_length_m", "seen_width_m",
 )  # fmt: skip
-_CAMERA_T_SENSOR = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
+CAMERA_T_SENSOR = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 _KITTI_TYPES = {"car": "Car", "person": "Pedestrian", "bicyclist": "Cyclist", "truck": "Truck"}
 """KITTI's own words; other classes keep theirs."""
 
@@ -166,6 +166,11 @@ def kitti_tracking_line(
     return f"{frame} {track} {_kitti_box(class_name, center_m, size_m, yaw_rad, score)}"
 
 
+def kitti_type(class_name: str) -> str:
+    """What KITTI calls a class: its own word, or ours with a capital letter."""
+    return _KITTI_TYPES.get(class_name, class_name.replace(" ", "_").capitalize())
+
+
 def _kitti_line(one: PanopticObject) -> str:
     score = 1.0 if one.score is None else one.score
     return _kitti_box(one.class_name, np.array(one.center_m), one.size_m, one.yaw_rad, score)
@@ -179,10 +184,10 @@ def _kitti_box(
     score: float,
 ) -> str:
     length, width, height = size_m
-    x, y, z = _CAMERA_T_SENSOR @ (center_m - np.array([0, 0, height / 2]))
+    x, y, z = CAMERA_T_SENSOR @ (center_m - np.array([0, 0, height / 2]))
     turn = _wrapped(-yaw_rad - np.pi / 2)
     seen_at = _wrapped(turn - np.arctan2(x, z))
-    kind = _KITTI_TYPES.get(class_name, class_name.replace(" ", "_").capitalize())
+    kind = kitti_type(class_name)
     numbers = (height, width, length, x, y, z, turn, score)
     return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
 

@@ -16,6 +16,8 @@ from lidarpan.datasets.folder import FolderDataset
 from lidarpan.datasets.kitti360 import Kitti360
 from lidarpan.datasets.nuscenes import NuScenes
 from lidarpan.datasets.pandaset import PandaSet
+from lidarpan.datasets.prelabels import FILE as PRELABELS
+from lidarpan.datasets.prelabels import Prelabels
 from lidarpan.datasets.semantickitti import SemanticKitti, SemanticKittiMultiscan, SemanticPoss
 from lidarpan.datasets.split import Split
 from lidarpan.datasets.waymo import Waymo
@@ -57,8 +59,9 @@ def find_dataset(name: str | Path | Dataset) -> Dataset:
 
     Args:
         name: of SHIPPED; of an entry point of the group `lidarpan.datasets`; a class table
-            FILE.yaml, for scans and labels in the generic layout; FILE.py:CLASS, which runs that
-            file; or a dataset, which is given back.
+            FILE.yaml, for scans and labels in the generic layout; a `prelabels.json` of
+            `lidarpan prelabel`, for what was corrected; FILE.py:CLASS, which runs that file; or a
+            dataset, which is given back.
 
     Raises:
         InputError: there is none of that name, or it cannot be made.
@@ -70,6 +73,8 @@ def find_dataset(name: str | Path | Dataset) -> Dataset:
         return _shipped(word)
     if word.endswith((".yaml", ".yml")):
         return FolderDataset(ClassTable.from_yaml(word))
+    if Path(word).name == PRELABELS:
+        return Prelabels(Path(word))
     path, colon, attribute = word.rpartition(":")
     if colon and path.endswith(".py"):
         return _of_file(Path(path), attribute)

@@ -1,0 +1,106 @@
+"""Segments.ai: `DRIVE.json`, the label attributes of a sequence of point clouds with cuboids.
+
+`categories.json` says what the category ids mean: train ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lidarpan.classes import ClassTable
+from lidarpan.datasets.tools.frames import Boxes, ToolBox, ToolFrame, made, numbers, read_tree
+from lidarpan.structures import InputError
+from lidarpan.whole_file import whole_file
+
+
+def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
+    """Write the drive's boxes and the categories."""
+    content = {"format_version": "0.2", "frames": [_frame(frame) for frame in frames]}
+    with whole_file(folder / f"{drive}.json") as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    categories = [
+        {"id": thing, "name": classes.names[thing], "color": classes.colors[thing].tolist()}
+        for thing in classes.things
+    ]
+    with whole_file(folder / "categories.json") as beside:
+        text = json.dumps({"format_version": "0.1", "categories": categories}, indent=1)
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def _frame(frame: ToolFrame) -> dict[str, Any]:
+    boxes = [_row(k, box) for k, box in enumerate(frame.boxes, 1)]
+    return {"format_version": "0.2", "timestamp": frame.time_s, "annotations": boxes}
+
+
+def _row(number: int, box: ToolBox) -> dict[str, Any]:
+    turn = (0.0, 0.0, np.sin(box.yaw_rad / 2), np.cos(box.yaw_rad / 2))
+    row: dict[str, Any] = {
+        "id": number,
+        "category_id": box.class_id,
+        "type": "cuboid",
+        "position": dict(zip("xyz", map(_short, box.center_m), strict=True)),
+        "dimensions": dict(zip("xyz", map(_short, box.size_m), strict=True)),
+        "yaw": round(box.yaw_rad, 6),
+        "rotation": dict(
+            zip(("qx", "qy", "qz", "qw"), (round(float(q), 7) for q in turn), strict=True)
+        ),
+        "track_id": box.id,
+        "is_keyframe": True,
+    }
+    if box.score is not None:
+        row["attributes"] = {"confidence": _short(box.score)}
+    return row
+
+
+def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> Boxes:
+    """The boxes of the drive's scans, in their order."""
+    file = folder / f"{drive}.json"
+    content = read_tree(file)
+    if content is None:
+        return {}
+    listed = content.get("frames") if isinstance(content, dict) else None
+    if not isinstance(listed, list) or len(listed) != len(frames):
+        got = len(listed) if isinstance(listed, list) else "another thing"
+        raise InputError(f"{file}: wanted {len(frames)} frames, as the drive has scans, got {got}")
+    found = Boxes()
+    for frame, entry in zip(frames, listed, strict=True):
+        rows = entry.get("annotations") if isinstance(entry, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise InputError(f"{file}: {frame.name}: wanted annotations, got another thing")
+        found[frame.name] = [
+            _box(row, classes, file, f"a box of {frame.name}")
+            for row in rows
+            if row.get("type") in ("cuboid", "cuboid-sync")
+        ]
+    return found
+
+
+def _box(row: dict[str, Any], classes: ClassTable, file: Path, what: str) -> ToolBox:
+    places = [row.get(key) for key in ("position", "dimensions")]
+    if not all(isinstance(place, dict) for place in places):
+        raise InputError(f"{file}: {what}: wanted position and dimensions")
+    center, size = (
+        numbers([place.get(axis) for axis in "xyz"], 3, file, what)
+        for place in places
+        if isinstance(place, dict)
+    )
+    kind, number, yaw = numbers(
+        [row.get("category_id"), row.get("track_id", row.get("id")), row.get("yaw", 0)],
+        3,
+        file,
+        what,
+    )
+    if int(kind) not in classes.things:
+        raise InputError(f"{file}: {what}: wanted a category of {list(classes.things)}, got {kind}")
+    score = (row.get("attributes") or {}).get("confidence")
+    known = None if score is None else numbers([score], 1, file, what)[0]
+    return made(int(number), int(kind), center, size, yaw, known)
+
+
+def _short(value: float) -> float:
+    return round(float(value), 4)
