@@ -27,9 +27,9 @@ def boundary(
         add_tree(site, *at, rng, draw(rng, 0.7, 1.2))
     if luck < bare:
         return
-    if luck < bare + 0.33:
+    if luck < bare + 0.27:
         add_hedge(site, frame, x0, x1, y, rng, height, clipped=True)
-    elif luck < bare + 0.5:
+    elif luck < bare + 0.4:
         add_hedge(site, frame, x0, x1, y, rng, height * 1.2, clipped=False)
     else:
         add_fence(site, frame, x0, x1, y, rng)

@@ -46,10 +46,10 @@ def gather(
         pose = street.frame(draw(rng, start, stop), side * offset)
         if free(layout, street, pose, 0.0):
             group(site, pose, rng)
-    for _ in range(int(rng.poisson(0.4 if walk else 0.0))):
+    for _ in range(int(rng.poisson(0.6 if walk else 0.0))):
         pose = street.frame(draw(rng, start, stop), side * (profile.edge(side) - 0.35))
         if free(layout, street, pose, 0.5):
-            kind = pick(rng, ("bicycle", "bicycle", "bicycle", "motorcycle"))
+            kind = pick(rng, ("bicycle", "bicycle", "motorcycle"))
             turn = float(rng.normal(0, 0.15))
             site.put(kind, variant(kind, rng), (pose[0], pose[1], pose[2] + turn))
     if rng.random() < 0.12:
