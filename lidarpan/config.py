@@ -30,6 +30,7 @@ PREDICTION_SECTIONS = {
     "grouping",
     "fusion",
     "prior",
+    "trust",
 }
 """What a weights file says of its configuration: all that prediction needs, and no path."""
 
@@ -145,6 +146,15 @@ class PriorConfig(Section):
     trained: dict[str, float] = Field(default_factory=dict)  # by class name; {} = not known
 
 
+class TrustConfig(Section):
+    """How sure a point's class is, and how sure it must be."""
+
+    temperature: PositiveFloat = (
+        1.0  # confidence ~ p ** (1 / temperature); tools/fit_temperature.py
+    )
+    min_confidence: float = Field(0.0, ge=0, le=1)  # points less sure are void
+
+
 class DataSource(Section):
     """One dataset tree to read scans from."""
 
@@ -246,6 +256,7 @@ class Config(Section):
     grouping: GroupingConfig = GroupingConfig()
     fusion: FusionConfig = FusionConfig()
     prior: PriorConfig = PriorConfig()
+    trust: TrustConfig = TrustConfig()
     augment: AugmentConfig = AugmentConfig()
     train_data: tuple[DataSource, ...] = ()
     valid_data: tuple[DataSource, ...] = ()

@@ -11,7 +11,7 @@ from lidarpan.clock import StageClock
 from lidarpan.config import Config
 from lidarpan.datasets.open import find_classes
 from lidarpan.grouping import group_points
-from lidarpan.grouping.fusion import merge_semantic_and_instance
+from lidarpan.grouping.fusion import merge_semantic_and_instance, with_confidence
 from lidarpan.model.configured import (
     Choices,
     configured_network,
@@ -50,6 +50,8 @@ class PanopticPipeline:
         min_score: float = 0.0,
         score_map: Sequence[tuple[float, float]] = (),
         ego_box: EgoChoice = "auto",
+        temperature: float = 1.0,
+        min_confidence: float = 0.0,
     ) -> None:
         """Put the parts together.
 
@@ -65,6 +67,8 @@ class PanopticPipeline:
             score_map: what scores mean, see `merge_semantic_and_instance`.
             ego_box: of the vehicle that carries the sensor, whose points are void: "auto" looks for
                 it in each scan, None leaves every point.
+            temperature: of the points' confidence, see `with_confidence`.
+            min_confidence: points whose class is less sure are void.
         """
         self.classes = find_classes(classes) if isinstance(classes, str) else classes
         self.network = as_network(network, self.classes.num_classes)
@@ -75,6 +79,7 @@ class PanopticPipeline:
         self.min_score = min_score
         self.score_map = tuple(score_map)
         self.ego_box = ego_box
+        self.temperature, self.min_confidence = temperature, min_confidence
 
     @classmethod
     def from_config(
@@ -106,7 +111,7 @@ class PanopticPipeline:
             device: "auto" (CUDA if there is one), "cpu" or "cuda".
             sparse: the sparse convolution engine; None takes the best one for the device.
             precision: of the network: "fp32", or "fp16" or "bf16" on CUDA (autocast).
-            choices: tta, min_score, patches, prior_power, ego_box: see `Choices`.
+            choices: tta, min_score, min_confidence, patches, prior_power, ego_box: see `Choices`.
 
         Raises:
             InputError: there are no such weights, device or precision, or they do not fit.
@@ -174,7 +179,7 @@ class PanopticPipeline:
             claims = said.claims if self.grouping == "auto" else None
             instance = claims.ids if claims else self._group(prepared.points, said)
         with clock("fusion"):
-            return merge_semantic_and_instance(
+            labels = merge_semantic_and_instance(
                 said.classes,
                 instance,
                 said.softmax,
@@ -183,6 +188,12 @@ class PanopticPipeline:
                 min_score=self.min_score,
                 score_map=self.score_map,
                 claim_softmax=claims.softmax if claims else None,
+            )
+            return with_confidence(
+                labels,
+                said.softmax,
+                temperature=self.temperature,
+                min_confidence=self.min_confidence,
             )
 
     def _group(self, points: FloatArray, said: PointOutputs) -> IntArray:

@@ -149,6 +149,8 @@ class PanopticLabels:
         instance: (N,) int32, 0 = no instance, else unique within the scan over all classes.
         score: (K + 1,) float32 confidence in [0, 1] of instance id k at position k, or None.
         classes: what the train ids mean, or None where nobody said.
+        confidence: (N,) float32 probability in [0, 1] that a point's class is right, 0 where it is
+            void, or None where nobody said.
 
     Raises:
         InputError: a field has another shape or type than stated.
@@ -158,6 +160,7 @@ class PanopticLabels:
     instance: IntArray
     score: FloatArray | None = None
     classes: ClassTable | None = field(default=None, repr=False, compare=False)
+    confidence: FloatArray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -175,6 +178,12 @@ class PanopticLabels:
         if self.score is not None:
             ok = isinstance(self.score, np.ndarray) and self.score.ndim == 1
             _check("PanopticLabels.score", self.score, "(K + 1,)", np.float32, ok)
+        object.__setattr__(
+            self, "confidence", _floats("PanopticLabels.confidence", self.confidence)
+        )
+        if self.confidence is not None:
+            ok = isinstance(self.confidence, np.ndarray) and self.confidence.shape == (n,)
+            _check("PanopticLabels.confidence", self.confidence, "(N,)", np.float32, ok)
 
     @property
     def num_points(self) -> int:
@@ -197,7 +206,12 @@ class PanopticLabels:
             return self
         semantic, instance = np.zeros(len(valid), np.uint8), np.zeros(len(valid), np.int32)
         semantic[valid], instance[valid] = self.semantic, self.instance
-        return replace(self, semantic=semantic, instance=instance)
+        confidence = self.confidence
+        if confidence is not None:
+            spread = np.zeros(len(valid), np.float32)
+            spread[valid] = confidence
+            confidence = spread
+        return replace(self, semantic=semantic, instance=instance, confidence=confidence)
 
     def objects(self, scan: Scan, classes: ClassTable | None = None) -> list[PanopticObject]:
         """What and where each object is, by its id.

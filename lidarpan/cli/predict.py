@@ -119,6 +119,12 @@ def predict(
             min=0, max=1, help="Objects of a lower score go back to stuff. [default: the weights']"
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Points whose class is less sure are void. [default: the weights']"
+        ),
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Classes to keep, such as car,person; the rest is void.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,11 @@ def _of_arrays(arrays: dict[str, NDArray[Any]], path: Path, classes: ClassTable)
         return unpack_panoptic(panoptic_of(arrays, path), classes)
     found = ours(arrays, path)
     score = found["score"] if len(found["score"]) else None
-    return _checked(found["semantic"], found["instance"], score, classes)
+    labels = _checked(found["semantic"], found["instance"], score, classes)
+    sure = arrays.get("confidence")
+    if sure is None or sure.shape != labels.semantic.shape or sure.dtype != np.uint8:
+        return labels
+    return replace(labels, confidence=sure.astype(np.float32) / 255)
 
 
 def _checked(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.dataset import Dataset
@@ -21,7 +22,7 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import count_points
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.scans.ply import read_ply, write_ply
-from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.structures import FloatArray, InputError, PanopticLabels
 from lidarpan.whole_file import whole_file
 
 __all__ = [
@@ -212,9 +213,10 @@ def write_prediction(
         labels: of loaded.scan.
         loaded: the scan and which points of its file it has.
         classes: of the labels.
-        file_format: npz (arrays semantic, instance, score, class_names, dataset), ply (coloured by
-            class), or a dataset: semantickitti (`.label`), nuscenes (`.npz` of 1000 * class +
-            instance), the name of `classes` themselves (`.label`).
+        file_format: npz (arrays semantic, instance, score, class_names, dataset, and confidence in
+            steps of 1 / 255), ply (coloured by class, with the confidence), or a dataset:
+            semantickitti (`.label`), nuscenes (`.npz` of 1000 * class + instance), the name of
+            `classes` themselves (`.label`).
 
     Raises:
         InputError: the labels do not fit the scan or the format, or the file cannot be written.
@@ -237,7 +239,11 @@ def _of_file(labels: PanopticLabels, loaded: LoadedScan) -> PanopticLabels:
     instance = np.zeros(loaded.num_file_points, np.int32)
     semantic[loaded.valid] = labels.semantic
     instance[loaded.valid] = labels.instance
-    return PanopticLabels(semantic, instance, labels.score)
+    confidence = None
+    if labels.confidence is not None:
+        confidence = np.zeros(loaded.num_file_points, np.float32)
+        confidence[loaded.valid] = labels.confidence
+    return PanopticLabels(semantic, instance, labels.score, confidence=confidence)
 
 
 @dataclass(frozen=True)
@@ -273,9 +279,11 @@ class _Scored:
         self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
     ) -> None:
         score = np.zeros(0, np.float32) if full.score is None else full.score
+        more = {} if full.confidence is None else {"confidence": _in_bytes(full.confidence)}
         with whole_file(path) as beside, beside.open("wb") as stream:
             np.savez_compressed(
                 stream,
+                **more,
                 semantic=full.semantic,
                 instance=full.instance,
                 score=score,
@@ -285,6 +293,12 @@ class _Scored:
 
     def count(self, path: Path) -> int:
         return len(ours(read_arrays(path), path)["instance"])
+
+
+def _in_bytes(confidence: FloatArray) -> NDArray[np.uint8]:
+    """Confidence in steps of 1 / 255: finer would say nothing and take as much room as the rest."""
+    steps: NDArray[np.uint8] = np.round(confidence * 255).astype(np.uint8)
+    return steps
 
 
 class _Coloured:
@@ -302,9 +316,10 @@ class _Coloured:
         x, y, z = positions.T
         comments = [f"class {i} {name}" for i, name in enumerate(classes.names)]
         columns = {"x": x, "y": y, "z": z, "red": red, "green": green, "blue": blue}
+        more = {} if full.confidence is None else {"confidence": full.confidence}
         write_ply(
             path,
-            {**columns, "semantic": full.semantic, "instance": full.instance},
+            {**columns, "semantic": full.semantic, "instance": full.instance, **more},
             [f"dataset {classes.name}", *comments],
         )
 

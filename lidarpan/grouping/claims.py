@@ -116,3 +116,26 @@ def write_labels(
         elif is_thing[semantic[i]]:
             out_semantic[i] = best_stuff(softmax[i], is_stuff) if len(softmax) > 0 else 0
     return out_semantic, out_instance, old_id[: count + 1]
+
+
+@njit(cache=True)
+def tempered(softmax: Array, semantic: Array, temperature: float) -> Array:
+    """P ** (1 / T) of each point's class, over the sum of that of all classes.
+
+    softmax (N, C) float32, semantic (N,) uint8 -> (N,) float32; 0 where the class is void.
+    """
+    power = 1.0 / temperature
+    out = np.zeros(len(semantic), np.float32)
+    for i in range(len(semantic)):
+        own = softmax[i, semantic[i]]
+        if semantic[i] == 0 or own <= 0.0:
+            continue
+        if power == 1.0:
+            out[i] = own
+            continue
+        total = 0.0
+        for c in range(softmax.shape[1]):
+            if softmax[i, c] > 1e-7:
+                total += softmax[i, c] ** power
+        out[i] = own**power / max(total, 1e-12)
+    return out

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
-from lidarpan.grouping.claims import settle_claims, vote, write_labels
+from lidarpan.grouping.claims import settle_claims, tempered, vote, write_labels
 from lidarpan.structures import (
     BoolArray,
     FloatArray,
@@ -128,6 +128,43 @@ def map_scores(score: FloatArray, score_map: Sequence[tuple[float, float]]) -> F
             f"score_map must be (score, share right) pairs in [0, 1] that ascend, got {score_map}"
         )
     return np.interp(score, knots[:, 0], knots[:, 1]).astype(np.float32)
+
+
+def with_confidence(
+    labels: PanopticLabels,
+    softmax: FloatArray,
+    *,
+    temperature: float = 1.0,
+    min_confidence: float = 0.0,
+) -> PanopticLabels:
+    """The labels with the confidence of each point; points that lack it are void.
+
+    Args:
+        labels: of N points.
+        softmax: (N, C) float32 class probabilities.
+        temperature: T of the confidence p ** (1 / T) / sum_c p_c ** (1 / T), which leaves the
+            order of the classes as it is (Guo et al., On calibration of modern neural networks,
+            ICML 2017).
+        min_confidence: points below it become void, their objects smaller or gone.
+
+    Raises:
+        InputError: the temperature is not positive, or the least confidence no share.
+    """
+    if not temperature > 0 or not 0 <= min_confidence <= 1:
+        raise InputError(
+            "wanted a temperature above 0 and a least confidence from 0 to 1, got "
+            f"{temperature} and {min_confidence}"
+        )
+    confidence = tempered(softmax, labels.semantic, float(temperature))
+    if not min_confidence:
+        return replace(labels, confidence=confidence)
+    sure = confidence >= min_confidence
+    return replace(
+        labels,
+        semantic=np.where(sure, labels.semantic, np.uint8(0)),
+        instance=np.where(sure, labels.instance, np.int32(0)),
+        confidence=np.where(sure, confidence, np.float32(0)),
+    )
 
 
 def keep_confident(labels: PanopticLabels, min_score: float) -> PanopticLabels:

@@ -23,6 +23,7 @@ class Choices(TypedDict, total=False):
     Attributes:
         tta: average over turned, mirrored and scaled copies of each scan: five times the work.
         min_score: objects of a lower score go back to stuff; None takes the weights' own.
+        min_confidence: points whose class is less sure are void; None as in the weights.
         patches: choose classes by the mean of patches of a surface; None as in the weights.
         prior_power: how far the shares of real streets correct those trained on, 0 not at all and
             1 wholly; None as in the weights.
@@ -32,6 +33,7 @@ class Choices(TypedDict, total=False):
 
     tta: bool
     min_score: float | None
+    min_confidence: float | None
     patches: bool | None
     prior_power: float | None
     ego_box: str | None
@@ -72,6 +74,8 @@ def configured_rules(config: Config) -> dict[str, Any]:
         "min_score": config.fusion.min_score,
         "score_map": config.fusion.score_map,
         "ego_box": parse_ego_box(config.sensor.ego_box),
+        "temperature": config.trust.temperature,
+        "min_confidence": config.trust.min_confidence,
     }
 
 
@@ -100,6 +104,7 @@ def open_weights(
     config = config.chosen(
         fusion={"min_score": choices.get("min_score"), "patches": choices.get("patches")},
         prior={"power": choices.get("prior_power")},
+        trust={"min_confidence": choices.get("min_confidence")},
         sensor={"ego_box": choices.get("ego_box")},
     )
     engine, tta = choose_engine(target, sparse), choices.get("tta", False)
