@@ -1,0 +1,67 @@
+"""What the query head costs: network and grouping, in turn with the center heads, in one process.
+
+python benchmarks/learning_time.py --data data/learning --device cpu
+python benchmarks/learning_time.py --data data/learning --device cuda --engine torch
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from learning import VALID_FIRST, head
+from learning_run import Run
+from learning_towns import Towns, town_files
+
+from lidarpan.model.sparse import choose_engine
+from lidarpan.model.weights import build_network
+from lidarpan.pipeline import PanopticPipeline
+
+HEADS = {"centers": {}, "queries": head()}
+
+
+def main() -> None:
+    """Fresh weights: least time of the rounds of each step, median over the scans, and memory."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--data", default="data/learning", help="folder of the towns")
+    parser.add_argument("--scans", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--engine")
+    o = parser.parse_args()
+    towns = Towns(town_files(Path(o.data), VALID_FIRST, o.scans))
+    device = torch.device(o.device)
+    made = {}
+    for name, changes in HEADS.items():
+        config = Run("time", name, 0, (), (), "", changes=changes).config()
+        network = build_network(config).eval().to(device)
+        made[name] = PanopticPipeline.from_config(config, network, choose_engine(device, o.engine))
+    print("| head | parameters | network, ms | memory of the GPU, MiB |\n|---|---|---|---|")
+    least = {name: np.full(len(towns), np.inf) for name in made}
+    memory = dict.fromkeys(made, 0.0)
+    for _ in range(o.rounds):
+        for i in range(len(towns)):
+            for name, pipeline in made.items():
+                prepared = pipeline.prepare(towns[i])
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                    torch.cuda.reset_peak_memory_stats()
+                begin = time.perf_counter()
+                pipeline.run_network(prepared)
+                if device.type == "cuda":
+                    torch.cuda.synchronize()
+                    memory[name] = max(memory[name], torch.cuda.max_memory_allocated() / 2**20)
+                least[name][i] = min(least[name][i], 1000 * (time.perf_counter() - begin))
+    for name, pipeline in made.items():
+        network = pipeline.network.network  # type: ignore[attr-defined]
+        count = sum(p.numel() for p in network.parameters())
+        print(f"| {name} | {count:,} | {np.median(least[name]):.1f} | {memory[name]:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
