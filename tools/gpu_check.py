@@ -30,31 +30,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpu_steps import PRECISIONS
+from gpu_table import essential_table
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-STEPS = ("compile", "network", "parity", "overlap")
 NEEDED = ("torch", "numba", "numpy", "scipy", "safetensors", "pydantic", "yaml", "typer", "rich")
-PRECISIONS = ("fp32", "fp16", "bf16")
 PEERS = ("spconv", "spconv-triton")
 DEVICE_TESTS = "tests/model/test_devices.py"
-COMPILED = (
-    """
-from lidarpan.bench.scans import street_scan
-from lidarpan.pipeline import PanopticPipeline
-PanopticPipeline.from_weights("town", "cpu").predict(street_scan(20_000, 0))
-""",
-    """
-import numpy as np
-from lidarpan.classes import load_class_table
-from lidarpan.grouping import group_points
-rng = np.random.default_rng(0)
-points = rng.uniform(-9, 9, (2000, 3)).astype(np.float32)
-softmax = rng.dirichlet(np.ones(20), 2000).astype(np.float32)
-offsets, classes = np.zeros((2000, 2), np.float32), load_class_table("semantickitti")
-group_points(points, softmax.argmax(1).astype(np.uint8), classes, offsets=offsets, softmax=softmax)
-""",
-)
-"""Programs whose kernels numba compiles: the CPU's network, grouping."""
 LIMIT_S = 230.0  # for all steps: the report is written within 4 minutes
 DRY_LIMIT_S = 1800.0  # of a step of a rehearsal: any machine, however busy
 STEP_LIMITS_S = {
@@ -201,8 +184,7 @@ def _cuda_test_files() -> list[str]:
 
 
 def _step_words(step: str, check: Check, *words: str) -> list[str]:
-    dry = ["--dry-run"] if check.is_dry else []
-    return [sys.executable, str(Path(__file__).resolve()), "--step", step, *dry, *words]
+    return [sys.executable, str(ROOT / "tools/gpu_steps.py"), step, check.device, *words]
 
 
 def check_all(check: Check) -> None:
@@ -274,101 +256,6 @@ def _run_tests(check: Check, name: str, files: list[str], folder: Path) -> None:
     check.run(name, words, junit)
 
 
-def compile_kernels() -> int:
-    """Numba's kernels, several processes side by side, into its cache beside the files."""
-    words = [sys.executable, "-W", "ignore", "-c"]
-    running = [subprocess.Popen([*words, code], cwd=ROOT) for code in COMPILED]
-    return max(part.wait() for part in running)
-
-
-def run_step(step: str, device: str, engines: list[str], out: Path | None) -> int:
-    """One step in this process; its result goes to `out`."""
-    is_dry = device == "cpu"
-    if step == "compile":
-        return compile_kernels()
-    assert out is not None
-    if step == "parity":
-        from parity import measure_parity
-
-        precisions = ("fp32",) if is_dry else PRECISIONS
-        rows = measure_parity(device, engines, precisions, num_points=5000 if is_dry else 30_000)
-        out.write_text(json.dumps(rows))
-        failed = [row for row in rows if not row["passed"]]
-        print(*failed, sep="\n")
-        return int(bool(failed))
-    if step == "network":
-        from gpu_network import measure_network
-
-        halves = ("fp32",) if is_dry else PRECISIONS
-        runs = [(name, half) for name in engines for half in halves]
-        if engines == ["triton"]:
-            runs.insert(0, ("triton", "ieee"))
-        sizes = {"num_points": 5000, "repeats": 2} if is_dry else {}
-        result = measure_network(device, runs, **sizes)
-        out.write_text(json.dumps(result))
-        failed = [row for row in result["rows"] if "error" in row]
-        print(*failed, sep="\n")
-        return int(bool(failed))
-    from overlap import measure_overlap
-
-    from lidarpan.pipeline import PanopticPipeline
-
-    pipeline = PanopticPipeline.from_weights("town", device)
-    small: dict[str, Any] = {"num_scans": 3, "num_points": 8000} if is_dry else {}
-    result = measure_overlap(pipeline, **small)
-    out.write_text(json.dumps(result))
-    return int(not result["is_same"])
-
-
-_NETWORK_KEYS = ("run_p50_ms", "run_p99_ms", "eager_p50_ms", "warm_p50_ms", "floor_ms")
-
-
-def essential_table(check: Check) -> list[str]:
-    """Lines of what matters: the network by engine and precision, its profile, file to labels."""
-    results = {step.name: step.result for step in check.steps if step.result}
-    lines = [f"network of the shipped weights, ms: {', '.join(_NETWORK_KEYS)}"]
-    for name, found in results.items():
-        lines += _network_lines(found) if name.startswith("network") else []
-    for name, found in results.items():
-        if name.startswith("parity"):
-            worst = max(found, key=lambda row: row["relative_error"] / row["limit"])
-            lines.append(f"{name}: worst of {len(found)}: {worst}")
-        elif name.startswith("bench"):
-            stages = {stage: v["p50"] for stage, v in found["stages_ms"].items()}
-            words = ", ".join(f"{stage} {ms:.2f}" for stage, ms in stages.items())
-            p99 = found["stages_ms"]["total"]["p99"]
-            lines.append(
-                f"{name}, {found['machine']['engine']}: ms p50: {words}; total p99 {p99:.2f}"
-            )
-        elif name == "overlap":
-            lines.append(f"overlap: {found}")
-        elif name.startswith("tests"):
-            lines.append(
-                f"{name}: {found['tests']} run, {len(found['failures'] + found['errors'])} failed"
-            )
-    return lines
-
-
-def _network_lines(network: dict[str, Any]) -> list[str]:
-    lines = []
-    for row in network["rows"]:
-        title = f"  {row['engine']} {row['precision']}".ljust(22)
-        if "error" in row:
-            lines.append(f"{title} {row}"[:1500])
-            continue
-        lines.append(title + "".join(f"{row[key]:9.2f}" for key in _NETWORK_KEYS))
-        if not row.get("has_graphs", True):
-            lines[-1] += "  without CUDA graphs: see the log"
-    profile = network["profile"]
-    if profile:
-        lines.append(
-            f"  of the last: wall {profile['wall_ms']:.2f} ms, kernels {profile['busy_ms']:.2f} ms "
-            f"in {profile['kernels']:.0f} launches, idle {profile['idle_share']:.0%}"
-        )
-        lines += [f"    {name:70} {count:6.0f} {ms:8.3f} ms" for name, count, ms in profile["top"]]
-    return lines
-
-
 def main() -> int:
     """Parse, check, report."""
     lines = (__doc__ or "").split("\n\n")
@@ -378,23 +265,19 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"), help="the report")
     parser.add_argument("--dry-run", action="store_true", help="the same steps, small, on the CPU")
-    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
-    parser.add_argument("--engines", nargs="*", default=[], help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     reason = _cannot_run(chosen.dry_run)
     if reason:
         print(f"error: {reason}", file=sys.stderr)
         return 2
     check = Check(chosen.dry_run, chosen.out)
-    if chosen.step:
-        return run_step(chosen.step, check.device, chosen.engines, chosen.out)
     try:
         check.write()
     except OSError as error:
         print(f"error: {chosen.out}: cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     check_all(check)
-    print(*essential_table(check), sep="\n")
+    print(*essential_table({step.name: step.result for step in check.steps}), sep="\n")
     failed = [step.name for step in check.steps if step.state == "failed"]
     print(f"{'failed: ' + ', '.join(failed) if failed else 'all passed'}; report: {check.out}")
     return int(bool(failed))
