@@ -30,7 +30,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpu_steps import PRECISIONS
 from gpu_table import essential_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,7 +40,7 @@ DEVICE_TESTS = "tests/model/test_devices.py"
 LIMIT_S = 230.0  # for all steps: the report is written within 4 minutes
 DRY_LIMIT_S = 1800.0  # of a step of a rehearsal: any machine, however busy
 STEP_LIMITS_S = {
-    "compile": 150.0, "tests": 100.0, "parity": 60.0, "network": 70.0, "bench": 40.0,
+    "compile": 150.0, "tests": 100.0, "parity": 60.0, "network": 50.0, "bench": 40.0,
     "overlap": 40.0,
 }  # fmt: skip
 
@@ -72,6 +71,7 @@ class Check:
     Attributes:
         is_dry: on the CPU, small.
         out: the report's file.
+        scans: scan files to time; none = streets of boxes.
         begin: of the run, seconds of the monotonic clock.
         steps: so far.
         about: machine and packages.
@@ -79,6 +79,7 @@ class Check:
 
     is_dry: bool
     out: Path
+    scans: list[Path] = field(default_factory=list)
     begin: float = field(default_factory=time.monotonic)
     steps: list[Step] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
@@ -184,7 +185,8 @@ def _cuda_test_files() -> list[str]:
 
 
 def _step_words(step: str, check: Check, *words: str) -> list[str]:
-    return [sys.executable, str(ROOT / "tools/gpu_steps.py"), step, check.device, *words]
+    scans = ["--scans", *map(str, check.scans)] if check.scans else []
+    return [sys.executable, str(ROOT / "tools/gpu_steps.py"), step, check.device, *words, *scans]
 
 
 def check_all(check: Check) -> None:
@@ -211,31 +213,31 @@ def check_all(check: Check) -> None:
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(1) as beside:
         folder = Path(place)
         compiled = beside.submit(check.run, "compile", _step_words("compile", check))
-        _run_network_steps(check, [name for name in ready if name not in PEERS], folder)
+        own = [name for name in ready if name not in PEERS]
+        for name in own:
+            _measure(check, "network", name, folder)
         compiled.result()
+        _time_files(check, folder)
         _run_tests(check, "tests of the pipeline", [DEVICE_TESTS], folder)
-        for precision in ("fp32",) if check.is_dry else PRECISIONS:
-            found = folder / f"bench-{precision}.json"
-            words = [sys.executable, "-m", "lidarpan.cli", "bench", "--device", check.device]
-            words += ["--precision", precision, "--json", str(found)]
-            check.run(
-                f"bench {precision}", [*words, "--scans", "1" if check.is_dry else "60"], found
-            )
-        found = folder / "overlap.json"
-        check.run("overlap", _step_words("overlap", check, "--out", str(found)), found)
+        files = [path for path in _cuda_test_files() if path != DEVICE_TESTS]
+        _run_tests(check, "tests of engines", files, folder)
+        for name in own:
+            _measure(check, "parity", name, folder)
         for name in (name for name in ready if name in PEERS):
             _measure(check, "network", name, folder)
             _measure(check, "parity", name, folder)
 
 
-def _run_network_steps(check: Check, engines: list[str], folder: Path) -> None:
-    """What needs little of the CPU's kernels."""
-    for name in engines:
-        _measure(check, "network", name, folder)
-    for name in engines:
-        _measure(check, "parity", name, folder)
-    files = [path for path in _cuda_test_files() if path != DEVICE_TESTS]
-    _run_tests(check, "tests of engines", files, folder)
+def _time_files(check: Check, folder: Path) -> None:
+    """From scan files to label files, one by one and a folder."""
+    for precision in ("fp32",) if check.is_dry else ("fp16", "fp32"):
+        found = folder / f"bench-{precision}.json"
+        words = [sys.executable, "-m", "lidarpan.cli", "bench", *map(str, check.scans)]
+        words += ["--device", check.device, "--precision", precision, "--json", str(found)]
+        words += ["--scans", "1" if check.is_dry else "60"]
+        check.run(f"bench {precision}", words, found)
+    found = folder / "overlap.json"
+    check.run("overlap", _step_words("overlap", check, "--out", str(found)), found)
 
 
 def _measure(check: Check, step: str, engine: str, folder: Path) -> None:
@@ -265,12 +267,13 @@ def main() -> int:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"), help="the report")
     parser.add_argument("--dry-run", action="store_true", help="the same steps, small, on the CPU")
+    parser.add_argument("--scans", type=Path, nargs="*", default=[], help="scan files to time")
     chosen = parser.parse_args()
     reason = _cannot_run(chosen.dry_run)
     if reason:
         print(f"error: {reason}", file=sys.stderr)
         return 2
-    check = Check(chosen.dry_run, chosen.out)
+    check = Check(chosen.dry_run, chosen.out, [path.absolute() for path in chosen.scans])
     try:
         check.write()
     except OSError as error:

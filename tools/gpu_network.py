@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 import lidarpan.model.sparse.triton as sparse_triton
-from lidarpan.bench.scans import street_scan
 from lidarpan.model.device_network import DeviceNetwork, voxel_network
 from lidarpan.model.outputs import PreparedScan
 from lidarpan.model.sparse.modules import SparseTensor
@@ -21,8 +20,9 @@ from lidarpan.model.sparse.torch import Table, TorchEngine
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.structures import Scan
 
-BUDGET_S = 6.0  # for the repetitions of one row
+BUDGET_S = 3.0  # for the repetitions of one row
 
 
 class CountingEngine(TorchEngine):
@@ -102,15 +102,15 @@ def _seconds(run: Callable[[], Any], device: torch.device, repeats: int) -> list
 
 
 def measure_network(
-    device: str, runs: Sequence[tuple[str, str]], *, num_points: int = 120_000, repeats: int = 100
+    device: str, runs: Sequence[tuple[str, str]], scan: Scan, *, repeats: int = 100
 ) -> dict[str, Any]:
-    """Time the network of the shipped weights on a street of boxes.
+    """Time the network of the shipped weights on a scan.
 
     Args:
         device: cpu or cuda.
         runs: (engine, precision) pairs; the last is profiled. "ieee" is "fp32" without tensor cores
             in the triton engine.
-        num_points: of the scan, about.
+        scan: to see again and again.
         repeats: timed runs of each row, at most.
 
     Returns:
@@ -118,8 +118,7 @@ def measure_network(
         by operation, its neighbour maps included; "warm", with maps that are there already; "run",
         as `predict` runs it, from points on the host to answers there; and "profile", of "run".
     """
-    scan, rows, last = street_scan(num_points, seed=1), [], None
-    prepared = None
+    prepared, rows, last = None, [], None
     for engine, precision in runs:
         sparse_triton.PRECISION = "ieee" if precision == "ieee" else "tf32x3"
         row: dict[str, Any] = {"engine": engine, "precision": precision}

@@ -39,7 +39,9 @@ def compile_kernels() -> int:
     return max(part.wait() for part in running)
 
 
-def run_step(step: str, device: str, engines: list[str], out: Path | None) -> int:
+def run_step(
+    step: str, device: str, engines: list[str], scans: list[Path], out: Path | None
+) -> int:
     """One step in this process; its result goes to `out`."""
     is_dry = device == "cpu"
     if step == "compile":
@@ -57,12 +59,16 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
     if step == "network":
         from gpu_network import measure_network
 
-        halves = ("fp32",) if is_dry else PRECISIONS
+        from lidarpan.bench.scans import street_scan
+        from lidarpan.scans.files import load_scan
+
+        halves = ("fp32",) if is_dry else PRECISIONS if engines == ["triton"] else ("fp32", "fp16")
         runs = [(name, half) for name in engines for half in halves]
         if engines == ["triton"]:
             runs.insert(0, ("triton", "ieee"))
-        sizes = {"num_points": 5000, "repeats": 2} if is_dry else {}
-        result = measure_network(device, runs, **sizes)
+        num_points, repeats = (5000, 2) if is_dry else (120_000, 60)
+        scan = load_scan(scans[0]).scan if scans else street_scan(num_points, seed=1)
+        result = measure_network(device, runs, scan, repeats=repeats)
         out.write_text(json.dumps(result))
         failed = [row for row in result["rows"] if "error" in row]
         print(*failed, sep="\n")
@@ -71,9 +77,10 @@ def run_step(step: str, device: str, engines: list[str], out: Path | None) -> in
 
     from lidarpan.pipeline import PanopticPipeline
 
-    pipeline = PanopticPipeline.from_weights("town", device)
-    small: dict[str, Any] = {"num_scans": 3, "num_points": 8000} if is_dry else {}
-    result = measure_overlap(pipeline, **small)
+    precision = "fp32" if is_dry else "fp16"
+    pipeline = PanopticPipeline.from_weights("town", device, precision=precision)
+    sizes: dict[str, Any] = {"num_scans": 3, "num_points": 8000} if is_dry else {"num_scans": 60}
+    result = measure_overlap(pipeline, scan_paths=scans, **sizes)
     out.write_text(json.dumps(result))
     return int(not result["is_same"])
 
@@ -84,9 +91,10 @@ def main() -> int:
     parser.add_argument("step", choices=STEPS)
     parser.add_argument("device", choices=("cpu", "cuda"))
     parser.add_argument("--engines", nargs="*", default=[])
+    parser.add_argument("--scans", nargs="*", type=Path, default=[])
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    return run_step(chosen.step, chosen.device, chosen.engines, chosen.out)
+    return run_step(chosen.step, chosen.device, chosen.engines, chosen.scans, chosen.out)
 
 
 if __name__ == "__main__":
