@@ -38,6 +38,7 @@ OWNERS = {
     "typer": ("cli/",),
     "ray": ("fleet/cluster",),
     "fsspec": ("fleet/store",),
+    "huggingface_hub": ("model/hub",),
 }
 
 

@@ -1,4 +1,4 @@
-"""lidarpan export."""
+"""lidarpan export, publish."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ def register(app: typer.Typer) -> None:
         epilog="Examples: lidarpan export town --to onnx · lidarpan export town --to aoti --out "
         "town.pt2 · lidarpan export run/best.safetensors --to onnx --out best.onnx"
     )(export)
+    app.command(epilog="Example: lidarpan publish runs/mine/best.safetensors hf://me/my-weights")(
+        publish
+    )
+
+
+def publish(
+    weights: Annotated[Path, typer.Argument(help="A .safetensors file.")],
+    place: Annotated[str, typer.Argument(help="On the Hugging Face hub: hf://OWNER/NAME.")],
+    public: Annotated[
+        bool, typer.Option("--public", help="A new repository is for everyone.")
+    ] = False,
+) -> None:
+    """Put weights and their card on the Hugging Face hub; --weights hf://OWNER/NAME takes them."""
+    from lidarpan.model.hub import publish_weights
+
+    typer.echo(publish_weights(weights, place, is_private=not public))
 
 
 def export(

@@ -19,6 +19,9 @@ Answer = TypeVar("Answer")
 RETRIES = 3
 """Times that a task is begun again when its process dies."""
 
+ENVIRONMENT = {"NUMBA_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+"""Of the workers: each has a core, and a thread of its own for it."""
+
 AHEAD = 3
 """Tasks per worker that are handed to the cluster before the first of them is answered."""
 
@@ -65,6 +68,7 @@ class Cluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anyone
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray = need("ray", "ray", "--engine ray")
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         own = {"num_cpus": self.workers, "include_dashboard": False} if not self.address else {}
         try:
             with warnings.catch_warnings():
@@ -73,6 +77,7 @@ class Cluster:
                     self.address or "local",
                     logging_level=logging.ERROR,
                     log_to_driver=False,
+                    runtime_env={"env_vars": ENVIRONMENT},
                     **own,
                 )
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:

@@ -197,7 +197,8 @@ def weights_of(loading: Loading) -> bytes | None:
     """A weights file to send to the workers; None for shipped ones, which they have."""
     path = find_weights(loading.weights)
     read_classes(loading.weights)
-    return path.read_bytes() if path.name == Path(loading.weights).name else None
+    shipped = path.parent == find_weights("town").parent
+    return None if shipped else path.read_bytes()
 
 
 def _pipeline(loading: Loading, weights: bytes | None) -> PanopticPipeline:

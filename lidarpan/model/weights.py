@@ -12,6 +12,7 @@ import torch
 from lidarpan.classes import ClassTable
 from lidarpan.config import Config, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights
+from lidarpan.model.hub import fetch_weights, is_on_hub
 from lidarpan.model.inference import fold_batch_norm
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import PanopticNetwork
@@ -69,7 +70,13 @@ def build_network(config: Config) -> PanopticNetwork:
 
 
 def find_weights(weights: str | Path) -> Path:
-    """Path of shipped weights by name, or of a file; InputError lists the shipped names."""
+    """Path of shipped weights by name, of a file, or of a place on the hub (hf://OWNER/NAME).
+
+    Raises:
+        InputError: there are none of that name; lists the shipped names.
+    """
+    if is_on_hub(weights):
+        return fetch_weights(weights)
     path = Path(weights)
     if path.suffix == ".safetensors":
         return path
@@ -77,7 +84,9 @@ def find_weights(weights: str | Path) -> Path:
     named = shipped / f"{weights}.safetensors"
     if not named.is_file():
         names = ", ".join(sorted(p.stem for p in shipped.glob("*.safetensors"))) or "none"
-        raise InputError(f"no weights {weights!r}: wanted a .safetensors file or one of: {names}")
+        raise InputError(
+            f"no weights {weights!r}: wanted a .safetensors file, hf://OWNER/NAME or one of: {names}"
+        )
     return named
 
 

@@ -16,7 +16,6 @@ from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, choose_device
 from lidarpan.training.data import Batch, TrainingScans, collate, collate_pairs
 from lidarpan.training.losses import PanopticLoss
-from lidarpan.training.shares import class_weights
 from lidarpan.training.sources import open_sources
 
 
@@ -153,10 +152,8 @@ def _steps_per_s(config: Config, batches: list[Batch], steps: int) -> tuple[floa
     """Steps a second of network, loss and AdamW, and GB of the device they took."""
     device, grid = _device_of(config), config.grid.build()
     network = build_network(config).to(device).train()
-    classes = config.build_classes()
-    values = config.loss.model_dump(exclude={"pseudo", "class_balance"})
-    weight = class_weights(torch.ones(classes.num_classes - 1).numpy(), 0.0)
-    loss = PanopticLoss(weight, **values, bev_channels=config.network.bev_channels).to(device)
+    weight = torch.ones(config.build_classes().num_classes - 1)
+    loss = PanopticLoss.configured(config, weight).to(device)
     optimizer = torch.optim.AdamW([*network.parameters(), *loss.parameters()], lr=1e-4)
     kind = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}.get(config.training.precision)
     engine, taken = choose_engine(device), []
