@@ -164,11 +164,11 @@ def test_ground_and_class_shares_are_those_of_a_street():
 
 @pytest.mark.data
 def test_statistics_agree_with_real_scans(real_data):
-    sequence = real_data / "semantickitti" / "sequences" / "00"
+    """Of both real streets together: towns are of many kinds, and either street is but one."""
     real = []
-    for path in sorted((sequence / "velodyne").glob("*.bin")):
+    for path in sorted((real_data / "semantickitti" / "sequences").glob("*/velodyne/*.bin")):
         values = np.fromfile(path, np.float32).reshape(-1, 4)
-        raw = np.fromfile(sequence / "labels" / f"{path.stem}.label", np.uint32) & 0xFFFF
+        raw = np.fromfile(path.parents[1] / "labels" / f"{path.stem}.label", np.uint32) & 0xFFFF
         semantic = SEMANTICKITTI.to_train(raw.astype(np.int32))
         scan = Scan(values[:, :3].copy(), values[:, 3].copy())
         real.append((scan, PanopticLabels(semantic, np.zeros(len(values), np.int32))))

@@ -21,7 +21,7 @@ def boundary(
     if x1 - x0 < 0.8:
         return
     luck = rng.random()
-    height = 0.4 + 2.1 * float(rng.random()) ** 1.5  # most are low
+    height = 0.35 + 2.1 * float(rng.random()) ** 2  # most are low
     if rng.random() < 0.2:  # a tree that grows out of it
         at = place(frame, draw(rng, x0, x1), y + draw(rng, -0.1, 0.6))
         add_tree(site, *at, rng, draw(rng, 0.7, 1.2))

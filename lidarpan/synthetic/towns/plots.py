@@ -10,7 +10,7 @@ from lidarpan.synthetic.towns.furniture import add_clutter, add_sign
 from lidarpan.synthetic.towns.gardens import boundary, house, turned
 from lidarpan.synthetic.towns.gatherings import group
 from lidarpan.synthetic.towns.parcels import Parcel
-from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
+from lidarpan.synthetic.towns.site import Pose, Site, draw, draw_log, pick, place
 from lidarpan.synthetic.towns.stock import VARIANTS
 from lidarpan.synthetic.towns.vegetation import add_bush, add_hedge, add_thicket, add_tree
 
@@ -226,7 +226,7 @@ def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     y = draw(rng, 0.4, 3.0)
     luck = rng.random()
     if luck < 0.6:
-        tall = draw(rng, 0.8, 3.5)
+        tall = draw_log(rng, 0.7, 3.0)
         add_hedge(site, frame, -half, half, y, rng, tall, clipped=rng.random() < 0.4)
     else:
         add_fence(site, frame, -half, half, y, rng)

@@ -133,7 +133,7 @@ def _add_conifer(
 def add_bush(site: Site, x: float, y: float, rng: np.random.Generator, size: float = 1.0) -> None:
     """One to three leafy lumps that stand on the ground."""
     for _ in range(int(rng.integers(1, 4))):
-        wide, tall = size * draw(rng, 0.7, 2.5), size * draw(rng, 0.5, 2.3)
+        wide, tall = size * draw(rng, 0.7, 2.5), size * draw_log(rng, 0.35, 2.3)
         dx, dy = rng.normal(0, 0.45 * size, 2)
         site.add(
             "blob", (x + dx, y + dy, draw(rng, 0, 6)),
