@@ -30,6 +30,7 @@ OWNERS = {
         "voxels/",
     ),
     "spconv": ("model/sparse/",),
+    "triton": ("model/sparse/",),
     "open3d": ("synthetic/raycast", "scans/", "viewer", "doctor"),
     "rerun": ("viewer/rerun",),
     "nuscenes": ("datasets/nuscenes", "doctor"),

@@ -263,5 +263,5 @@ def test_autocast_stays_near_float32(name, device, half):
 @pytest.mark.cuda
 def test_the_default_on_cuda_is_a_gpu_engine_or_torch():
     ready = {name for name, available, _ in describe_engines() if available}
-    wanted = next(name for name in ("spconv", "triton", "spconv-triton", "torch") if name in ready)
+    wanted = next(name for name in ("triton", "spconv", "spconv-triton", "torch") if name in ready)
     assert choose_engine("cuda").name == wanted

@@ -323,7 +323,7 @@ def test_what_is_wrong_with_the_input_is_said(monkeypatch):
         SparseTensor(torch.zeros(4, 3), cells, SHAPE, 2)
     with pytest.raises(InputError, match="odd"):
         SubmanifoldConv3d(3, 8, 2)
-    with pytest.raises(InputError, match="numba, spconv, triton, spconv-triton, torch"):
+    with pytest.raises(InputError, match="numba, triton, spconv, spconv-triton, torch"):
         choose_engine("cpu", "cudnn")
     with pytest.raises(InputError, match="GPU"):
         choose_engine("cpu", "triton")
@@ -338,7 +338,7 @@ def test_what_is_wrong_with_the_input_is_said(monkeypatch):
 
 def test_engines_are_described():
     engines = {name: available for name, available, _ in describe_engines()}
-    assert list(engines) == ["numba", "spconv", "triton", "spconv-triton", "torch"]
+    assert list(engines) == ["numba", "triton", "spconv", "spconv-triton", "torch"]
     assert engines["numba"]
     assert engines["torch"]
     assert choose_engine("cpu").name == "numba"

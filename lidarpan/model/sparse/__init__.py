@@ -11,7 +11,7 @@ from torch import device as torch_device  # a bare `torch` here would be the eng
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import InputError
 
-ENGINES = ("numba", "spconv", "triton", "spconv-triton", "torch")
+ENGINES = ("numba", "triton", "spconv", "spconv-triton", "torch")
 """Each a module of its own here, - as _, with `describe()` and `make_engine(device)`."""
 
 
