@@ -1,10 +1,12 @@
 """How well ids last: the tracker beside no tracking, nearest centres and a tracker of boxes.
 
     python benchmarks/tracking.py [--real ../shared/data] [--seeds 901 902] [--scans 60]
+        [--sensor hdl64e] [--scenes] [--cache DIR] [--mendings]
 
 True semantics, grouped by `auto`, so that nothing but identities differs. Real drives: PandaSet at
 10 Hz, the same at 2 Hz (every fifth scan, five times), nuScenes key frames, SemanticKITTI. Towns:
-HDL-64E at 10 Hz, HDL-32E at 2 Hz, of seeds that nothing was developed on.
+at 10 Hz and every fifth scan of them, of seeds that nothing was developed on; with --scenes, drives
+staged to be hard (`tracking_drives`). --mendings switches off each mending in turn.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from tracking_drives import drive_scans, stage_scenes
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.kitti_labels import read_label
@@ -82,20 +86,21 @@ def read_nuscenes(folder: Path) -> Drive:
     return classes, frames
 
 
-def make_town(seed: int, sensor: str, table: str, count: int, rate_hz: float) -> Drive:
-    from lidarpan.synthetic.sensors.presets import SENSORS
-    from lidarpan.synthetic.simulate import simulate_sequence
-
-    classes, frames = load_class_table(table), []
-    for step in simulate_sequence(seed, SENSORS[sensor], count, rate_hz):
-        truth = step.labels(classes)
-        frames.append(
-            frame(
-                step.scan.points, truth.semantic, truth.instance, step.scan.world_T_sensor,
-                step.time_s, classes,
-            )
-        )  # fmt: skip
-    return classes, frames
+def make_town(
+    seed: int,
+    sensor: str,
+    table: str,
+    count: int,
+    rate_hz: float,
+    cache: Path | None,
+    stage: Callable | None = None,
+) -> Drive:
+    classes = load_class_table(table)
+    scans = drive_scans(seed, sensor, table, count, rate_hz, cache, stage)
+    return classes, [
+        frame(points, semantic, instance, pose, time_s, classes)
+        for points, semantic, instance, pose, time_s in scans
+    ]
 
 
 def untracked(drive: Drive) -> Ids:
@@ -185,17 +190,19 @@ def tracked(drive: Drive, *, looks_back: bool, mending: Mending | None = None) -
     """Ours; with `looks_back` as `lidarpan track` does without --online."""
     classes, frames = drive
     tracker = Tracker(classes, mending=mending)
-    history, answers = History(tracker.facts), []
+    history, answers, objects = History(tracker.facts, tracker.mending.places), [], []
     for f in frames:
         labels = PanopticLabels(f.semantic, f.grouped.astype(np.int32))
         found = tracker.update(f.points, labels, f.time_s, f.pose)
         history.add(found)
+        objects.append(found.objects)
         answers.append((found.labels.semantic, found.labels.instance.astype(np.int64)))
     if looks_back:
-        names = history.conclude().id_of
-        table = np.zeros(max(names, default=0) + 1, np.int64)
-        table[list(names)] = list(names.values())
-        answers = [(semantic, table[ids]) for semantic, ids in answers]
+        whole = history.conclude()
+        for scan, ((semantic, ids), own) in enumerate(zip(answers, objects, strict=True)):
+            table = np.zeros(int(ids.max(initial=0)) + 1, np.int64)
+            table[own.id] = whole.names(own, scan)
+            answers[scan] = (semantic, table[ids])
     return answers
 
 
@@ -208,9 +215,18 @@ METHODS: dict[str, Callable[[Drive], Ids]] = {
     "lidarpan, online": lambda d: tracked(d, looks_back=False),
     "lidarpan": lambda d: tracked(d, looks_back=True),
     "lidarpan, mending off": lambda d: tracked(
-        d, looks_back=True, mending=Mending(classes=False, join=False, cut=False)
+        d, looks_back=True, mending=Mending(False, False, False, False)
     ),
     "(the true ids)": possible,
+}
+
+MENDINGS: dict[str, Callable[[Drive], Ids]] = {
+    "all": lambda d: tracked(d, looks_back=True),
+    "without classes": lambda d: tracked(d, looks_back=True, mending=Mending(classes=False)),
+    "without join": lambda d: tracked(d, looks_back=True, mending=Mending(join=False)),
+    "without cut": lambda d: tracked(d, looks_back=True, mending=Mending(cut=False)),
+    "without places": lambda d: tracked(d, looks_back=True, mending=Mending(places=False)),
+    "none": lambda d: tracked(d, looks_back=True, mending=Mending(False, False, False, False)),
 }
 
 
@@ -229,23 +245,27 @@ def score(drive: Drive, ids: Ids) -> dict[str, float]:
     }  # fmt: skip
 
 
-def drives(real: Path | None, seeds: list[int], count: int) -> Iterator[tuple[str, list[Drive]]]:
-    if real is not None:
-        classes, frames = read_kitti(real / "pandaset/sequences/02")
-        yield "PandaSet, 10 Hz", [(classes, frames)]
-        yield "PandaSet, 2 Hz", [(classes, frames[k::5]) for k in range(5)]
-        yield "nuScenes, 2 Hz", [read_nuscenes(real / "nuscenes")]
-        kitti = real / "semantickitti/sequences"
-        yield "SemanticKITTI, 10 Hz", [read_kitti(kitti / "00"), read_kitti(kitti / "08")]
-    if seeds:
-        yield (
-            "towns, 10 Hz",
-            [make_town(seed, "hdl64e", "semantickitti", count, 10.0) for seed in seeds],
-        )
-        yield (
-            "towns, 2 Hz",
-            [make_town(seed, "hdl32e", "nuscenes", max(count // 3, 2), 2.0) for seed in seeds],
-        )
+def real_drives(real: Path) -> Iterator[tuple[str, list[Drive]]]:
+    classes, frames = read_kitti(real / "pandaset/sequences/02")
+    yield "PandaSet, 10 Hz", [(classes, frames)]
+    yield "PandaSet, 2 Hz", [(classes, frames[k::5]) for k in range(5)]
+    yield "nuScenes, 2 Hz", [read_nuscenes(real / "nuscenes")]
+    kitti = real / "semantickitti/sequences"
+    yield "SemanticKITTI, 10 Hz", [read_kitti(kitti / "00"), read_kitti(kitti / "08")]
+
+
+def town_drives(
+    seeds: list[int], sensor: str, count: int, cache: Path | None, has_scenes: bool
+) -> Iterator[tuple[str, list[Drive]]]:
+    stage = stage_scenes if has_scenes else None
+    several = [
+        make_town(seed, sensor, "semantickitti", count, 10.0, cache, stage) for seed in seeds
+    ]
+    yield f"{'scenes' if has_scenes else 'towns'}, {sensor}, 10 Hz", several
+    yield (
+        f"{'scenes' if has_scenes else 'towns'}, {sensor}, 2 Hz",
+        [(classes, frames[::5]) for classes, frames in several],
+    )
 
 
 def main() -> None:
@@ -253,12 +273,20 @@ def main() -> None:
     parser.add_argument("--real", type=Path)
     parser.add_argument("--seeds", type=int, nargs="*", default=[901, 902])
     parser.add_argument("--scans", type=int, default=60)
+    parser.add_argument("--sensor", default="hdl64e")
+    parser.add_argument("--scenes", action="store_true", help="stage crossing people, buses, ...")
+    parser.add_argument("--cache", type=Path, help="folder that keeps the simulated scans")
+    parser.add_argument("--mendings", action="store_true", help="each mending off in turn")
     given = parser.parse_args()
-    for name, several in drives(given.real, given.seeds, given.scans):
+    sets = [] if given.real is None else [real_drives(given.real)]
+    if given.seeds:
+        sets.append(town_drives(given.seeds, given.sensor, given.scans, given.cache, given.scenes))
+    methods = MENDINGS if given.mendings else METHODS
+    for name, several in chain(*sets):
         print(f"\n{name}: {len(several)} drives, {sum(len(f) for _, f in several)} scans")
         print("| linking | IDF1 | switches | S_assoc | PAT | PTQ | TPQ | ms a scan with scoring |")
         print("|---|---|---|---|---|---|---|---|")
-        for method, run in METHODS.items():
+        for method, run in methods.items():
             begin = time.process_time()
             scores = [score(drive, run(drive)) for drive in several]
             elapsed = 1000 * (time.process_time() - begin) / sum(len(f) for _, f in several)

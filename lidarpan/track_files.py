@@ -234,7 +234,7 @@ def _online(
 def _looking_back(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
-    history = History(tracker.facts)
+    history = History(tracker.facts, tracker.mending.places)
     kept: list[tuple[bytes, bytes, TrackedObjects]] = []
     for i, loaded in enumerate(drive.load()):
         tracked = _track(drive, tracker, i, loaded)
@@ -249,8 +249,8 @@ def _looking_back(
         ids_bytes, kinds_bytes, before = kept[i]
         ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)
         semantic = np.frombuffer(zlib.decompress(kinds_bytes), np.uint8)
-        objects = conclusion.renamed(before, float(drive.times_s[i]))
-        name = _lookup(ids, before.id, [conclusion.id_of[int(k)] for k in before.id])
+        objects = conclusion.renamed(before, i, float(drive.times_s[i]))
+        name = _lookup(ids, before.id, conclusion.names(before, i))
         if tracker.mending.classes:
             is_thing = tracker.classes.is_thing[semantic] & (name[ids] > 0)
             kind = _lookup(name[ids], objects.id, objects.class_id)[name[ids]]

@@ -64,6 +64,9 @@ def track(
     ] = True,
     join: Annotated[bool, typer.Option(help="Join pieces of one object.")] = True,
     cut: Annotated[bool, typer.Option(help="Cut objects that came from two.")] = True,
+    by_place: Annotated[
+        bool, typer.Option(help="Name what rests by the place it fills (not with --online).")
+    ] = True,
     moving: Annotated[
         bool, typer.Option(help="Write the class table's labels of moving things (252 to 259).")
     ] = True,
@@ -97,7 +100,7 @@ def track(
             times=times,
             is_online=online,
             has_odometry=odometry,
-            mending=Mending(classes=mend_classes, join=join, cut=cut),
+            mending=Mending(mend_classes, join, cut, by_place),
             names_moving=moving,
             boxes=None if boxes is None else boxes.value,
             cluster=cluster,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ def simulate_sequence(
     rate_hz: float = 10.0,
     *,
     held_out: bool = False,
+    stage: Callable[[Town], None] | None = None,
 ) -> Iterator[SimulatedScan]:
     """A drive through one town: num_scans scans, rate_hz a second.
 
@@ -40,6 +41,7 @@ def simulate_sequence(
         num_scans: how many.
         rate_hz: scans a second.
         held_out: whether objects come from the part of the range that other towns leave out.
+        stage: changes who moves in the town before the drive begins.
 
     Yields:
         The scans in order; instance numbers stay.
@@ -47,6 +49,8 @@ def simulate_sequence(
     view = min(sensor.max_range_m, 80.0)
     drive_m = 25.0 * (num_scans - 1) / rate_hz
     town = make_town(seed, drive_m, view, held_out)
+    if stage is not None:
+        stage(town)
     drive = np.random.default_rng([seed, 9])
     manner = _Manner.draw(drive, sensor)
     piece: Piece | None = None

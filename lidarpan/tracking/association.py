@@ -33,6 +33,7 @@ CHANGE_COST = 4.0  # surprise of a known motion that is forgotten
 HIDDEN_SHARE = 0.25  # of what both views lack of the class's length: how far apart they may be
 NEW_COST = 0.6  # surprise of an object that is seen a second time; less for older ones
 UNSEEN_COST = 1.5  # surprise of a side that does not show how the track moved
+TELLING = 8.0  # places more than one that halve the doubt who it is
 EXPLAINED_WELL = 0.15  # nothing else is tried where this little is left
 FAR = 1e9
 UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
@@ -40,50 +41,74 @@ UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
 
 @njit(cache=True)
 def unknown_motion_cost(
-    ux: float, uy: float, dt: float, slack: float, top: float, along_x: float, along_y: float
-) -> float:
+    ux: float, uy: float, dt: float, slack: float, top: float, along_x: float, along_y: float,
+    doubt: float,
+) -> float:  # fmt: skip
     """Surprise of a move u in dt seconds of a track whose motion is unknown.
 
     slack: m that views may be apart; top: m/s; along: unit vector of the axis it goes along, (0, 0)
-    where it may go anywhere.
+    where it may go anywhere; doubt: as `spread_cost` takes it.
     """
     square = ux * ux + uy * uy
-    rest = 0.5 * square / (REST_M * REST_M + slack * slack)
+    apart = REST_M * REST_M + slack * slack
+    rest = 0.5 * square / apart + spread_cost(apart, doubt)
     speed = np.sqrt(square) / dt
+    usual = 0.4 * top * dt + slack
+    cost = START_COST
     if speed > top:
-        return min(rest, 0.5 * ((speed - top) * dt / (REST_M + slack)) ** 2 + START_COST + 3.0)
-    cost = START_COST + 0.5 * (speed / (0.4 * top)) ** 2
+        cost += 0.5 * ((speed - top) * dt / (REST_M + slack)) ** 2 + 3.0
+    else:
+        cost += 0.5 * (speed / (0.4 * top)) ** 2
     if along_x != 0.0 or along_y != 0.0:
-        beside = ux * along_y - uy * along_x
-        cost += 0.5 * (beside / (REST_M + slack + ALONG_SLACK * np.sqrt(square))) ** 2
+        across = REST_M + slack + ALONG_SLACK * np.sqrt(square)
+        if speed <= top:
+            cost += 0.5 * ((ux * along_y - uy * along_x) / across) ** 2
+        cost += spread_cost(usual * across, doubt)
+    else:
+        cost += spread_cost(usual * usual, doubt)
     return min(rest, cost)
+
+
+@njit(cache=True)
+def spread_cost(square_m: float, doubt: float) -> float:
+    """Surprise of finding an object somewhere in a wide place rather than a new one. m^2.
+
+    doubt in [0, 1] says how little the surfaces say of who it is: 1 for a single place, which fits
+    any other.
+    """
+    return doubt * np.log(1.0 + square_m / (REST_M * REST_M))
 
 
 @njit(cache=True)
 def known_motion_cost(
     ux: float, uy: float, dt: float, slack: float, vx: float, vy: float, variance: float,
-    acceleration: float,
+    acceleration: float, doubt: float,
 ) -> float:  # fmt: skip
     """Surprise of a move u in dt seconds of a track with a velocity: Student's t, 3 degrees."""
     dx, dy = ux - vx * dt, uy - vy * dt
     spread = MOVE_NOISE_M**2 + slack * slack + variance * dt * dt
     spread += (0.5 * acceleration * dt * dt) ** 2
-    return 2.5 * np.log(1.0 + (dx * dx + dy * dy) / (3.0 * spread))
+    return 2.5 * np.log(1.0 + (dx * dx + dy * dy) / (3.0 * spread)) + spread_cost(spread, doubt)
 
 
 @njit(cache=True)
 def motion_cost(
-    ux: float, uy: float, dt: float, slack: float, motion: Array, top: float, acceleration: float
-) -> float:
+    ux: float, uy: float, dt: float, slack: float, motion: Array, wander: Array, top: float,
+    acceleration: float, doubt: float,
+) -> float:  # fmt: skip
     """Surprise of a move. motion: vx, vy, variance, UNKNOWN, MOVING or RESTING, axis x, axis y."""
-    unknown = unknown_motion_cost(ux, uy, dt, slack, top, motion[4], motion[5])
+    unknown = unknown_motion_cost(ux, uy, dt, slack, top, motion[4], motion[5], doubt)
     if motion[3] == UNKNOWN:
         return unknown
-    known = known_motion_cost(ux, uy, dt, slack, motion[0], motion[1], motion[2], acceleration)
+    wx, wy = ux + wander[0], uy + wander[1]
+    known = known_motion_cost(
+        wx, wy, dt, slack, motion[0], motion[1], motion[2], acceleration, doubt
+    )
     if np.hypot(ux, uy) > top * dt + REST_M + slack:
         known += 6.0
     if motion[3] == RESTING:  # what rests is likely to rest on, however long it was hidden
-        rest = 0.5 * (ux * ux + uy * uy) / (REST_M * REST_M + slack * slack)
+        apart = REST_M * REST_M + slack * slack
+        rest = 0.5 * (wx * wx + wy * wy) / apart + spread_cost(apart, doubt)
         known = min(rest, known + START_COST)
     return min(known, CHANGE_COST + unknown)
 
@@ -91,7 +116,7 @@ def motion_cost(
 @njit(cache=True)
 def pair_costs(
     shape: Array, num_shape: Array, last: Array, num_last: Array, center: Array, radius: Array,
-    box: Array, motion: Array, since_s: Array, facts: Array, num_seen_scans: Array,
+    box: Array, motion: Array, wander: Array, since_s: Array, facts: Array, num_seen_scans: Array,
     seen: Array, num_seen: Array, seen_center: Array, seen_radius: Array,
     class_cost: Array, most: float,
 ) -> Any:  # fmt: skip
@@ -106,6 +131,7 @@ def pair_costs(
         radius: (T,) m, half its diagonal.
         box: (T, 6) as `unexplained_by_box` takes it.
         motion: (T, 6) as `motion_cost` takes it.
+        wander: (T, 2) m, from where it is likely to be to where it was seen last.
         since_s: (T,) s since then.
         facts: (T, 3) top speed m/s, acceleration m/s^2, length m of its class.
         num_seen_scans: (T,) scans it was seen in.
@@ -127,7 +153,7 @@ def pair_costs(
     u, start = np.empty(2), np.empty((3, 2))
     for t in range(num_tracks):
         dt, top, acceleration = since_s[t], facts[t, 0], facts[t, 1]
-        px, py = motion[t, 0] * dt, motion[t, 1] * dt
+        px, py = motion[t, 0] * dt - wander[t, 0], motion[t, 1] * dt - wander[t, 1]
         reach = top * dt
         if motion[t, 3] != UNKNOWN:
             known = np.sqrt(motion[t, 2]) * dt + 0.5 * acceleration * dt * dt
@@ -141,6 +167,7 @@ def pair_costs(
             both = 0.5 * (radius[t] + seen_radius[k])
             lack = facts[t, 2] - 2.0 * max(radius[t], seen_radius[k])
             slack = HIDDEN_SHARE * max(lack, 0.0)
+            doubt = 1.0 / (1.0 + (min(num_last[t], num_seen[k]) - 1.0) / TELLING)
             if min(away, at_rest) > reach + both + 2.0 * slack + 0.5:
                 continue
             start[0, 0], start[0, 1] = px, py
@@ -154,7 +181,7 @@ def pair_costs(
             best, left_over = np.inf, 1.0
             for i in range(tries + 1):
                 if i == tries:  # as expected: what is seen may be another side than before
-                    if left_over < EXPLAINED_WELL:
+                    if left_over < EXPLAINED_WELL and motion[t, 3] != RESTING:
                         break
                     u[0], u[1] = px, py
                 else:
@@ -162,8 +189,12 @@ def pair_costs(
                         last[t], num_last[t], seen[k], num_seen[k], start[i, 0], start[i, 1],
                         4, TOLERANCE_M, u,
                     )  # fmt: skip
-                value = class_cost[t, k] + age_cost + (UNSEEN_COST if i == tries else 0.0)
-                value += motion_cost(u[0], u[1], dt, slack, motion[t], top, acceleration)
+                value = class_cost[t, k] + age_cost
+                if i == tries and motion[t, 3] != RESTING:
+                    value += UNSEEN_COST
+                value += motion_cost(
+                    u[0], u[1], dt, slack, motion[t], wander[t], top, acceleration, doubt
+                )
                 if value >= most:
                     continue
                 a = unexplained_by_box(

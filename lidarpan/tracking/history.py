@@ -14,33 +14,57 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.structures import IntArray
 from lidarpan.tracking.facts import MotionFacts
+from lidarpan.tracking.resting import name_by_place
 from lidarpan.tracking.tracker import TrackedObjects, TrackedScan
 
 MAX_GAP_S = 4.0
 JOIN_M = 1.0  # from where a track is expected to where the other is, at least allowed
 JOIN_SHARE = 0.15  # and this share of the way between them
+AT_REST = 0.7  # share of the views at one spot, of what is at rest
 SMOOTH_SCANS = 2  # on either side, of which the median speed counts
 
 
 @dataclass(frozen=True)
 class View:
-    """One object in one scan: time, class, middle x y (m), velocity (m/s), whether it moves."""
+    """One object in one scan.
 
+    Attributes:
+        track: the id it had.
+        scan: number of the scan.
+        time_s: of the scan.
+        class_id: its class by then.
+        place: (2,) m, middle of its box.
+        velocity: (2,) m/s.
+        is_moving: whether it moves.
+        surface: (n, 2) m, its places.
+    """
+
+    track: int
+    scan: int
     time_s: float
     class_id: int
     place: NDArray[np.float64]
     velocity: NDArray[np.float64]
     is_moving: bool
+    surface: NDArray[np.float32]
 
 
 @dataclass
 class History:
-    """Collects what a tracker says of a drive, scan by scan."""
+    """Collects what a tracker says of a drive, scan by scan.
+
+    Attributes:
+        facts: of the classes.
+        by_place: whether what rests is named by the place it fills.
+    """
 
     facts: MotionFacts
+    by_place: bool = True
     _lives: dict[int, list[View]] = field(default_factory=lambda: defaultdict(list))
     _merged: list[tuple[int, int]] = field(default_factory=list)
+    _count: int = 0
 
     def add(self, tracked: TrackedScan) -> None:
         """Add the next scan."""
@@ -48,10 +72,11 @@ class History:
         self._merged += tracked.merged
         for k, track in enumerate(found.id.tolist()):
             view = View(
-                tracked.time_s, int(found.class_id[k]), found.box[k, :2].copy(),
-                found.velocity[k].copy(), bool(found.is_moving[k]),
+                track, self._count, tracked.time_s, int(found.class_id[k]), found.box[k, :2].copy(),
+                found.velocity[k].copy(), bool(found.is_moving[k]), found.places[k],
             )  # fmt: skip
             self._lives[track].append(view)
+        self._count += 1
 
     def conclude(self) -> Conclusion:
         """Decide what the whole drive says."""
@@ -59,15 +84,48 @@ class History:
         for younger, older in self._merged:
             _join(id_of, younger, older)
         self._join_gaps(id_of)
-        roots = {track: _root(id_of, track) for track in id_of}
-        lives: dict[int, list[View]] = defaultdict(list)
-        for track, root in roots.items():
-            lives[root] += self._lives[track]
-        for life in lives.values():
-            life.sort(key=lambda view: view.time_s)
+        name_of = {
+            (view.scan, track): _root(id_of, track)
+            for track, views in self._lives.items()
+            for view in views
+        }
+        if self.by_place:
+            name_of |= self._named_by_place(self._lives_of(name_of))
+        lives = self._lives_of(name_of)
         class_of = {root: _class_of(life) for root, life in lives.items()}
         moves = {root: _moving(life) for root, life in lives.items()}
-        return Conclusion(roots, class_of, moves)
+        return Conclusion(name_of, class_of, moves)
+
+    def _named_by_place(self, lives: dict[int, list[View]]) -> dict[tuple[int, int], int]:
+        """Names of the views of what never moves, by scan and track."""
+        still = {root: life for root, life in lives.items() if not _moving(life)}
+        named = [
+            (view, root)
+            for root, life in still.items()
+            if _stays(life, self.facts.loose[_class_of(life), 0])
+            for view in life
+        ]
+        if not named:
+            return {}
+        named.sort(key=lambda item: (item[0].scan, item[0].track))
+        size = [len(view.surface) for view, _ in named]
+        names = name_by_place(
+            np.concatenate([view.surface for view, _ in named]).astype(np.float64),
+            np.concatenate([[0], np.cumsum(size)]),
+            np.array([name for _, name in named], np.int64),
+            np.array([view.scan for view, _ in named]),
+        ).tolist()
+        return {(view.scan, view.track): name for (view, _), name in zip(named, names, strict=True)}
+
+    def _lives_of(self, name_of: dict[tuple[int, int], int]) -> dict[int, list[View]]:
+        """The views of each name in order of time."""
+        lives: dict[int, list[View]] = defaultdict(list)
+        for views in self._lives.values():
+            for view in views:
+                lives[name_of[view.scan, view.track]].append(view)
+        for life in lives.values():
+            life.sort(key=lambda view: view.time_s)
+        return lives
 
     def _join_gaps(self, id_of: dict[int, int]) -> None:
         """Join tracks that end with tracks that begin later, the best pairs first."""
@@ -119,18 +177,22 @@ class Conclusion:
     """What the whole drive says.
 
     Attributes:
-        id_of: track id -> the id it has in all scans.
+        name_of: scan number and track id -> lasting id.
         class_of: id -> class.
         moves: id -> times (s) at which it moves.
     """
 
-    id_of: dict[int, int]
+    name_of: dict[tuple[int, int], int]
     class_of: dict[int, int]
     moves: dict[int, set[float]]
 
-    def renamed(self, objects: TrackedObjects, time_s: float) -> TrackedObjects:
+    def names(self, objects: TrackedObjects, scan: int) -> IntArray:
+        """The ids that the K objects of a scan get. (K,) int32."""
+        return np.array([self.name_of[scan, track] for track in objects.id.tolist()], np.int32)
+
+    def renamed(self, objects: TrackedObjects, scan: int, time_s: float) -> TrackedObjects:
         """The objects of a scan with these ids; of two that are one the larger stays."""
-        ids = np.array([self.id_of[track] for track in objects.id.tolist()], np.int32)
+        ids = self.names(objects, scan)
         order = np.lexsort((-objects.num_points, ids))
         _, first = np.unique(ids[order], return_index=True)
         chosen = order[first]
@@ -144,7 +206,15 @@ class Conclusion:
             velocity=objects.velocity[chosen],
             is_moving=np.array([time_s in self.moves[name] for name in names], np.bool_),
             num_points=points[ids[chosen]].astype(np.int64),
+            places=tuple(objects.places[k] for k in chosen.tolist()),
         )
+
+
+def _stays(life: list[View], length_m: float) -> bool:
+    """Whether most views show it within its length of one spot."""
+    middle = np.array([view.place for view in life])
+    apart = np.hypot(*(middle - np.median(middle, axis=0)).T)
+    return bool((apart <= length_m).mean() >= AT_REST)
 
 
 def _velocity(life: list[View]) -> NDArray[np.float64]:

@@ -27,6 +27,8 @@ class TrackStore:
         center: (T, 2) m, middle of that, radius (T,) m half its diagonal.
         motion: (T, 6) velocity x, y m/s, its variance, `association`'s UNKNOWN, MOVING or RESTING,
             axis x, y or (0, 0).
+        wander: (T, 2) m, from where it is likely to be to where it was seen last.
+        doubt: (T, 2) m^2 and m^2/s: variance of its place, covariance of place and velocity.
         box: (T, 7) x, y, z, length, width, height, heading; extent_z (T, 2) m.
         dims: (T, 3) length, width and height seen so far, m.
         born_s: (T,) s; seen_s (T,) s when it was seen last.
@@ -46,6 +48,8 @@ class TrackStore:
     center: Floats
     radius: Floats
     motion: Floats
+    wander: Floats
+    doubt: Floats
     box: Floats
     dims: Floats
     born_s: Floats
@@ -68,8 +72,8 @@ class TrackStore:
 
         return cls(
             ints(), floats(num_classes), ints(), floats(2, s), ints(), floats(s), floats(2, s),
-            ints(), floats(2), floats(), floats(6), floats(7), floats(3), floats(), floats(),
-            ints(), ints(), floats(), ints(),
+            ints(), floats(2), floats(), floats(6), floats(2), floats(2), floats(7), floats(3),
+            floats(), floats(), ints(), ints(), floats(), ints(),
         )  # fmt: skip
 
     @property

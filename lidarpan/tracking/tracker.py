@@ -42,11 +42,13 @@ class Mending:
         classes: an object's points get the class that its life speaks for.
         join: pieces of one object get one id.
         cut: an object in which two tracks end is cut between them.
+        places: looking back, what rests is named by the place it fills.
     """
 
     classes: bool = True
     join: bool = True
     cut: bool = True
+    places: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class TrackedObjects:
         velocity: (K, 2) m/s in the world frame.
         is_moving: (K,) bool, faster than its noise and STILL_M_S.
         num_points: (K,) int64 in this scan.
+        places: K arrays (n, 2) m, the surface of each from above, in the world frame.
     """
 
     id: IntArray
@@ -71,6 +74,7 @@ class TrackedObjects:
     velocity: NDArray[np.float64]
     is_moving: NDArray[np.bool_]
     num_points: NDArray[np.int64]
+    places: tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
@@ -206,8 +210,8 @@ class Tracker:
         class_cost = self.facts.class_cost[store.class_id][:, objects.class_id]
         result: tuple[NDArray[np.float64], ...] = pair_costs(
             store.shape, store.num_shape, store.last, store.num_last, store.center, store.radius,
-            self._boxes(), store.motion, self.time_s - store.seen_s, limits, store.scans,
-            objects.surface, objects.count, objects.center, objects.radius,
+            self._boxes(), store.motion, store.wander, self.time_s - store.seen_s, limits,
+            store.scans, objects.surface, objects.count, objects.center, objects.radius,
             np.ascontiguousarray(class_cost), MOST_COST,
         )  # fmt: skip
         return result
@@ -215,7 +219,8 @@ class Tracker:
     def _expected(self) -> NDArray[np.float64]:
         """How far the tracks have moved since they were seen, as far as is known. (T, 2) m."""
         since = self.time_s - self.store.seen_s
-        moved: NDArray[np.float64] = self.store.motion[:, :2] * since[:, None]
+        moved: NDArray[np.float64]
+        moved = self.store.motion[:, :2] * since[:, None] - self.store.wander
         return moved
 
     def _boxes(self) -> NDArray[np.float64]:
@@ -294,24 +299,28 @@ class Tracker:
         since: NDArray[np.float64],
         radius: NDArray[np.float64],
     ) -> None:
-        """Kalman filter of the velocities with the measured moves."""
+        """Kalman filter of places and velocities with the measured moves."""
         store = self.store
         limits = self.facts.limits[store.class_id[tracks]]
         slack = np.maximum(limits[:, 2] - 2 * np.maximum(radius, store.radius[tracks]), 0)
         whole = 0.5 * np.hypot(store.dims[tracks, 0], store.dims[tracks, 1])
         hidden = np.maximum(np.minimum(whole, store.radius[tracks]) - radius, 0)
-        noise = (MOVE_NOISE_M + 0.3 * unlike + 0.25 * slack + 0.5 * hidden) / since[:, 0]
-        motion = store.motion[tracks]
+        noise = 0.5 * (MOVE_NOISE_M + 0.3 * unlike + 0.25 * slack + 0.5 * hidden) ** 2
+        motion, dt = store.motion[tracks], since[:, 0]
         known = motion[:, 3] != UNKNOWN
-        before = np.where(known[:, None], motion[:, :2], 0.0)
-        variance = np.where(
-            known,
-            motion[:, 2] + (limits[:, 1] * np.minimum(since[:, 0], 1.0)) ** 2,
-            (0.4 * limits[:, 0]) ** 2,
-        )
-        gain = variance / (variance + noise**2)
-        store.motion[tracks, :2] = before + gain[:, None] * (move / since - before)
-        store.motion[tracks, 2] = (1 - gain) * variance
+        velocity = np.where(known[:, None], motion[:, :2], 0.0)
+        place, both = store.doubt[tracks].T
+        place, both = np.where(known, place, noise), np.where(known, both, 0.0)
+        variance = np.where(known, motion[:, 2], (0.4 * limits[:, 0]) ** 2)
+        place = place + 2 * dt * both + dt**2 * variance
+        both = both + dt * variance
+        variance = variance + known * (limits[:, 1] * np.minimum(dt, 1.0)) ** 2
+        off = store.wander[tracks] + move - velocity * since
+        gain, turn = place / (place + noise), both / (place + noise)
+        store.wander[tracks] = (1 - gain)[:, None] * off
+        store.doubt[tracks] = np.stack([(1 - gain) * place, (1 - gain) * both], axis=1)
+        store.motion[tracks, :2] = velocity + turn[:, None] * off
+        store.motion[tracks, 2] = variance - turn * both
         still = (store.speed[tracks] < STILL_M_S) & (store.scans[tracks] >= 2)
         store.motion[tracks, 3] = np.where(still, RESTING, MOVING)
 
@@ -389,6 +398,9 @@ class Tracker:
             velocity=store.motion[tracks, :2],
             is_moving=(store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S + 2 * noise),
             num_points=count[tracks],
+            places=tuple(
+                store.last[t, :, : store.num_last[t]].T.astype(np.float32) for t in tracks
+            ),
         )
         tracked = replace(labels, semantic=semantic, instance=name[labels.instance], score=None)
         return TrackedScan(tracked, found, self.time_s, merged)
