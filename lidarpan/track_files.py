@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,7 +262,7 @@ def _looking_back(
         yield drive.scans[i]
 
 
-def _lookup(ids: IntArray, names: IntArray, values: Sequence[int] | NDArray[np.int64]) -> IntArray:
+def _lookup(ids: IntArray, names: IntArray, values: NDArray[np.integer[Any]]) -> IntArray:
     """Value of each id from 0 to the largest, 0 where it has none."""
     size = max(int(ids.max(initial=0)), int(names.max(initial=0))) + 1
     table: IntArray = np.zeros(size, np.int32)
