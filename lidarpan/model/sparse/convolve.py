@@ -13,7 +13,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from lidarpan.model.sparse.neighbours import BLOCK_ROWS
-from lidarpan.model.sparse.tiles import LANES, add_outer, add_rows, take_ticket
+from lidarpan.model.sparse.tiles import IS_WIDE, LANES, add_outer, add_rows, take_ticket
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -23,8 +23,21 @@ MAX_SLICES = 8  # partial sums of a weight's gradient, and about the number of i
 L1_BYTES = 24 * 1024  # of the first cache, for the rows of a chunk of pairs
 
 
+ROWS_16, ROWS_24 = (12, 8) if IS_WIDE else (6, 4)
+"""Rows of the tiles of 16 and 24 columns; those of 32 and 48, where there are any, have 8."""
+
+
 def panel_width(channels: int) -> int:
-    """Columns that one register tile covers; `channels` is rounded up to a multiple of it."""
+    """Columns that one tile of a convolution covers; `channels` is rounded up to a multiple."""
+    if IS_WIDE:
+        for width in (48, 32):
+            if channels % width == 0:
+                return width
+    return grad_width(channels)
+
+
+def grad_width(channels: int) -> int:
+    """Columns that one tile of a weight's gradient covers; `channels` is rounded up likewise."""
     vectors = -(-channels // LANES)
     return LANES * next(n for n in (3, 2, 1) if vectors % n == 0)
 
@@ -43,39 +56,67 @@ def _block_rows(
     width: int,
 ) -> None:
     p = first
-    if width == 24:
+    if width == 48:
+        while p + 8 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 8, 48)
+            p += 8
         while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 3)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 48)
             p += 4
         if last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 3)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 48)
         elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 3)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 48)
         elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 3)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 48)
+    elif width == 32:
+        while p + 8 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 8, 32)
+            p += 8
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 32)
+            p += 4
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 32)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 32)
+        elif last - p == 1:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 32)
+    elif width == 24:
+        while p + ROWS_24 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, ROWS_24, 24)
+            p += ROWS_24
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 24)
+            p += 4
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 24)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 24)
+        elif last - p == 1:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 24)
     elif width == 16:
-        while p + 6 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 6, 2)
-            p += 6
-        if last - p == 5:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 5, 2)
-        elif last - p == 4:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 2)
-        elif last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 2)
+        while p + ROWS_16 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, ROWS_16, 16)
+            p += ROWS_16
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 16)
+            p += 4
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 16)
         elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 2)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 16)
         elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 2)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 16)
     else:
         while p + 12 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 1)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 8)
             p += 12
         while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 1)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 8)
             p += 4
         while p < last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 1)
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 8)
             p += 1
 
 

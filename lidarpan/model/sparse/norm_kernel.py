@@ -28,38 +28,66 @@ def column_moments(x: Floats, threads: int) -> tuple[Doubles, Doubles]:
     Returns:
         (C,) and (C,) float64.
     """
-    blocks = -(-len(x) // BLOCK)
-    parts = np.empty((blocks, 2, x.shape[1]), np.float32)
+    parts = np.empty((-(-len(x) // BLOCK), 2, x.shape[1]), np.float32)
     _block_moments(x, parts, threads)
-    count = np.full((blocks, 1), BLOCK, np.float64)
-    count[-1] = len(x) - BLOCK * (blocks - 1)
-    mean = (count * parts[:, 0]).sum(axis=0) / len(x)
-    spread = (parts[:, 1] + count * (parts[:, 0] - mean) ** 2).sum(axis=0)
-    return mean, spread / len(x)
+    return _join_blocks(parts, len(x))
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def _block_moments(x: Floats, parts: Floats, threads: int) -> None:
     counter = np.zeros(1, np.int64)
-    columns = x.shape[1]
     for _ in prange(threads):
         block = take_ticket(counter)
         while block < len(parts):
-            begin, end = block * BLOCK, min((block + 1) * BLOCK, len(x))
-            mean, square = parts[block, 0], parts[block, 1]
-            mean[:] = 0
-            square[:] = 0
-            for row in range(begin, end):
-                for c in range(columns):
-                    mean[c] += x[row, c]
-            share = np.float32(1 / (end - begin))
-            for c in range(columns):
-                mean[c] *= share
-            for row in range(begin, end):
-                for c in range(columns):
-                    away = x[row, c] - mean[c]
-                    square[c] += away * away
+            rows = x[block * BLOCK : min((block + 1) * BLOCK, len(x))]
+            _moments(rows, parts[block, 0], parts[block, 1])
             block = take_ticket(counter)
+
+
+@njit(cache=True, nogil=True)
+def _moments(x: Floats, mean: Floats, square: Floats) -> None:
+    """Mean and sum of squared deviations of each column, four rows at a time, one after another."""
+    num, columns = x.shape
+    mean[:] = 0
+    square[:] = 0
+    even = num - num % 4
+    for row in range(0, even, 4):
+        for c in range(columns):
+            mean[c] = mean[c] + x[row, c] + x[row + 1, c] + x[row + 2, c] + x[row + 3, c]
+    for row in range(even, num):
+        for c in range(columns):
+            mean[c] += x[row, c]
+    share = np.float32(1 / num)
+    for c in range(columns):
+        mean[c] *= share
+    for row in range(0, even, 4):
+        for c in range(columns):
+            a, b = x[row, c] - mean[c], x[row + 1, c] - mean[c]
+            d, e = x[row + 2, c] - mean[c], x[row + 3, c] - mean[c]
+            square[c] = square[c] + a * a + b * b + d * d + e * e
+    for row in range(even, num):
+        for c in range(columns):
+            a = x[row, c] - mean[c]
+            square[c] += a * a
+
+
+@njit(cache=True, nogil=True)
+def _join_blocks(parts: Floats, num_rows: int) -> tuple[Doubles, Doubles]:
+    """Mean and variance of all rows from those of blocks (B, 2, C), in float64."""
+    blocks, columns = len(parts), parts.shape[2]
+    last = num_rows - BLOCK * (blocks - 1)
+    mean, spread = np.zeros(columns), np.zeros(columns)
+    for block in range(blocks):
+        count = np.float64(BLOCK if block < blocks - 1 else last)
+        for c in range(columns):
+            mean[c] += count * parts[block, 0, c]
+    mean /= num_rows
+    for block in range(blocks):
+        count = np.float64(BLOCK if block < blocks - 1 else last)
+        for c in range(columns):
+            away = parts[block, 0, c] - mean[c]
+            spread[c] += parts[block, 1, c] + count * (away * away)
+    return mean, spread / num_rows
 
 
 @njit(cache=True, nogil=True, parallel=True)

@@ -121,7 +121,7 @@ def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None
 def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> Tensor:
     """(Vin, Cin), (Vout, Cout) -> (K, Cin, Cout)."""
     offsets, cin, cout = shape
-    width = convolve.panel_width(cout)
+    width = convolve.grad_width(cout)
     padded = -(-cout // width) * width
     if padded != cout:
         grad = functional.pad(grad, (0, padded - cout))

@@ -1,7 +1,7 @@
 """Register tiles of a matrix product over listed rows, written as LLVM vector code.
 
-A tile keeps `mr` rows by `nr` vectors of eight floats in registers and runs over the inner
-dimension once. LLVM maps the vectors to what the machine has (AVX, NEON); numba's own loop
+A tile keeps `mr` rows by some vectors of eight or sixteen floats in registers and runs over the
+inner dimension once. LLVM maps the vectors to what the machine has (AVX, NEON); numba's own loop
 vectorizer would spill them. The two tiles are what a sparse convolution needs:
 
     add_rows:     out[o_m, :] += x[i_m, :] @ w              for mr pairs (i_m, o_m)
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -24,8 +24,18 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
 LANES = 8  # floats in a vector
+
+
+def _has_wide_vectors() -> bool:
+    """Whether code is compiled for vectors of 16 floats, and twice as many of them as elsewhere."""
+    if config.CPU_NAME is None and config.CPU_FEATURES is None:
+        return bool(binding.get_host_cpu_features().get("avx512vl"))
+    return "+avx512vl" in (config.CPU_FEATURES or "")
+
+
+IS_WIDE = _has_wide_vectors()
+
 _F32 = ir.FloatType()
-_VEC = ir.VectorType(_F32, LANES)
 _INTP = ir.IntType(64)
 
 
@@ -34,19 +44,26 @@ def _element(builder: Any, base: Any, index: Any) -> Any:
     return builder.gep(base, [index], inbounds=True)
 
 
-def _load_vector(builder: Any, address: Any) -> Any:
-    return builder.load(builder.bitcast(address, _VEC.as_pointer()), align=4)
+def _load_vector(builder: Any, address: Any, lanes: int = LANES) -> Any:
+    kind = ir.VectorType(_F32, lanes).as_pointer()
+    return builder.load(builder.bitcast(address, kind), align=4)
 
 
 def _store_vector(builder: Any, value: Any, address: Any) -> None:
-    builder.store(value, builder.bitcast(address, _VEC.as_pointer()), align=4)
+    builder.store(value, builder.bitcast(address, value.type.as_pointer()), align=4)
 
 
-def _splat(builder: Any, scalar: Any) -> Any:
-    undefined = ir.Constant(_VEC, ir.Undefined)
+def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    undefined = ir.Constant(ir.VectorType(_F32, lanes), ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
     return builder.shuffle_vector(one, undefined, zeros)
+
+
+def cut(width: int) -> list[tuple[int, int]]:
+    """(first column, columns) of the vectors that cover `width` columns, a multiple of LANES."""
+    widest = 2 * LANES if IS_WIDE else LANES
+    return [(first, min(widest, width - first)) for first in range(0, width, widest)]
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
@@ -65,28 +82,30 @@ def _row(builder: Any, pairs: Any, position: Any, stride: Any) -> Any:
 
 
 def _tile(
-    context: Any, builder: Any, starts: list[Any], lanes: int, depth: Any, body: Any
-) -> list[Any]:
-    """Accumulators that begin as the vectors at `starts` after `body` ran `depth` times."""
-    accumulators = []
-    for start in starts:
-        for n in range(lanes):
-            slot = cgutils.alloca_once(builder, _VEC)
-            offset = ir.Constant(_INTP, n * LANES)
-            builder.store(_load_vector(builder, _element(builder, start, offset)), slot)
-            accumulators.append(slot)
+    context: Any,
+    builder: Any,
+    starts: list[Any],
+    columns: list[tuple[int, int]],
+    depth: Any,
+    body: Any,
+) -> None:
+    """Accumulators that begin as the columns at `starts`, and end after `depth` runs of `body`."""
+    accumulators = {}
+    for m, start in enumerate(starts):
+        for first, lanes in columns:
+            address = _element(builder, start, ir.Constant(_INTP, first))
+            slot = cgutils.alloca_once(builder, ir.VectorType(_F32, lanes))
+            builder.store(_load_vector(builder, address, lanes), slot)
+            accumulators[m, first] = slot, address
     with cgutils.for_range(builder, depth) as loop:
         factors, vectors = body(loop.index)
         for m, factor in enumerate(factors):
-            wide = _splat(builder, factor)
-            for n, vector in enumerate(vectors):
-                slot = accumulators[m * lanes + n]
-                builder.store(_multiply_add(builder, wide, vector, builder.load(slot)), slot)
-    for m, start in enumerate(starts):
-        for n in range(lanes):
-            address = _element(builder, start, ir.Constant(_INTP, n * LANES))
-            _store_vector(builder, builder.load(accumulators[m * lanes + n]), address)
-    return accumulators
+            wide = {lanes: _splat(builder, factor, lanes) for _, lanes in columns}
+            for (first, lanes), vector in zip(columns, vectors, strict=True):
+                slot, _ = accumulators[m, first]
+                builder.store(_multiply_add(builder, wide[lanes], vector, builder.load(slot)), slot)
+    for slot, address in accumulators.values():
+        _store_vector(builder, builder.load(slot), address)
 
 
 @intrinsic(prefer_literal=True)
@@ -101,15 +120,15 @@ def add_rows(
     column: Any,
     position: Any,
     mr: Any,
-    nr: Any,
+    width: Any,
 ) -> Any:
     """out[pair_out[p], column:] += x[pair_in[p], :] @ panel for mr pairs p from `position`.
 
-    x (Vin, Cin), out (Vout, Cout) float32; w flat float32, the panel (Cin, nr * 8) starts at
-    element `w_start`; mr and nr are literal ints; all nr * 8 columns must exist in out.
+    x (Vin, Cin), out (Vout, Cout) float32; w flat float32, the panel (Cin, width) starts at
+    element `w_start`; mr and width are literal ints; all columns must exist in out.
     """
-    rows, lanes = mr.literal_value, nr.literal_value
-    signature = types.void(x, pair_in, w, w_start, out, pair_out, column, position, mr, nr)
+    rows, columns = mr.literal_value, cut(width.literal_value)
+    signature = types.void(x, pair_in, w, w_start, out, pair_out, column, position, mr, width)
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kinds = sig.args
@@ -125,17 +144,17 @@ def add_rows(
         places = [builder.add(args[7], ir.Constant(_INTP, m)) for m in range(rows)]
         inputs = [_element(builder, x_data, _row(builder, in_data, p, cin)) for p in places]
         outputs = [_element(builder, out_data, _row(builder, out_pairs, p, cout)) for p in places]
-        width = ir.Constant(_INTP, lanes * LANES)
+        line_length = ir.Constant(_INTP, width.literal_value)
 
         def body(c: Any) -> tuple[list[Any], list[Any]]:
-            line = _element(builder, w_data, builder.mul(c, width))
+            line = _element(builder, w_data, builder.mul(c, line_length))
             vectors = [
-                _load_vector(builder, _element(builder, line, ir.Constant(_INTP, n * LANES)))
-                for n in range(lanes)
+                _load_vector(builder, _element(builder, line, ir.Constant(_INTP, first)), lanes)
+                for first, lanes in columns
             ]
             return [builder.load(_element(builder, row, c)) for row in inputs], vectors
 
-        _tile(context, builder, outputs, lanes, cin, body)
+        _tile(context, builder, outputs, columns, cin, body)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -197,7 +216,8 @@ def add_outer(
             ]
             return factors, vectors
 
-        _tile(context, builder, lines, lanes, args[7], body)
+        columns = [(n * LANES, LANES) for n in range(lanes)]
+        _tile(context, builder, lines, columns, args[7], body)
         return context.get_dummy_value()
 
     return signature, codegen
@@ -225,9 +245,9 @@ def _add_rows_plain(
     column: int,
     position: int,
     mr: int,
-    nr: int,
+    width: int,
 ) -> None:
-    cin, width = x.shape[1], nr * LANES
+    cin = x.shape[1]
     panel = w[w_start : w_start + cin * width].reshape(cin, width)
     for p in range(position, position + mr):
         out[pair_out[p], column : column + width] += x[pair_in[p]] @ panel
