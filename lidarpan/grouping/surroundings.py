@@ -186,7 +186,7 @@ def count_near(
 
 
 @njit(cache=True, inline="always")
-def reach_of(point: Array, box: Array) -> tuple[float, float]:
+def reach_of(point: Array, box: Array) -> tuple[Any, Any]:
     """Least and largest squared distance of a point (3,) to a box (2, 3).
 
     In the arithmetic of the distances of points, float32: where a box decides, its points would.
