@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.argoverse2 import Argoverse2
+from lidarpan.datasets.coarse import SUFFIX as COARSE
+from lidarpan.datasets.coarse import Coarse
 from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.folder import FolderDataset
 from lidarpan.datasets.kitti360 import Kitti360
@@ -60,8 +62,8 @@ def find_dataset(name: str | Path | Dataset) -> Dataset:
     Args:
         name: of SHIPPED; of an entry point of the group `lidarpan.datasets`; a class table
             FILE.yaml, for scans and labels in the generic layout; a `prelabels.json` of
-            `lidarpan prelabel`, for what was corrected; FILE.py:CLASS, which runs that file; or a
-            dataset, which is given back.
+            `lidarpan prelabel`, for what was corrected; FILE.py:CLASS, which runs that file; any of
+            them with @coarse behind it, in the common classes; or a dataset, which is given back.
 
     Raises:
         InputError: there is none of that name, or it cannot be made.
@@ -69,6 +71,8 @@ def find_dataset(name: str | Path | Dataset) -> Dataset:
     if not isinstance(name, (str, Path)):
         return name
     word = str(name)
+    if word.endswith(COARSE):
+        return Coarse(find_dataset(word.removesuffix(COARSE)))
     if word in SHIPPED:
         return _shipped(word)
     if word.endswith((".yaml", ".yml")):

@@ -82,7 +82,10 @@ class PandaSet(Dataset):
         return len(_sweep(files.scan).fields["x"])
 
     def truth_of(self, files: ScanFiles) -> PackedLabels:
-        """Classes of the points, and the cuboid that a point of a thing is in."""
+        """Classes of the points, and the cuboid that a point of a thing is in.
+
+        The points of the sensor that looks ahead are void: the scan leaves them out.
+        """
         if files.labels is None:
             raise InputError(f"{files.scan}: wanted true labels, there are none")
         columns = read_frame_pickle(files.labels)
@@ -94,6 +97,9 @@ class PandaSet(Dataset):
         except InputError as error:
             raise InputError(f"{files.labels}: {error}") from None
         fields = _sweep(files.scan).fields
+        if len(fields["x"]) == len(raw):
+            is_out = np.isnan(fields["x"].astype(np.float32))
+            raw, semantic = np.where(is_out, 0, raw), np.where(is_out, 0, semantic).astype(np.uint8)
         instance = np.zeros(len(raw), np.int64)
         cuboids = files.labels.parents[1] / "cuboids" / files.labels.name
         if len(fields["x"]) == len(raw) and cuboids.is_file():

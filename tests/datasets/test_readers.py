@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pytest
 from dataset_trees import (
+    pose_of,
     write_argoverse2,
     write_kitti360,
+    write_nuscenes_mini,
     write_pandaset,
     write_semantickitti_like,
     write_waymo,
@@ -176,6 +178,16 @@ def test_scans_that_only_name_a_folder_are_read_without_a_dataset(tmp_path):
     assert len(find_scans([log])) == 3
 
 
+def test_pandaset_leaves_the_other_sensors_points_void(tmp_path):
+    write_pandaset(tmp_path, sequences=("002",), scans=1)
+    rules = find_dataset("pandaset")
+    (files,) = rules.list_scans(tmp_path, "all")
+    truth = rules.truth_of(files)
+    assert truth.num_points == rules.count_points(files) == 150
+    assert not truth.semantic[120:].any()  # labelled vegetation in the file
+    assert truth.semantic[:120].all()
+
+
 def test_pandaset_leaves_other_sensors_cuboids_out(tmp_path):
     from pandas_pickles import write_pandas_pickle
 
@@ -214,3 +226,37 @@ def test_each_table_has_a_map_to_the_common_classes(name):
 def test_every_dataset_has_a_table_of_its_name():
     assert set(SHIPPED) <= set(table_names())
     assert all(find_dataset(name).classes.name == name for name in SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("version", "split", "scene", "has_labels"),
+    [
+        ("v1.0-mini", "mini_train", "scene-0061", True),
+        ("v1.0-mini", "mini_val", "scene-0103", True),
+        ("v1.0-mini", "val", "scene-0103", True),  # mini holds scenes of val
+        ("v1.0-trainval", "train", "scene-0001", True),
+        ("v1.0-trainval", "val", "scene-0003", True),
+        ("v1.0-test", "test", "scene-0077", False),
+    ],
+)
+def test_nuscenes_versions_and_splits(version, split, scene, has_labels, tmp_path):
+    write_nuscenes_mini(tmp_path, scenes=(scene,))
+    (tmp_path / "v1.0-mini").rename(tmp_path / version)
+    if has_labels:
+        for file in (tmp_path / version).glob("*.json"):
+            file.write_text(file.read_text().replace("v1.0-mini", version))
+        (tmp_path / "panoptic/v1.0-mini").rename(tmp_path / "panoptic" / version)
+    else:
+        for name in ("panoptic", "lidarseg"):
+            (tmp_path / version / f"{name}.json").unlink()
+            shutil.rmtree(tmp_path / name)
+    dataset = open_dataset("nuscenes", tmp_path, split)
+    assert (len(dataset), dataset.sequences) == (3, (scene,))
+    for k in range(3):
+        np.testing.assert_allclose(dataset[k].world_T_sensor, pose_of(k), atol=1e-6)
+        labels = dataset.labels(k)
+        assert (labels is not None) == has_labels
+        if has_labels:
+            assert len(np.unique(labels.instance)) == 2
+    expected = [split] if version != "v1.0-mini" else ["mini_train", "mini_val"]
+    assert set(expected) <= set(find_dataset("nuscenes").usual_splits(tmp_path))
