@@ -31,7 +31,7 @@ def run(*words):
 def test_a_network_of_other_classes_is_scored(tmp_path):
     write_pandaset(tmp_path / "data", sequences=("005",))
     fine = open_dataset("pandaset", tmp_path / "data", "005")
-    names = {"car": "car", "road": "parking", "vegetation": "trunk"}  # all of the common kinds
+    names = {"car": "car", "road": "parking", "void": "void"}  # of the same common classes
     for k, files in enumerate(fine.files):
         truth = fine.dataset.truth_of(files)
         kinds = [fine.classes.names[c] for c in truth.semantic]
@@ -50,7 +50,7 @@ def test_a_network_of_other_classes_is_scored(tmp_path):
     words += ["--predictions", tmp_path / "out", "--json", tmp_path / "scores.json"]
     assert run(*words, "--min-points", 10) == 0
     scores = json.loads((tmp_path / "scores.json").read_text())["classes"]
-    assert [scores[name]["pq"] for name in ("car", "road", "vegetation")] == [1, 1, 1]
+    assert [scores[name]["pq"] for name in ("car", "road")] == [1, 1]
     assert run("evaluate", "pandaset", *words[2:]) == 2  # without it they are other classes
 
 
