@@ -27,6 +27,7 @@ from lidarpan.whole_file import whole_file
 
 FORMAT = "lidarpan-graph-1"
 OPSET = 18
+_log = logging.getLogger("lidarpan")
 _NOISY = ("torch.onnx", "onnxscript", "onnx_ir", "torch._inductor")
 
 
@@ -90,6 +91,9 @@ def _traced(
 ) -> tuple[ExportedProgram, dict[str, str], list[str]]:
     """The network as a graph for any scan, what else is to be known, and the inputs' names."""
     network, config = open_weights(weights, str(device), "torch", "fp32", Choices())
+    if network.network.queries is not None:
+        _log.warning("%s: the query head is left out, objects are to be grouped", weights)
+        network.network.queries = None
     graph = GraphNetwork(network.network, network.prior).to(device).eval()
     sample = _sample(network.grid, graph.num_levels)
     *tables, _ = build_tables(sample, network.grid.shape, graph.num_levels)
