@@ -72,6 +72,7 @@ class Check:
         is_dry: on the CPU, small.
         out: the report's file.
         scans: scan files to time; none = streets of boxes.
+        is_quick: only the first engine and the whole way.
         begin: of the run, seconds of the monotonic clock.
         steps: so far.
         about: machine and packages.
@@ -80,6 +81,7 @@ class Check:
     is_dry: bool
     out: Path
     scans: list[Path] = field(default_factory=list)
+    is_quick: bool = False
     begin: float = field(default_factory=time.monotonic)
     steps: list[Step] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
@@ -214,11 +216,15 @@ def check_all(check: Check) -> None:
         folder = Path(place)
         compiled = beside.submit(check.run, "compile", _step_words("compile", check))
         own = [name for name in ready if name not in PEERS]
+        if check.is_quick:
+            own = own[:1]
         for name in own:
             _measure(check, "network", name, folder)
         compiled.result()
         _time_files(check, folder)
         _run_tests(check, "tests of the pipeline", [DEVICE_TESTS], folder)
+        if check.is_quick:
+            return
         files = [path for path in _cuda_test_files() if path != DEVICE_TESTS]
         _run_tests(check, "tests of engines", files, folder)
         for name in own:
@@ -268,12 +274,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("gpu-check.json"), help="the report")
     parser.add_argument("--dry-run", action="store_true", help="the same steps, small, on the CPU")
     parser.add_argument("--scans", type=Path, nargs="*", default=[], help="scan files to time")
+    parser.add_argument(
+        "--quick", action="store_true", help="the first engine and the whole way alone"
+    )
     chosen = parser.parse_args()
     reason = _cannot_run(chosen.dry_run)
     if reason:
         print(f"error: {reason}", file=sys.stderr)
         return 2
-    check = Check(chosen.dry_run, chosen.out, [path.absolute() for path in chosen.scans])
+    check = Check(
+        chosen.dry_run, chosen.out, [path.absolute() for path in chosen.scans], chosen.quick
+    )
     try:
         check.write()
     except OSError as error:

@@ -55,7 +55,7 @@ class Answer(NamedTuple):
         heatmap: (X, Y) float32.
         indices: (R, 4) int32 cells of the voxels.
         num_points: (R,) int32 of each voxel.
-        features: (R, F) float32.
+        features: (R, F) float32, or none where nobody asks for them.
         found: (1,) int32 voxels; with more than R the answer is worth nothing.
     """
 
@@ -79,27 +79,31 @@ class DeviceScan:
         intensity: (N,) float32 in [0, 1].
         staged: both as tensors, in memory that the device reads by itself.
         network: whose grid it is.
+        seen: the voxels that the device found, once the network ran.
+        seen_features: (V, F) float32 of these, where they came back.
     """
 
     points: FloatArray
     intensity: FloatArray
     staged: tuple[Tensor, Tensor]
     network: VoxelNetwork
+    seen: Voxels | None = None
+    seen_features: FloatArray | None = None
 
     @cached_property
     def on_host(self) -> PreparedScan:
-        """Voxels and features: those that the network saw, once it ran."""
+        """The same scan prepared on the CPU, when it is asked for."""
         return self.network.prepare(Scan(self.points, self.intensity))
 
     @property
     def voxels(self) -> Voxels:
         """The points' voxels."""
-        return self.on_host.voxels
+        return self.on_host.voxels if self.seen is None else self.seen
 
     @property
     def features(self) -> FloatArray:
         """(V, F) float32."""
-        return self.on_host.features
+        return self.on_host.features if self.seen_features is None else self.seen_features
 
 
 class DeviceNetwork:
@@ -143,13 +147,13 @@ class DeviceNetwork:
             if (found := int(answer.found)) > room.voxels:
                 self._share = 1.1 * found / room.points
                 answer, _ = self._replay(prepared)
-        voxels = Voxels(
+        prepared.seen = Voxels(
             answer.indices[:found, 1:].numpy(),
             answer.point_to_voxel.numpy(),
             answer.num_points[:found].numpy(),
         )
-        features = answer.features[:found].numpy()
-        prepared.on_host = PreparedScan(prepared.points, voxels, features, prepared.intensity)
+        if self.inner.likeness:
+            prepared.seen_features = answer.features[:found].numpy()
         if not found:
             return None
         return PointOutputs(
@@ -227,7 +231,7 @@ class DeviceNetwork:
             heatmap=_heatmap(outputs, grid),
             indices=voxels.indices,
             num_points=voxels.num_points.int(),
-            features=features,
+            features=features if inner.likeness else features[:0],
             found=voxels.found,
         )
 

@@ -145,7 +145,7 @@ def test_an_empty_file_among_others_is_a_lost_frame(run, scans, tmp_path):
         (("predict", "missing/", "--out", "OUT"), "missing"),
         (("predict", "SCAN", "--out", "OUT", "--weights", "village"), "town"),
         (("predict", "SCAN", "--out", "OUT", "--weights", "x.safetensors"), "no such weights file"),
-        (("predict", "SCAN", "--out", "OUT", "--sparse", "magic"), "triton, spconv, spconv-triton, torch"),
+        (("predict", "SCAN", "--out", "OUT", "--sparse", "magic"), "triton, spconv, spconv-triton"),
         (("predict", "SCAN", "--out", "/proc/here"), "cannot write"),
         (("config", "BAD"), "did you mean 'voxel_m'"),
         (("train", "missing.yaml"), "missing.yaml"),

@@ -62,14 +62,14 @@ def _multiply(
         return out
     bias, residual, rectify = finish or Epilogue(None)
     outs = _block(cout, 64)
-    block = 64 if len(rows) > 4096 else 32
+    block = 64 if cout <= 32 else 32  # wide layers have few rows: more and smaller programs
     grid = (-(-len(rows) // block), -(-cout // outs))
     _kernels().convolve[grid](
         x, weight, rows, x if bias is None else bias.contiguous(),
         x if residual is None else residual.contiguous(), out, len(x), offsets, num_out, cin, cout,
         *weight.stride(), HAS_BIAS=bias is not None,
         HAS_RESIDUAL=residual is not None, RECTIFY=rectify, PRECISION=PRECISION,
-        WIDEN=_is_interpreted(), ROWS=block, INS=_block(cin, 32), OUTS=outs,
+        WIDEN=_is_interpreted(), ROWS=block, INS=_block(cin, 64), OUTS=outs,
     )  # fmt: skip
     return out
 

@@ -7,24 +7,31 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_PARTS = 128  # blocks of rows at most, so that every program can join their moments itself
+_PARTS = 128  # of the rows, few enough that every program can join their moments itself
 _TILE = 4096  # elements that a program holds at once
 
 
-@triton.jit(do_not_specialize=["rows_per_part"])
+@triton.jit
+def _rows_per_part(num_rows: tl.tensor, PARTS: tl.constexpr) -> tl.tensor:
+    """A multiple of 16, so that so many parts hold all rows."""
+    return tl.cdiv(tl.cdiv(num_rows, PARTS), 16) * 16
+
+
+@triton.jit
 def _part_moments(
     x: tl.tensor,
     parts: tl.tensor,
     num_rows: tl.tensor,
-    rows_per_part: tl.tensor,
     channels: tl.constexpr,
+    PARTS: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ) -> None:
     """Mean, and sum of squares around it, of each part of the rows. (V, C) -> (P, 2, C) float32."""
     part, c = tl.program_id(0), tl.arange(0, COLUMNS)
-    begin = part * rows_per_part
-    end = tl.minimum(tl.load(num_rows), begin + rows_per_part)
+    rows = tl.load(num_rows)
+    begin = part * _rows_per_part(rows, PARTS)
+    end = tl.minimum(rows, begin + _rows_per_part(rows, PARTS))
     count = tl.maximum(end - begin, 1).to(tl.float32)
     total = tl.zeros((COLUMNS,), tl.float32)
     for row in range(begin, end, ROWS):
@@ -44,7 +51,7 @@ def _part_moments(
     tl.store(parts + (part * 2 + 1) * channels + c, square, mask=c < channels)
 
 
-@triton.jit(do_not_specialize=["rows_per_part", "num_parts"])
+@triton.jit
 def _apply_moments(
     x: tl.tensor,
     parts: tl.tensor,
@@ -55,8 +62,6 @@ def _apply_moments(
     stored_var: tl.tensor,
     out: tl.tensor,
     num_rows: tl.tensor,
-    rows_per_part: tl.tensor,
-    num_parts: tl.tensor,
     channels: tl.constexpr,
     share: tl.constexpr,
     min_rows: tl.constexpr,
@@ -66,6 +71,7 @@ def _apply_moments(
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     PARTS: tl.constexpr,
+    JOINED: tl.constexpr,
 ) -> None:
     """Write act((x - mean) / sqrt(var + eps) * weight + bias + residual); see ScanNorm.
 
@@ -76,20 +82,21 @@ def _apply_moments(
     if tl.program_id(0) * ROWS >= end:
         return
     c, rows = tl.arange(0, COLUMNS), end.to(tl.float32)
+    size = _rows_per_part(end, PARTS)
     is_channel = c < channels
     total = tl.zeros((COLUMNS,), tl.float32)
-    for begin in range(0, num_parts, PARTS):
-        p = begin + tl.arange(0, PARTS)
-        count = tl.minimum(tl.maximum(end - p * rows_per_part, 0), rows_per_part)
-        taken = (p < num_parts)[:, None] & is_channel[None, :]
+    for begin in range(0, PARTS, JOINED):
+        p = begin + tl.arange(0, JOINED)
+        count = tl.minimum(tl.maximum(end - p * size, 0), size)
+        taken = (count > 0)[:, None] & is_channel[None, :]
         mean = tl.load(parts + (p * 2 * channels)[:, None] + c[None, :], mask=taken, other=0.0)
         total += tl.sum(count.to(tl.float32)[:, None] * mean, 0)
     center = total / rows
     square = tl.zeros((COLUMNS,), tl.float32)
-    for begin in range(0, num_parts, PARTS):
-        p = begin + tl.arange(0, PARTS)
-        count = tl.minimum(tl.maximum(end - p * rows_per_part, 0), rows_per_part)
-        taken = (p < num_parts)[:, None] & is_channel[None, :]
+    for begin in range(0, PARTS, JOINED):
+        p = begin + tl.arange(0, JOINED)
+        count = tl.minimum(tl.maximum(end - p * size, 0), size)
+        taken = (count > 0)[:, None] & is_channel[None, :]
         mean = tl.load(parts + (p * 2 * channels)[:, None] + c[None, :], mask=taken, other=0.0)
         own = tl.load(parts + ((p * 2 + 1) * channels)[:, None] + c[None, :], mask=taken, other=0.0)
         away = tl.where(taken, mean - center[None, :], 0.0)
@@ -142,17 +149,15 @@ def normalize_scan(
     """
     rows, channels = x.shape
     columns = max(triton.next_power_of_2(channels), 16)
-    tile = max(_TILE // columns, 16)
-    rows_per_part = -(-rows // (_PARTS * tile)) * tile
-    num_parts = -(-rows // rows_per_part)
-    parts = torch.empty((num_parts, 2, channels), dtype=torch.float32, device=x.device)
+    tile = max(_TILE // columns, 32)
+    parts = torch.empty((_PARTS, 2, channels), dtype=torch.float32, device=x.device)
     out = torch.empty_like(x)
-    _part_moments[(num_parts,)](
-        x, parts, num_rows, rows_per_part, channels, ROWS=tile, COLUMNS=columns
+    _part_moments[(_PARTS,)](
+        x, parts, num_rows, channels, PARTS=_PARTS, ROWS=tile // 2, COLUMNS=columns
     )
     _apply_moments[(-(-rows // tile),)](
         x, parts, x if residual is None else residual.contiguous(), *affine, *stored, out,
-        num_rows, rows_per_part, num_parts, channels, share, min_rows, eps,
-        HAS_RESIDUAL=residual is not None, RECTIFY=rectify, ROWS=tile, COLUMNS=columns, PARTS=16,
+        num_rows, channels, share, min_rows, eps, HAS_RESIDUAL=residual is not None,
+        RECTIFY=rectify, ROWS=tile, COLUMNS=columns, PARTS=_PARTS, JOINED=16,
     )  # fmt: skip
     return out
