@@ -215,7 +215,7 @@ METHODS: dict[str, Callable[[Drive], Ids]] = {
     "lidarpan, online": lambda d: tracked(d, looks_back=False),
     "lidarpan": lambda d: tracked(d, looks_back=True),
     "lidarpan, mending off": lambda d: tracked(
-        d, looks_back=True, mending=Mending(False, False, False, False)
+        d, looks_back=True, mending=Mending(False, False, False, False, False)
     ),
     "(the true ids)": possible,
 }
@@ -226,7 +226,9 @@ MENDINGS: dict[str, Callable[[Drive], Ids]] = {
     "without join": lambda d: tracked(d, looks_back=True, mending=Mending(join=False)),
     "without cut": lambda d: tracked(d, looks_back=True, mending=Mending(cut=False)),
     "without places": lambda d: tracked(d, looks_back=True, mending=Mending(places=False)),
-    "none": lambda d: tracked(d, looks_back=True, mending=Mending(False, False, False, False)),
+    "none": lambda d: tracked(
+        d, looks_back=True, mending=Mending(False, False, False, False, False)
+    ),
 }
 
 

@@ -27,6 +27,7 @@ from lidarpan.structures import IntArray, PanopticLabels
 from lidarpan.tracking.history import History
 from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
+from lidarpan.tracking.voting import StuffVotes
 
 _log = logging.getLogger("lidarpan")
 
@@ -237,9 +238,13 @@ def _looking_back(
 ) -> Iterator[Path]:
     history = History(tracker.facts, tracker.mending.places)
     kept: list[tuple[bytes, bytes, TrackedObjects]] = []
+    votes = StuffVotes(~tracker.classes.is_thing & (np.arange(tracker.classes.num_classes) > 0))
+    poses = drive.poses if tracker.mending.stuff else None
     for i, loaded in enumerate(drive.load()):
         tracked = _track(drive, tracker, i, loaded)
         history.add(tracked)
+        if poses is not None:
+            votes.add(loaded.scan.points, tracked.labels.semantic, poses[i])
         ids, kinds = tracked.labels.instance, tracked.labels.semantic
         packed = (zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1))
         kept.append((*packed, tracked.objects))
@@ -256,6 +261,8 @@ def _looking_back(
             is_thing = tracker.classes.is_thing[semantic] & (name[ids] > 0)
             kind = _lookup(name[ids], objects.id, objects.class_id)[name[ids]]
             semantic = np.where(is_thing & (kind > 0), kind, semantic).astype(np.uint8)
+        if poses is not None:
+            semantic = votes.settle(i, loaded.scan.points, semantic, poses[i])
         labels = PanopticLabels(semantic, name[ids].astype(np.int32))
         _write(drive, i, writer, loaded, labels, objects)
         _add_rows(drive, i, objects, summary)

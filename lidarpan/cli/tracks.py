@@ -67,6 +67,9 @@ def track(
     by_place: Annotated[
         bool, typer.Option(help="Name what rests by the place it fills (not with --online).")
     ] = True,
+    vote: Annotated[
+        bool, typer.Option(help="Let the scans around say what stuff is, where there are poses.")
+    ] = True,
     moving: Annotated[
         bool, typer.Option(help="Write the class table's labels of moving things (252 to 259).")
     ] = True,
@@ -100,7 +103,7 @@ def track(
             times=times,
             is_online=online,
             has_odometry=odometry,
-            mending=Mending(mend_classes, join, cut, by_place),
+            mending=Mending(mend_classes, join, cut, by_place, vote),
             names_moving=moving,
             boxes=None if boxes is None else boxes.value,
             cluster=cluster,

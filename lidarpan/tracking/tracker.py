@@ -43,12 +43,14 @@ class Mending:
         join: pieces of one object get one id.
         cut: an object in which two tracks end is cut between them.
         places: looking back, what rests is named by the place it fills.
+        stuff: looking back with poses, stuff is what the scans around say of its place.
     """
 
     classes: bool = True
     join: bool = True
     cut: bool = True
     places: bool = True
+    stuff: bool = True
 
 
 @dataclass(frozen=True)
