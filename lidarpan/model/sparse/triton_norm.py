@@ -152,7 +152,7 @@ def normalize_scan(
     tile = max(_TILE // columns, 32)
     parts = torch.empty((_PARTS, 2, channels), dtype=torch.float32, device=x.device)
     out = torch.empty_like(x)
-    _part_moments[(_PARTS,)](
+    _part_moments[(min(_PARTS, -(-rows // 16)),)](
         x, parts, num_rows, channels, PARTS=_PARTS, ROWS=tile // 2, COLUMNS=columns
     )
     _apply_moments[(-(-rows // tile),)](
