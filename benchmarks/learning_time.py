@@ -16,6 +16,7 @@ from learning import VALID_FIRST, head
 from learning_run import Run
 from learning_towns import Towns, town_files
 
+from lidarpan.model.device_network import voxel_network
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network
 from lidarpan.pipeline import PanopticPipeline
@@ -62,7 +63,7 @@ def main() -> None:
                     memory[name] = max(memory[name], torch.cuda.max_memory_allocated() / 2**20)
                 least[name][i] = min(least[name][i], 1000 * (clock() - begin))
     for name, pipeline in made.items():
-        network = pipeline.network.network  # type: ignore[attr-defined]
+        network = voxel_network(pipeline.network).network
         count = sum(p.numel() for p in network.parameters())
         print(f"| {name} | {count:,} | {np.median(least[name]):.1f} | {memory[name]:.0f} |")
 

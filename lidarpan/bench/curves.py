@@ -12,7 +12,7 @@ import numpy as np
 
 from lidarpan.bench.scans import write_street
 from lidarpan.bench.timing import time_scans
-from lidarpan.model.device_network import voxel_network
+from lidarpan.model.device_network import on_device, voxel_network
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.voxels.grid import Grid
 
@@ -51,9 +51,10 @@ def measure_curves(
             by_points.append(_measure(pipeline, path, repeats))
         for factor in voxel_factors:
             other = copy(pipeline)
-            other.network = copy(voxel_network(pipeline.network))
-            other.network.grid = resized(other.network.grid, factor)
-            say(f"voxels of {other.network.grid.cell_m[0]:.3g} m")
+            network = copy(voxel_network(pipeline.network))
+            network.grid = resized(network.grid, factor)
+            other.network = on_device(network)
+            say(f"voxels of {network.grid.cell_m[0]:.3g} m")
             path = write_street(Path(folder), VOXEL_POINTS)
             by_voxel.append(_measure(other, path, repeats))
     return {"points": by_points, "voxel_size": by_voxel}
