@@ -98,7 +98,7 @@ class Argoverse2(Dataset):
         if unknown:
             raise InputError(f"{file}: wanted categories of Argoverse 2, got {unknown[0]!r}")
         ids = number_words(str(word) for word in table["track_uuid"])
-        turns = _transforms(table, file)[rows]
+        turns = _transforms({name: table[name][rows] for name in (*_TURN, *_PLACE)}, file)
         mount = mount_of(file.parent)
         return Cuboids(
             center_m=turns[:, :3, 3] - mount[:3, 3],

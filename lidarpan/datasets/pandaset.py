@@ -195,7 +195,7 @@ def object_ids(folder: Path) -> dict[str, int]:
     return _object_ids(folder, changed_ns(*(folder / name for name in names_in(folder, PANDASET))))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=128)  # all sequences: training goes from one to another
 def _object_ids(folder: Path, _: tuple[int, ...]) -> dict[str, int]:
     words: set[str] = set()
     for file in sorted(folder.glob(f"*{PANDASET}")):

@@ -31,6 +31,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import recordings
+from pandas_pickles import pandas_pickle
 
 from lidarpan.bench.report import read_report
 from lidarpan.classes import load_class_table
@@ -40,13 +41,17 @@ from lidarpan.datasets.nuscenes_submission import check_meta, check_panoptic
 from lidarpan.datasets.nuscenes_tables import read_table
 from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.pose_files import read_calibration, read_sensor_poses
+from lidarpan.datasets.prelabels import PrelabelledScan, read_prelabels, write_prelabels
 from lidarpan.datasets.times import find_times
+from lidarpan.datasets.tools.choose import find_tool
+from lidarpan.datasets.tools.frames import ToolBox, ToolFrame
 from lidarpan.errors import InputError
 from lidarpan.evaluation.compare import compare_files
 from lidarpan.evaluation.report import SCAN_COUNTS
 from lidarpan.model.checkpoint import save_weights
 from lidarpan.model.weights import build_network, load_network
 from lidarpan.scans.files import load_scan
+from lidarpan.scans.frame_pickle import read_frame_pickle
 from lidarpan.scans.sources import open_sources
 from lidarpan.synthetic.sensors.choose import read_sensor
 from lidarpan.training.resume import read_state, write_state
@@ -183,6 +188,58 @@ def written(write: Callable[[Path], object], suffix: str) -> bytes:
         return path.read_bytes()
 
 
+def pickled(path: Path) -> None:
+    """A pickled table: columns of one length, of numbers and words."""
+    columns = read_frame_pickle(path)
+    assert len({len(column) for column in columns.values()}) <= 1, "columns of several lengths"
+    assert all(column.dtype.kind in "fiubO" for column in columns.values()), "other columns"
+
+
+FRAMES = [
+    ToolFrame(f"{k:06d}", k, (ToolBox(3, 1, (5.0, 2.0, -1.0), (4.0, 2.0, 1.5), 0.3, 0.5),))
+    for k in range(2)
+]
+TOOL_FILES = {
+    "kitti-boxes": "label_02/08.txt",
+    "nuscenes-boxes": "results_nusc.json",
+    "openlabel": "08.json",
+    "cvat": "08/ds0/ann/000001.pcd.json",
+    "segments": "08.json",
+    "sustech": "08/label/000001.json",
+}
+
+
+def tool_reader(tool: str) -> Reader:
+    """A file of a labelling tool, among the others that the tool has written."""
+
+    def read(path: Path) -> None:
+        folder = path.parent / tool
+        find_tool(tool).write(folder, "08", FRAMES, KITTI)
+        (folder / TOOL_FILES[tool]).write_bytes(path.read_bytes())
+        for boxes in find_tool(tool).read(folder, "08", FRAMES, KITTI).values():
+            for box in boxes:
+                values = [*box.center_m, *box.size_m, box.yaw_rad]
+                assert np.isfinite(values).all(), "boxes that are nowhere"
+                assert box.class_id in KITTI.things, "boxes of no class"
+
+    with tempfile.TemporaryDirectory() as folder:
+        find_tool(tool).write(Path(folder), "08", FRAMES, KITTI)
+        content = (Path(folder) / TOOL_FILES[tool]).read_bytes()
+    return Reader(f"{tool}{Path(TOOL_FILES[tool]).suffix}", content, read)
+
+
+def prelabels() -> bytes:
+    """A whole `prelabels.json`."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        scans = [
+            PrelabelledScan("08", frame, out / "a.bin", out / "a.label", 0.5, "why")
+            for frame in FRAMES
+        ]
+        write_prelabels(out, "cvat", KITTI, scans)
+        return (out / "prelabels.json").read_bytes()
+
+
 def bag(path: Path, version: int) -> None:
     ros = recordings.Ros(version)
     messages = [
@@ -216,6 +273,7 @@ def las(suffix: str) -> bytes:
 
 def readers() -> list[Reader]:
     table = rows()
+    words = np.array(["a", "b", None] * (N // 3), object)
     text = "\n".join(" ".join(f"{v:.5g}" for v in row) for row in table).encode()
     raw = table.astype("<f4").tobytes()
     columns = table.T.copy().tobytes()
@@ -310,6 +368,9 @@ def readers() -> list[Reader]:
             json.dumps([{"token": "a", "next": "a", "timestamp": 5}]).encode(),
             read_table,
         ),
+        Reader("table.pkl", pandas_pickle({"x": table[:, 0], "word": words}), pickled),
+        Reader("prelabels.json", prelabels(), read_prelabels),
+        *(tool_reader(tool) for tool in TOOL_FILES),
     ]
 
 
