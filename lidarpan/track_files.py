@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.lasting_labels import LastingLabels, lasting_path, read_for_tracking
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN
+from lidarpan.datasets.nuscenes_tables import find_key_frames
 from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.datasets.predictions import find_prediction, refuse_inputs_as_outputs
 from lidarpan.datasets.times import USUAL_STEP_S, find_times
@@ -82,13 +83,14 @@ def plan_drives(
     poses: Path | None = None,
     times: Path | None = None,
 ) -> tuple[list[Drive], list[str]]:
-    """Find what belongs to the scans: each folder of scans, and each recording, is a drive.
+    """Find what belongs to the scans: each folder, scene of nuScenes and recording is a drive.
 
     Args:
         sources: from `open_sources`; files are in order of time within a folder.
         labels: folder of label files, named as the scans (see `find_prediction`).
         out: folder for the lasting labels.
-        poses: file of poses, see `find_poses`; None looks for one beside each drive.
+        poses: file of poses, see `find_poses`; None looks for one beside each drive, else takes
+            those of the recording or of nuScenes' tables.
         times: file of times, see `find_times`; None looks for one beside each drive.
 
     Returns:
@@ -116,17 +118,21 @@ def plan_drives(
                 f"{folder}: no times: taken {USUAL_STEP_S:g} s apart (name them with --times)"
             )
         own = [frame.world_T_sensor for frame in frames]
+        keys = find_key_frames(scans)
         placed = None
         if poses is not None or has_poses(scans):
             placed = _in_scan_axes(find_poses(scans, poses), scans)
         elif all(pose is not None for pose in own):
             placed = np.array(own, np.float64)
+        elif keys is not None:
+            placed = np.array([frame.world_T_sensor for frame in keys])
         else:
             notes.append(
                 f"{folder}: no poses: the world is taken to move with the sensor, so nothing is "
                 "known to stand still, and speeds are against the sensor (name poses with --poses)"
             )
         name = folder.parent.name if folder.name in ("velodyne", "LIDAR_TOP") else folder.name
+        name = name if keys is None else keys[0].scene
         drives.append(Drive(name, source, scans, files, outputs, taken, placed))
     return drives, notes
 
@@ -152,8 +158,20 @@ def _drives_of(sources: Sequence[ScanSource]) -> list[ScanSource]:
         folders: dict[Path, list[Path]] = {}
         for path in source.files:
             folders.setdefault(path.absolute().parent, []).append(path)
-        drives += [replace(source, path=at, files=files) for at, files in folders.items()]
+        for at, files in folders.items():
+            drives += [replace(source, path=at, files=part) for part in _scenes_of(files)]
     return drives
+
+
+def _scenes_of(files: Sequence[Path]) -> list[list[Path]]:
+    """The files of each scene, where a nuScenes tree tells scenes apart; else all of them."""
+    frames = find_key_frames(files)
+    if frames is None:
+        return [list(files)]
+    scenes: dict[str, list[Path]] = {}
+    for path, frame in zip(files, frames, strict=True):
+        scenes.setdefault(frame.scene, []).append(path)
+    return list(scenes.values())
 
 
 def _in_scan_axes(poses: NDArray[np.float64], scans: Sequence[Path]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -131,6 +131,36 @@ def read_key_frames(root: Path, version: str, split: str) -> list[KeyFrame]:
         raise InputError(
             f"{folder}: wanted whole nuScenes tables, got {error}: unpack them again"
         ) from None
+
+
+def find_key_frames(scan_paths: Sequence[Path]) -> list[KeyFrame] | None:
+    """Look scan files of one folder up in their nuScenes tree, with scenes and poses.
+
+    Returns:
+        None where one of them lies in no such tree, or is no key frame of it.
+
+    Raises:
+        InputError: a table of the tree is damaged.
+    """
+    files = [path.absolute() for path in scan_paths]
+    if not files or any(path.parts[-3:-1] != ("samples", "LIDAR_TOP") for path in files):
+        return None
+    found = _frames_of(files[0].parents[2])
+    return [found[path] for path in files] if found.keys() >= set(files) else None
+
+
+@lru_cache(maxsize=2)
+def _frames_of(root: Path) -> dict[Path, KeyFrame]:
+    """File -> key frame, of every scene of the devkit's splits that a tree has."""
+    frames: dict[Path, KeyFrame] = {}
+    for version, splits in EVALUATED.items():
+        if (root / version / "ego_pose.json").is_file():
+            names = {row["name"] for row in read_table(root / version / "scene.json")}
+            for split in splits:
+                if names.intersection(split_scenes()[split]):
+                    found = read_key_frames(root, version, split)
+                    frames |= {frame.file: frame for frame in found}
+    return frames
 
 
 def find_token(scan_path: Path) -> ScanToken | None:

@@ -8,10 +8,17 @@ import pytest
 
 from lidarpan.datasets import nuscenes_tables
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, transform
-from lidarpan.datasets.nuscenes_tables import find_token, read_key_frames, split_scenes
+from lidarpan.datasets.nuscenes_tables import (
+    find_key_frames,
+    find_token,
+    read_key_frames,
+    split_scenes,
+)
 from lidarpan.datasets.open import open_dataset
+from lidarpan.scans.sources import open_sources
 from lidarpan.structures import InputError, Scan
 from lidarpan.synthetic.nuscenes_writer import write_nuscenes
+from lidarpan.track_files import plan_drives
 
 SCENES = ("scene-0103", "scene-0916", "scene-0061")
 
@@ -237,3 +244,24 @@ def test_tokens_are_found_by_file(tree):
     assert (found.token, found.split) == (split.name(1), "mini_train")
     assert find_token(tree / "samples/LIDAR_TOP/other.pcd.bin") is None
     assert find_token(tree / "elsewhere.pcd.bin") is None
+
+
+def test_scans_of_a_tree_are_found_with_scene_and_pose(tree):
+    frames = [f for s in ("mini_train", "mini_val") for f in read_key_frames(tree, "v1.0-mini", s)]
+    found = find_key_frames([frame.file for frame in frames])
+    assert as_lists(found) == as_lists(frames)
+    assert find_key_frames([frames[0].file, tree / "samples/LIDAR_TOP/other.pcd.bin"]) is None
+    assert find_key_frames([tree / "scans/000000.bin"]) is None
+
+
+def test_each_scene_of_a_tree_is_tracked_by_itself_with_its_poses(tree, tmp_path):
+    scans = sorted((tree / "samples/LIDAR_TOP").glob("*.bin"))
+    for scan in scans:
+        (tmp_path / f"{scan.name.removesuffix('.pcd.bin')}.npy").touch()
+    drives, notes = plan_drives(open_sources([str(s) for s in scans]), tmp_path, tmp_path / "out")
+    assert sorted(drive.name for drive in drives) == sorted(SCENES)
+    assert not [note for note in notes if "no poses" in note]
+    for drive in drives:
+        frames = find_key_frames(drive.scans)
+        assert {frame.scene for frame in frames} == {drive.name}
+        assert np.array_equal(drive.poses, [frame.world_T_sensor for frame in frames])
