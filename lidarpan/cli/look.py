@@ -117,7 +117,7 @@ def draw(
             range_m=range_m,
         )
         if made.is_linked:
-            typer.echo("ids change from scan to scan: objects were linked by where they are")
+            typer.echo("ids change from scan to scan: objects were tracked")
         typer.echo(f"drawn: {made.image}, placed by {made.world}")
     if rerun is not None:
         from lidarpan.viewer.files import rerun_files

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lidarpan.datasets.poses import find_poses
+from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
-from lidarpan.draw.linking import ObjectLinker, ids_stay
+from lidarpan.draw.linking import ids_stay
 from lidarpan.scans.files import with_points
 from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,7 @@ class DriveMap:
     Attributes:
         image: the PNG.
         world: its world file (.pgw).
-        is_linked: whether instance ids did not stay over the scans and objects were linked by
-            where they are.
+        is_linked: whether instance ids did not stay over the scans and objects were tracked.
     """
 
     image: Path
@@ -63,9 +66,13 @@ def map_files(
     if not range_m > 0:
         raise InputError(f"range must be above 0 m, got {range_m:g}")
     where = find_poses(scan_paths, poses)
+    times = find_times(scan_paths)
+    if times is None:
+        times = USUAL_STEP_S * np.arange(len(scan_paths))
     kept = with_points(scan_paths)
     there = set(kept)
-    where = where[[path in there for path in scan_paths]]
+    full = [path in there for path in scan_paths]
+    where, times = where[full], times[full]
     scan_paths = kept
     frames = Frames.of(scan_paths, classes, labels)
 
@@ -74,13 +81,15 @@ def map_files(
         assert own is not None
         return scan, own
 
-    linker = None if ids_stay(read, where) else ObjectLinker()
+    tracker = None if ids_stay(read, where) else Tracker(frames.classes)
 
     def drive() -> Iterator[tuple[Scan, PanopticLabels]]:
         for i in range(len(frames)):
             scan, own = read(i)
-            yield scan, own if linker is None else linker.rename(scan, own, where[i])
+            if tracker is not None:
+                own = tracker.update(scan.points, own, float(times[i]), where[i]).labels
+            yield scan, own
 
     picture = draw_map(drive(), where, frames.classes, size_px=size_px, range_m=range_m)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return DriveMap(out, save_map(picture, out), linker is not None)
+    return DriveMap(out, save_map(picture, out), tracker is not None)

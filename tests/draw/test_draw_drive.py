@@ -1,16 +1,18 @@
 """The map of a drive from files, whose ids may change from scan to scan."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 from test_draw_map import BUILDING, CAR, CLASSES, color_at, drive
 
 from lidarpan.cli import main
 from lidarpan.datasets.semantickitti import write_predictions
 from lidarpan.draw.drive import map_files
 from lidarpan.draw.drive_map import MapPicture
-from lidarpan.draw.linking import ObjectLinker, ids_stay
+from lidarpan.draw.linking import ids_stay
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.synthetic.semantickitti_writer import camera_poses
 
@@ -43,6 +45,12 @@ def tree(tmp_path):
     return folder
 
 
+def opened(made):
+    """A map as it was drawn, from its files."""
+    size, _, _, _, left, top = (float(line) for line in made.world.read_text().split())
+    return MapPicture(Image.open(made.image).convert("RGB"), size, left, top)
+
+
 def scans_of(tree):
     return sorted((tree / "velodyne").iterdir())
 
@@ -54,39 +62,41 @@ def test_ids_that_stay_are_told_from_those_that_change():
     assert ids_stay(frames.__getitem__, poses[:1])
 
 
-def test_linked_objects_keep_their_names():
-    frames, poses = drive_at_10_hz()
-    linker = ObjectLinker()
-    named = [linker.rename(*f, pose) for f, pose in zip(shuffled(frames), poses, strict=True)]
-    assert (named[0].instance[3000:] == np.repeat([1, 2], 400)).sum() in (0, 800)
-    for labels in named:
-        assert (labels.instance == named[0].instance).all()
+def test_objects_are_tracked_where_ids_change(tree, tmp_path):
+    frames, _ = drive_at_10_hz()
+    for k, (_, labels) in enumerate(shuffled(frames)):
+        write_predictions(tree / "labels" / f"{k:06d}.label", labels, CLASSES)
+    made = map_files(
+        scans_of(tree), tmp_path / "map.png", labels=tree.parents[1], size_px=600, range_m=20
+    )
+    assert made.is_linked
+    picture = opened(made)
+    background = (17, 19, 24)
+    assert color_at(picture, 13, 5.9) != background  # parked
+    assert color_at(picture, 25.5, -1.1) != background  # the moving one where it was seen last
+    assert color_at(picture, 9, -1.8) == background  # and where it was seen first
 
 
-def test_hidden_objects_are_remembered_and_other_classes_are_others():
+def test_the_class_of_an_object_may_change_where_its_id_stays():
     frames, poses = drive_at_10_hz()
-    linker = ObjectLinker()
-    scan, labels = frames[0]
-    first = linker.rename(scan, labels, poses[0])
-    nothing = PanopticLabels(labels.semantic, np.zeros_like(labels.instance))
-    assert linker.rename(scan, nothing, poses[0]).instance.max() == 0
-    assert (linker.rename(scan, labels, poses[0]).instance == first.instance).all()
-    other = np.where(labels.semantic == CAR, CLASSES.id_of("truck"), labels.semantic)
-    again = linker.rename(scan, PanopticLabels(other.astype(np.uint8), labels.instance), poses[0])
-    assert set(again.instance[again.instance > 0].tolist()) == {3, 4}
+    truck = CLASSES.id_of("truck")
+    doubtful = [
+        (scan, replace(labels, semantic=np.where(labels.semantic == CAR, truck, labels.semantic)))
+        if k % 2
+        else (scan, labels)
+        for k, (scan, labels) in enumerate(frames)
+    ]
+    assert ids_stay(doubtful.__getitem__, poses)
 
 
 def test_map_of_files_lies_where_its_world_file_says(tree, tmp_path):
-    from PIL import Image
-
     made = map_files(
         scans_of(tree), tmp_path / "out" / "map.png", labels=tree.parents[1], size_px=600,
         range_m=20,
     )  # fmt: skip
     assert made.world == tmp_path / "out" / "map.pgw"
     assert not made.is_linked
-    size, _, _, _, left, top = (float(line) for line in made.world.read_text().split())
-    picture = MapPicture(Image.open(made.image).convert("RGB"), size, left, top)
+    picture = opened(made)
     # in the first sensor's axes, which look along world y, the wall at x = 10 lies to the right
     assert color_at(picture, 3, -10) == tuple(CLASSES.colors[BUILDING])
 
