@@ -167,4 +167,4 @@ def test_folders_are_serial_on_a_cpu(tmp_path, reference, monkeypatch):
 def test_devices_default_to_the_gpu():
     pipeline = PanopticPipeline.from_weights("town", "auto")
     assert pipeline.device.type == "cuda"
-    assert pipeline.network.engine.name == choose_engine("cuda").name
+    assert voxel_network(pipeline.network).engine.name == choose_engine("cuda").name
