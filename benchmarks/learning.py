@@ -115,6 +115,8 @@ def curriculum_variants() -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Train those runs of a table that have no result yet, side by side, and print it."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # runs side by side must not spin
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     o = arguments()
     folder = Path(o.out) / o.table
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +128,7 @@ def main() -> None:
     }
     say(f"{o.scans} + {o.valid} scans in {time.perf_counter() - begin:.0f} s")
     shared = {"steps": o.steps, "device": o.device, "engine": o.engine, "workers": o.loaders}
-    shared |= {"out": str(folder), "minutes": o.minutes, **paths}
+    shared |= {"out": str(folder), "minutes": o.minutes, "is_quick": o.quick, **paths}
     chosen = variants_of(o.table)
     if o.only:
         chosen = {name: chosen[name] for name in o.only.split(";")}
@@ -155,6 +157,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1000, help="of training a run, two scans each")
     parser.add_argument("--scans", type=int, default=200, help="towns to train on")
     parser.add_argument("--valid", type=int, default=40, help="towns held out")
+    parser.add_argument("--quick", action="store_true", help="a coarse grid and a tiny network")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--engine", help="of the sparse convolutions: numba, torch ...")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")

@@ -30,6 +30,17 @@ from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source
 
 SMALL = Path("configs/small.yaml")
+QUICK: dict[str, dict[str, Any]] = {
+    "grid": {"min_m": [-24.0, -24.0, -4.8], "max_m": [24.0, 24.0, 4.8], "voxel_m": [0.6] * 3},
+    "network": {
+        "channels": [12, 20, 32, 40],
+        "encoder_blocks": [1] * 4,
+        "decoder_blocks": [1] * 3,
+        "bev_channels": 16,
+        "bev_blocks": 1,
+    },
+}
+"""A coarse grid of 24 m and a small network: a minute of one core a run."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class Run:
         engine: of the sparse convolutions; None is the device's best.
         workers: loader processes.
         looks: times that the scores are taken along the way, on few scans; the last is at the end.
+        is_quick: QUICK in the place of the whole small set-up.
         train, valid: scans.
         out: folder.
     """
@@ -68,6 +80,12 @@ class Run:
     engine: str | None = None
     workers: int = 1
     looks: int = 0
+    is_quick: bool = False
+
+    def towns(self, paths: tuple[str, ...]) -> Towns:
+        """Scans of these files, as far as the grid reaches."""
+        reach_m = -QUICK["grid"]["min_m"][0] if self.is_quick else np.inf
+        return Towns([Path(path) for path in paths], reach_m)
 
     @property
     def name(self) -> str:
@@ -83,8 +101,9 @@ class Run:
     def config(self) -> Config:
         """The configuration of the run."""
         tree = load_config(SMALL).model_dump()
-        for section, values in self.changes.items():
-            tree[section] |= values
+        for changes in (QUICK if self.is_quick else {}, self.changes):
+            for section, values in changes.items():
+                tree[section] |= values
         return parse_config(tree, self.variant)
 
 
@@ -119,7 +138,7 @@ def execute(run: Run) -> dict[str, Any]:
     torch.manual_seed(run.seed)
     torch.set_float32_matmul_precision("high")
     config = run.config()
-    towns = Towns([Path(path) for path in run.train])
+    towns = run.towns(run.train)
     sources = [labelled_source(towns, run, config)]
     shares = class_shares(sources, towns.classes)
     batches = _batches(run, config, sources, towns)
@@ -261,7 +280,7 @@ def evaluate(
     run: Run, config: Config, network: PanopticNetwork, device: torch.device
 ) -> dict[str, dict[str, float]]:
     """Scores on the towns held out, by way of grouping."""
-    towns, engine = Towns([Path(path) for path in run.valid]), choose_engine(device, run.engine)
+    towns, engine = run.towns(run.valid), choose_engine(device, run.engine)
     classes, out = towns.classes, {}
     pipeline = PanopticPipeline.from_config(config, network.eval(), engine)
     quality = {

@@ -20,13 +20,16 @@ CLASSES = "semantickitti"
 class Towns:
     """Labelled scans in memory, with the methods of a dataset's split that training asks for."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], reach_m: float = np.inf) -> None:
+        """Read files; points further than reach_m ahead or beside are left out."""
         self.classes = load_class_table(CLASSES)
         self._scans, self._labels = [], []
         for path in paths:
             with np.load(path) as file:
-                self._scans.append(Scan(file["points"], file["intensity"]))
-                self._labels.append(PanopticLabels(file["semantic"], file["instance"]))
+                near = (np.abs(file["points"][:, :2]) < reach_m).all(axis=1)
+                self._scans.append(Scan(file["points"][near], file["intensity"][near]))
+                labels = PanopticLabels(file["semantic"][near], file["instance"][near])
+                self._labels.append(labels)
 
     def __len__(self) -> int:
         return len(self._scans)

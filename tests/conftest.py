@@ -5,6 +5,8 @@ import pytest
 
 if not Path("/dev/nvidiactl").exists():  # before anything imports Triton: test_triton needs it
     os.environ.setdefault("TRITON_INTERPRET", "1")
+# likewise before numba: its threads must not spin while the cores are busy with something else
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_addoption(parser):
