@@ -23,6 +23,7 @@ from lidarpan.whole_file import whole_file
 
 MOVED_M = 3.0  # a parked car's visible middle wanders less as one drives past
 MIN_OBJECT_POINTS = 30
+ARROW_M = 2.5  # from the middle of what moves to the tip of its arrow
 FILL = 0.3
 SURFACE = 0.45  # share of its colour in ground between the rings
 
@@ -98,8 +99,8 @@ def draw_map(
     """Draw a whole drive from above: world x to the right, world y up.
 
     Stuff is what most points of a cell say. Objects whose middle moved by more than MOVED_M metres
-    are drawn where they were seen last, with the path they took; all others are fused. Memory grows
-    with the area and the objects, not with the number of scans.
+    are drawn where they were seen last, with the path they took and an arrow; all others are fused.
+    Memory grows with the area and the objects, not with the number of scans.
 
     Args:
         frames: scans with labels whose instance ids stay the same over the drive.
@@ -253,6 +254,7 @@ def _with_objects(
         lines.append((np.vstack([hull, hull[:1]]), (red, green, blue), FILL))
         if one.is_moving:
             lines.append((pixels(np.array(one.path)), (red, green, blue), 0.0))
+            lines.append((pixels(_arrow(np.array(one.path))), (red, green, blue), 0.0))
         (left, top), (right, bottom) = hull.min(axis=0).tolist(), hull.max(axis=0).tolist()
         name = classes.names[train_id].replace("_", " ")
         boxes.append((f"{name} {instance}", (left, top, right, bottom)))
@@ -264,6 +266,15 @@ def _with_objects(
     for text, box in boxes:
         placer.place(text, box)
     return image
+
+
+def _arrow(path: FloatArray) -> FloatArray:
+    """Where it goes: a head of ARROW_M at the end of a (T, 2) path, as (3, 2) connected points."""
+    way = path[-1] - path[np.linalg.norm(path - path[-1], axis=1) > MOVED_M / 2][-1]
+    ahead = ARROW_M * way / np.linalg.norm(way)
+    aside = 0.5 * np.array([-ahead[1], ahead[0]])
+    tip: FloatArray = path[-1] + ahead
+    return np.stack([path[-1] + aside, tip, path[-1] - aside])
 
 
 def _stroke(

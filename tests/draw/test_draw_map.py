@@ -62,6 +62,8 @@ def test_parked_cars_are_fused_and_moving_ones_drawn_once():
     background = (17, 19, 24)
     assert color_at(picture, -6.3, 13.1) != background
     assert color_at(picture, 0.3, 28.6 + 0.8) != background  # where it was seen last
+    around = [color_at(picture, x, 31.0) for x in np.arange(0.4, 1.7, 0.1)]
+    assert any(color != background for color in around)  # an arrow says where it goes
     assert color_at(picture, 0.3, 8.4) == background  # where it was seen first
 
 
