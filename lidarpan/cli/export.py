@@ -58,7 +58,8 @@ def export(
 
     An ONNX file holds plain operators alone and runs in ONNX Runtime. A package (aoti) is compiled
     here, for this kind of processor or GPU; C++ runs it with torch's library.
-    docs/export.md says what the inputs are and shows a C++ program.
+    docs/export.md says what the inputs are and shows a C++ program. Labels for labelling tools are
+    written by lidarpan prelabel.
     """
     from rich.console import Console
 
