@@ -59,7 +59,7 @@ def predict_files(
         file_format: npz, ply or a dataset; that of the classes themselves goes by their name.
         sensor_height_m: of the scans' sensor; None measures it in each scan.
         overwrite: predict again what is there already.
-        is_overlapped: None overlaps where the network has a device of its own. It takes numba's
+        is_overlapped: None overlaps, but on one core alone. It takes numba's
             OpenMP or TBB threads, which several callers may use at once.
         columns: of headerless files, as in `check_letters`; None finds them out.
         handling: of the scans and their labels; None takes them as they are.
@@ -162,6 +162,12 @@ def predict_sources(
             yield from _predict_recording(job, source, folder, is_overlapped)
 
 
+def _num_cores() -> int:
+    """Processors that this process may run on."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
 def _workers(device: str) -> int:
     """Scan files that are read at once, and as many grouped, beside a device of its own."""
     return 1 if device == "cpu" else max(1, min(MOST_WORKERS, (os.cpu_count() or 1) // 4))
@@ -209,7 +215,7 @@ def _run(
     workers: int = 1,
 ) -> Iterator[Prediction]:
     if is_overlapped is None:
-        is_overlapped = job.pipeline.device.type != "cpu"
+        is_overlapped = job.pipeline.device.type != "cpu" or _num_cores() > 1
     if is_overlapped:
         yield from overlap(items, job.read, job.run_network, job.write, workers)
     else:

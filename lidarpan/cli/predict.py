@@ -90,7 +90,7 @@ def predict(
         bool | None,
         typer.Option(
             "--overlap/--no-overlap",
-            help="Read the next scan and group the last while the network runs. [default: on CUDA]",
+            help="Read the next scan and group the last while the network runs. [default: on]",
         ),
     ] = None,
     columns: Annotated[

@@ -108,13 +108,14 @@ class VoxelOutputs:
         softmax[:-1, 1:] = self.probabilities
         semantic = softmax.argmax(axis=1).astype(np.uint8)
         semantic[-1] = 0  # row -1: points outside the grid
-        return semantic[voxels.point_to_voxel], softmax[voxels.point_to_voxel]
+        place = voxels.point_to_voxel
+        return semantic.take(place), softmax.take(place, axis=0)  # faster than [place]
 
     def point_offsets(self, prepared: PreparedScan, grid: Grid) -> FloatArray:
         """From each point to its object's center, x and y. (N, 2) metres; 0 outside the grid."""
         voxels = prepared.voxels
         center = self.offset_m + grid.center_of(voxels.indices)[:, :2]
-        offsets = center[voxels.point_to_voxel] - prepared.points[:, :2]
+        offsets = center.take(voxels.point_to_voxel, axis=0) - prepared.points[:, :2]
         offsets[voxels.point_to_voxel < 0] = 0
         return np.ascontiguousarray(offsets, np.float32)
 

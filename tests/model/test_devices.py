@@ -11,6 +11,7 @@ from lidarpan.inference import predict_files
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.sparse import choose_engine, describe_engines
 from lidarpan.model.weights import check_precision
+from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import Scan
 
@@ -155,12 +156,23 @@ def test_overlapped_work_is_resumed_and_its_errors_come_through(tmp_path, refere
         list(predict_files(pipeline, scans, out, "npz", overwrite=True, is_overlapped=True))
 
 
-def test_folders_are_serial_on_a_cpu(tmp_path, reference, monkeypatch):
-    """Both cores work for the network there: nothing is gained by taking one away."""
-    monkeypatch.setattr("lidarpan.inference.overlap", lambda *_: pytest.fail("overlapped"))
+@pytest.mark.parametrize(("num_cores", "is_wanted"), [(1, False), (2, True)])
+def test_folders_overlap_where_there_are_cores(
+    tmp_path, reference, monkeypatch, num_cores, is_wanted
+):
+    """While one thread reads or groups, the other core would stand still."""
+    calls = []
+
+    def watched(*words):
+        calls.append(words)
+        return overlap(*words)
+
+    monkeypatch.setattr("lidarpan.inference._num_cores", lambda: num_cores)
+    monkeypatch.setattr("lidarpan.inference.overlap", watched)
     (result,) = predict_files(reference[0], folder_of(tmp_path)[:1], tmp_path / "out", "npz")
     assert not result.error
     assert read_prediction(result.path, reference[0].classes).num_points > 5000
+    assert bool(calls) == is_wanted
 
 
 @CUDA
