@@ -85,7 +85,8 @@ def find_weights(weights: str | Path) -> Path:
     if not named.is_file():
         names = ", ".join(sorted(p.stem for p in shipped.glob("*.safetensors"))) or "none"
         raise InputError(
-            f"no weights {weights!r}: wanted a .safetensors file, hf://OWNER/NAME or one of: {names}"
+            f"no weights {weights!r}: wanted a .safetensors file, hf://OWNER/NAME or one of: "
+            f"{names}"
         )
     return named
 
