@@ -20,7 +20,7 @@ browser:
 	bash tools/install_browser.sh
 
 test: check browser
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -q
 
 docs: $(STAMP)
 	$(VENV)/bin/python -c "import mkdocs, mkdocstrings" 2>/dev/null || $(VENV)/bin/pip install -q -e '.[docs]'

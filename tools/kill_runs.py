@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 CLI = [sys.executable, "-m", "lidarpan.cli"]
-NOT_COMPARED = ("metrics.csv", "log", "times.json")
+NOT_COMPARED = ("log", "times.json", "run.json")
 """Ends of the names of files that hold when something was done."""
 
 

@@ -228,7 +228,7 @@ def predict(
             for note in notes.of(result):
                 console.print(note, soft_wrap=True, markup=False)
             lists.add(result)
-            results.append(dataclasses.replace(result, labels=None, objects=None))
+            results.append(dataclasses.replace(result, labels=None, counts=None, objects=None))
     for note in notes.rest():
         console.print(note, soft_wrap=True, markup=False)
     for line in [*notes.counts(), *lists.write(classes)]:

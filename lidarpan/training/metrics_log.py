@@ -25,7 +25,7 @@ class MetricsLog(Logger):
         every: rows that are gathered before they are written.
     """
 
-    def __init__(self, path: Path, resume_step: int = 0, every: int = 2) -> None:
+    def __init__(self, path: Path, resume_step: int = 0, every: int = 1) -> None:
         super().__init__()
         self.path, self.every = path, every
         self._columns: list[str] = list(_FIRST)

@@ -226,16 +226,44 @@ class ResumeIO(CheckpointIO):
 
 
 class KeepResumePoint(Callback):
-    """Writes the point to resume at every so many steps and after the last one."""
+    """Writes the point to resume at every so many steps; stands behind the averaging of weights.
+
+    A step that is validated gets none: the point follows one step later, or at the end, so that a
+    run that is killed in a validation does it again.
+    """
 
     def __init__(self, path: Path, every: int) -> None:
-        self.path, self.every, self.step = path, every, -1
+        self.path, self.every, self.step, self.is_due = path, every, 0, False
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """What a run begins with needs no point."""
+        self.step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Save where a step has just been finished that wants it."""
-        step = trainer.global_step
-        if step == self.step:
+        if trainer.global_step <= self.step:
             return  # in the middle of an accumulated step
-        self.step = step
-        if step and (step % self.every == 0 or step >= trainer.max_steps):
-            trainer.save_checkpoint(self.path)
+        self.is_due = self.is_due or trainer.global_step % self.every == 0
+        every = trainer.val_check_batch
+        is_validated = isinstance(every, int) and (batch_idx + 1) % every == 0
+        if self.is_due and not is_validated:
+            self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Save now."""
+        self.step, self.is_due = trainer.global_step, False
+        trainer.save_checkpoint(self.path)
+
+
+class KeepLastPoint(Callback):
+    """Writes the point after the last step; stands before what ends a run with averaged weights."""
+
+    def __init__(self, points: KeepResumePoint) -> None:
+        self.points = points
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save where the last step has no point yet."""
+        if trainer.global_step > self.points.step:
+            self.points.save(trainer)

@@ -19,7 +19,13 @@ from lidarpan.optional import need
 from lidarpan.structures import InputError
 from lidarpan.training.metrics_log import MetricsLog
 from lidarpan.training.module import PanopticTraining
-from lidarpan.training.resume import RESUME_NAME, KeepResumePoint, ResumeIO, read_state
+from lidarpan.training.resume import (
+    RESUME_NAME,
+    KeepLastPoint,
+    KeepResumePoint,
+    ResumeIO,
+    read_state,
+)
 from lidarpan.training.run_folder import keep_beginning, write_record
 
 
@@ -72,6 +78,7 @@ def make_trainer(config: Config, resume_step: int = 0) -> pl.Trainer:
     averaging: list[Callback] = (
         [EMAWeightAveraging(decay=t.average_decay)] if t.average_decay else []
     )
+    points = KeepResumePoint(config.out / RESUME_NAME, t.checkpoint_every)
     return pl.Trainer(
         default_root_dir=config.out,
         max_steps=t.max_steps,
@@ -88,11 +95,7 @@ def make_trainer(config: Config, resume_step: int = 0) -> pl.Trainer:
         use_distributed_sampler=False,
         logger=make_logger(config, resume_step),
         plugins=[ResumeIO()],
-        callbacks=[
-            *averaging,
-            KeepResumePoint(config.out / RESUME_NAME, t.checkpoint_every),
-            Progress(),
-        ],
+        callbacks=[KeepLastPoint(points), *averaging, points, Progress()],
         enable_checkpointing=False,
         enable_model_summary=False,
     )

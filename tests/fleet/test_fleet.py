@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from lidarpan.synthetic.simulated import write_simulated
 from lidarpan.track_files import Summary, plan_drives, track_files
 
 CLASSES = load_class_table("semantickitti")
+pytestmark = pytest.mark.xdist_group("fleet")  # one cluster for all
 
 
 def files_of(folder):
@@ -60,11 +62,19 @@ def kill_one(task):
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_a_killed_worker_is_not_noticed(cluster, scans, predicted, tmp_path):
-    killed, results = None, []
+    killed, is_over = [], threading.Event()
+
+    def kill():
+        while not killed and not is_over.wait(0.02):
+            killed.extend(filter(None, [kill_one("predict_part")]))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
     asked = Asked(tmp_path, "semantickitti")
-    for result in predict_on_cluster(cluster, Loading(device="cpu"), open_sources([scans]), asked):
-        results.append(result)
-        killed = killed or kill_one("predict_part")
+    stream = predict_on_cluster(cluster, Loading(device="cpu"), open_sources([scans]), asked)
+    results = list(stream)
+    is_over.set()
+    killer.join()
     assert killed
     wanted_out, wanted = predicted
     assert same_bytes(wanted_out, tmp_path)

@@ -11,6 +11,7 @@ from lidarpan.errors import InputError
 from lidarpan.fleet.store import Store, local_copy, local_output, url_of
 
 pytest.importorskip("fsspec")
+pytestmark = pytest.mark.xdist_group("fleet")  # one cluster for all
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from lidarpan.training.metrics_log import MetricsLog
 from lidarpan.training.resume import RESUME_NAME, check_like, read_state, write_state
 
 
-def train_killed_at(tree, out, step, **training):
-    """A run that ends as a killed one does: after a step, with nothing more written."""
+def train_killed_at(tree, out, step, before="train_batch", **training):
+    """A run that ends as a killed one does: before a step or a validation, nothing more written."""
     import lightning.pytorch as pl
 
     from lidarpan.training.module import PanopticTraining
@@ -28,14 +28,15 @@ def train_killed_at(tree, out, step, **training):
     class Killed(Exception):
         pass
 
-    class Kill(pl.Callback):
-        def on_train_batch_start(self, trainer, *_):
-            if trainer.global_step == step:
-                raise Killed
+    def kill(trainer, *_):
+        if trainer.global_step == step:
+            raise Killed
 
+    killer = pl.Callback()
+    setattr(killer, f"on_{before}_start", kill)
     config = load_config(config_file(tree, out, **training))
     trainer = make_trainer(config)
-    trainer.callbacks.append(Kill())
+    trainer.callbacks.append(killer)
     pl.seed_everything(config.training.seed, verbose=False)
     with pytest.raises(Killed):
         trainer.fit(PanopticTraining(config))
@@ -64,6 +65,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tree, whole, tmp_path, step):
     wanted, got = read_state(whole / RESUME_NAME), read_state(out / RESUME_NAME)
     for key in ("state_dict", "current_model_state", "optimizer_states", "next_scan", "best_pq"):
         check_same(wanted[key], got[key])
+
+
+def test_a_killed_validation_is_made_up_for(tree, whole, tmp_path):
+    """The point of its step is written after it."""
+    out, settings = tmp_path / "halves", {"checkpoint_every": 1, "validate_every": 3}
+    train_killed_at(tree, out, 3, before="validation", **settings)
+    assert read_state(out / RESUME_NAME)["global_step"] == 2
+    run(tree, out, resume=True, **settings)
+    assert (out / "logs/metrics.csv").read_text() == (whole / "logs/metrics.csv").read_text()
+    assert load_weights(out / "best.safetensors")[1] == load_weights(whole / "best.safetensors")[1]
 
 
 def check_same(wanted, got):
