@@ -39,8 +39,17 @@ def jobs(base: Path) -> dict[str, list[str]]:
         "pack": ["submit", "pack", "semantickitti", "--data", str(town), "--predictions",
                  str(labels), "--split", "train", "--fix", "--out", "{out}/a.zip"],
         "track": ["track", scans, "--labels", str(labels), "--out", "{out}"],
-        "train": ["train", str(base / "train.yaml"), "--set", "out={out}", "--resume"],
+        "train": ["train", str(base / "train.yaml"), "--set", "out={out}"],
     }  # fmt: skip
+
+
+TRAIN = """
+network: {{channels: [8, 16], encoder_blocks: [1, 1], decoder_blocks: [1], bev_channels: 8}}
+grid: {{min_m: [-40, -40, -4], max_m: [40, 40, 5.6], voxel_m: [0.4, 0.4, 0.4]}}
+train_data: [{{dataset: semantickitti, root: {town}, split: train}}]
+valid_data: [{{dataset: semantickitti, root: {town}, split: train, limit: 2}}]
+training: {{max_steps: 12, batch_size: 1, num_workers: 0, checkpoint_every: 2, validate_every: 4}}
+"""
 
 
 def prepare(base: Path) -> None:
@@ -48,6 +57,7 @@ def prepare(base: Path) -> None:
     if not (base / "town").is_dir():
         town = ["simulate", "semantickitti", "--out", str(base / "town"), "--scans", "8"]
         subprocess.run([*CLI, *town, "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
+    (base / "train.yaml").write_text(TRAIN.format(town=base / "town"))
     for truth in (base / "town").glob("sequences/*/labels/*.label"):
         to = base / "labels/sequences" / truth.parts[-3] / "predictions" / truth.name
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +110,8 @@ def kill_once(words: list[str], whole: dict[str, str], out: Path, after_s: float
     time.sleep(2.0)
     if left := children_of(process.pid):
         wrong.append(f"{len(left)} processes still run")
-    again = run(words, out)
+    goes_on = ["--resume"] if (out / "resume.safetensors").is_file() else []
+    again = run([*words, *goes_on], out)
     _, said = again.communicate()
     if again.returncode:
         wrong.append(f"run again: exit code {again.returncode}: {said.decode()[-200:]}")
@@ -126,19 +137,19 @@ def main() -> int:
         chosen = {name: chosen[name] for name in options.only.split(",")}
     failures = kills = 0
     for name, words in chosen.items():
-        shutil.rmtree(base / "whole", ignore_errors=True)
+        shutil.rmtree(base / "run", ignore_errors=True)
         begin = time.monotonic()
-        process = run(words, base / "whole")
+        process = run(words, base / "run")
         _, said = process.communicate()
         took_s = time.monotonic() - begin
         if process.returncode:
             print(f"{name}: undisturbed: {said.decode()[-300:]}")
             failures += 1
             continue
-        whole = digest(base / "whole")
+        whole = digest(base / "run")
         for _ in range(-(-options.kills // len(chosen))):
             after_s = rng.uniform(0.05, took_s)
-            wrong = kill_once(words, whole, base / "killed", after_s)
+            wrong = kill_once(words, whole, base / "run", after_s)
             kills += 1
             failures += bool(wrong)
             print(f"{name}: killed after {after_s:.1f} of {took_s:.1f} s: {wrong or 'whole'}")
