@@ -48,7 +48,7 @@ class ScanQueries:
     Attributes:
         rows: (V,) int64, the scan's voxels among those of the batch.
         position_m: (V, 2) their middles, metres from the grid's middle.
-        layers: the answer after each layer, the last one counts.
+        layers: the answer at first and after each layer, in training; the last one alone in use.
         things: train ids of the T thing classes.
     """
 
@@ -221,7 +221,7 @@ class QueryHead(nn.Module):
         voxels: _Voxels,
         seen: dict[int, tuple[Tensor, Tensor, _Voxels]],
     ) -> tuple[Answer, ...]:
-        answers = [self._answer(queries, center_m, voxels)]
+        answers = [self._answer(queries, center_m, voxels)] if self.training else []
         for layer, level in zip(self.layers, self.sees, strict=True):
             keys, values, pooled = seen[level]
             with torch.no_grad():
@@ -229,8 +229,9 @@ class QueryHead(nn.Module):
             place = self.encode(_waves(functional.pad(center_m, (0, 1))))
             queries = layer(queries, place, keys, values, hidden)
             center_m = center_m.detach() + self.move(queries)
-            answers.append(self._answer(queries, center_m, voxels))
-        return tuple(answers)
+            if self.training:
+                answers.append(self._answer(queries, center_m, voxels))
+        return tuple(answers) or (self._answer(queries, center_m, voxels),)
 
     def _answer(self, queries: Tensor, center_m: Tensor, voxels: _Voxels) -> Answer:
         return Answer(self.classes(queries), self._masks(queries, center_m, voxels), center_m)
@@ -239,7 +240,9 @@ class QueryHead(nn.Module):
         """The formula of the class. (Q, D), (Q, 2) -> (Q, V)."""
         bias, sharpness = self.shape(queries).unbind(1)
         alike = self.embed(queries) @ voxels.features.T / math.sqrt(queries.shape[1])
-        away = (center_m[:, None] - voxels.center_m[None]).square().sum(-1).clamp(max=_FARTHEST_M2)
+        own, other = (at.square().sum(1) for at in (center_m, voxels.center_m))
+        away = own[:, None] + other - 2 * center_m @ voxels.center_m.T
+        away = away.clamp(0, _FARTHEST_M2)
         masks: Tensor = alike + bias[:, None] - functional.softplus(sharpness)[:, None] * away
         return masks
 
