@@ -4,70 +4,28 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lidarpan.model.captured import LEAST_ROWS, Captured, roomy_size
 from lidarpan.model.contract import Network, PointOutputs
-from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.model.device_steps import Answer, Room, answer_points, bev_grid_of
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
 from lidarpan.model.sparse.modules import (
     InverseConv3d,
-    SparseTensor,
     StridedConv3d,
     SubmanifoldConv3d,
 )
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
 from lidarpan.structures import FloatArray, InputError, Scan
-from lidarpan.voxels.device_features import features_on_device
-from lidarpan.voxels.device_intensity import rank_brightness_on_device
-from lidarpan.voxels.device_patches import average_in_patches_on_device
-from lidarpan.voxels.device_voxels import DeviceVoxels, voxelize_on_device
-from lidarpan.voxels.grid import Grid
-from lidarpan.voxels.keys import constant
 from lidarpan.voxels.voxelize import Voxels
 
 FIRST_SHARE = 0.5
 """Voxels per point that there is room for at first; a scan with more is seen twice, once."""
-
-
-class Room(NamedTuple):
-    """Rows that there is room for: points and voxels."""
-
-    points: int
-    voxels: int
-
-
-class Answer(NamedTuple):
-    """What is said of N points, R voxels and X x Y BEV cells, room to spare included.
-
-    Attributes:
-        semantic: (N,) uint8.
-        softmax: (N, C) float32, zeros outside the grid.
-        offsets: (N, 2) float32 metres, zeros outside the grid.
-        point_to_voxel: (N,) int32, -1 outside the grid.
-        heatmap: (X, Y) float32.
-        indices: (R, 4) int32 cells of the voxels.
-        num_points: (R,) int32 of each voxel.
-        features: (R, F) float32, or none where nobody asks for them.
-        found: (1,) int32 voxels; with more than R the answer is worth nothing.
-    """
-
-    semantic: Tensor
-    softmax: Tensor
-    offsets: Tensor
-    point_to_voxel: Tensor
-    heatmap: Tensor
-    indices: Tensor
-    num_points: Tensor
-    features: Tensor
-    found: Tensor
 
 
 @dataclass
@@ -120,7 +78,7 @@ class DeviceNetwork:
     def __init__(self, inner: VoxelNetwork) -> None:
         self.inner, self.device = inner, inner.device
         self._running = _with_half_weights(inner)
-        self.captured = Captured(self._answer, self._make_inputs)
+        self.captured = Captured(partial(answer_points, self._running), self._make_inputs)
         self._share = FIRST_SHARE
 
     def remark(self, prepared: DeviceScan | PreparedScan) -> str | None:
@@ -204,37 +162,6 @@ class DeviceNetwork:
             torch.cuda.current_stream().synchronize()
         return Answer(*here), room
 
-    def _answer(self, room: Room, inputs: tuple[Tensor, ...]) -> Answer:
-        """All steps on the device."""
-        points, intensity, count = inputs
-        grid, inner = self.inner.grid, self._running
-        is_point = torch.arange(room.points, device=points.device) < count
-        if inner.intensity == "rank":
-            intensity = rank_brightness_on_device(points, intensity, is_point)
-        voxels = voxelize_on_device(points, is_point, grid, room.voxels)
-        features, height = features_on_device(points, intensity, voxels, grid)
-        outputs = inner.forward(_tensor_of(features, voxels, inner))
-        probabilities = _probabilities(outputs, height, voxels, inner)
-        softmax = functional.pad(probabilities, (1, 0, 0, 1))  # a last row for what is outside
-        middle = voxels.indices[:, 1:3].float() + 0.5
-        cell, low = (
-            constant(v[:2], points.device, torch.float32) for v in (grid.cell_m, grid.min_m)
-        )
-        center = functional.pad(outputs.offset_m.float() + (middle * cell + low), (0, 0, 0, 1))
-        row = voxels.point_to_voxel
-        inside = row < room.voxels
-        return Answer(
-            semantic=softmax.argmax(1).to(torch.uint8)[row],
-            softmax=softmax[row],
-            offsets=torch.where(inside[:, None], center[row] - points[:, :2], 0),
-            point_to_voxel=torch.where(inside, row, -1).int(),
-            heatmap=_heatmap(outputs, grid),
-            indices=voxels.indices,
-            num_points=voxels.num_points.int(),
-            features=features if inner.likeness else features[:0],
-            found=voxels.found,
-        )
-
 
 def _with_half_weights(inner: VoxelNetwork) -> VoxelNetwork:
     """A twin whose products find their weights in the precision that they are made in."""
@@ -249,45 +176,6 @@ def _with_half_weights(inner: VoxelNetwork) -> VoxelNetwork:
             if isinstance(module, nn.Linear) and module.bias is not None:
                 module.bias.data = module.bias.data.to(half)
     return twin
-
-
-def bev_grid_of(grid: Grid) -> Grid:
-    """The BEV cells of a voxel grid."""
-    return grid.coarser((BEV_STRIDE, BEV_STRIDE, grid.shape[2]))
-
-
-def _tensor_of(features: Tensor, voxels: DeviceVoxels, inner: VoxelNetwork) -> SparseTensor:
-    """The network's input, with room to spare behind the voxels."""
-    tensor = SparseTensor(features, voxels.indices, inner.grid.shape, 1, inner.engine)
-    tensor.level.num_cells = voxels.count
-    tensor.level.maps["keys"] = voxels.keys
-    return tensor
-
-
-def _probabilities(
-    outputs: HeadOutputs, height: Tensor, voxels: DeviceVoxels, inner: VoxelNetwork
-) -> Tensor:
-    """Of train ids 1 to C - 1 for each voxel, or for its patch of a surface. (R, C - 1) float32."""
-    logits = outputs.semantic.float()
-    if inner.prior is not None:
-        logits = logits + constant(tuple(inner.prior.tolist()), logits.device, logits.dtype)
-    probabilities = logits.softmax(1)
-    if inner.ground is None:
-        return probabilities
-    ground = torch.stack([probabilities[:, train_id - 1] for train_id in inner.ground]).sum(0)
-    return average_in_patches_on_device(probabilities, height, ground > 0.5, voxels, inner.grid)
-
-
-def _heatmap(outputs: HeadOutputs, grid: Grid) -> Tensor:
-    """Center probability of each BEV cell. (X, Y) float32."""
-    size_x, size_y, _ = bev_grid_of(grid).shape
-    place = outputs.columns[:, 1] * size_y + outputs.columns[:, 2]
-    if outputs.num_columns is not None:
-        row = torch.arange(len(place), device=place.device)
-        place = torch.where(row < outputs.num_columns, place, size_x * size_y)
-    heatmap = torch.zeros(size_x * size_y + 1, device=place.device)
-    heatmap.scatter_(0, place, torch.sigmoid(outputs.heatmap.float()))
-    return heatmap[:-1].view(size_x, size_y)
 
 
 def as_prepared(prepared: DeviceScan | PreparedScan) -> PreparedScan:
