@@ -29,11 +29,13 @@ from lidarpan.synthetic.simulate import simulate_scan
 Labelled = Iterator[tuple[Scan, PanopticLabels]]
 
 
-def towns(count: int, first_seed: int, sensor: str, classes: ClassTable) -> Labelled:
+def towns(
+    count: int, first_seed: int, sensor: str, classes: ClassTable, held_out: bool
+) -> Labelled:
     """Labelled scans of towns, one of each."""
     choose = sensor_of_town(sensor)
     for seed in range(first_seed, first_seed + count):
-        simulated = simulate_scan(seed, choose(seed))
+        simulated = simulate_scan(seed, choose(seed), held_out=held_out)
         yield simulated.scan, simulated.labels(classes)
 
 
@@ -88,13 +90,15 @@ def main() -> None:
     parser.add_argument("--towns", type=int, default=0, help="how many towns")
     parser.add_argument("--first-seed", type=int, default=900_000)
     parser.add_argument("--sensor", default="hdl64e", help="a name, a file, or random")
+    parser.add_argument("--held-out", action="store_true", help="objects that no other town has")
     parser.add_argument("--real", type=Path, help="folder with semantickitti/ and pandaset/")
     arguments = parser.parse_args()
     pipelines = [PanopticPipeline.from_weights(weights) for weights in arguments.weights]
     sets: dict[str, Labelled] = {}
     if arguments.towns:
         chosen = (arguments.towns, arguments.first_seed, arguments.sensor, pipelines[0].classes)
-        sets[f"towns from seed {arguments.first_seed}, {arguments.sensor}"] = towns(*chosen)
+        title = f"towns from seed {arguments.first_seed}, {arguments.sensor}"
+        sets[title] = towns(*chosen, arguments.held_out)
     if arguments.real:
         sets["SemanticKITTI 00"] = real(arguments.real / "semantickitti", "00")
         sets["PandaSet 02"] = real(arguments.real / "pandaset", "02")
