@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line has it
+
 import numpy as np
 
 from lidarpan.bench.scans import street_scan
