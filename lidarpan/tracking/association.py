@@ -34,6 +34,7 @@ HIDDEN_SHARE = 0.25  # of what both views lack of the class's length: how far ap
 NEW_COST = 0.6  # surprise of an object that is seen a second time; less for older ones
 UNSEEN_COST = 1.5  # surprise of a side that does not show how the track moved
 TELLING = 8.0  # places more than one that halve the doubt who it is
+TOLD = 0.5  # with less doubt a surface tells by itself that a thing rests
 EXPLAINED_WELL = 0.15  # nothing else is tried where this little is left
 FAR = 1e9
 UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
@@ -181,7 +182,8 @@ def pair_costs(
             best, left_over = np.inf, 1.0
             for i in range(tries + 1):
                 if i == tries:  # as expected: what is seen may be another side than before
-                    if left_over < EXPLAINED_WELL and motion[t, 3] != RESTING:
+                    is_known = motion[t, 3] != RESTING or doubt < TOLD
+                    if left_over < EXPLAINED_WELL and is_known:
                         break
                     u[0], u[1] = px, py
                 else:
