@@ -18,7 +18,7 @@ LIMITS = {
     "bf16": {"output": 0.04, "gradients": 0.12, "scale": 0.02, "worst": 0.35},
 }
 """Three to four times what the torch engine has on a CPU with the shipped weights: fp16 .0013,
-.0097, .0009 and .034, bf16 .013, .042, .005 and .125, fp32 3e-6 at most. On an H100 the worst
+.0097, .0009 and .034, bf16 .013, .042, .005 and .125, fp32 3e-6 at most. On an H200 the worst
 gradient in fp32, the bias of one norm, is 3e-4 off with the torch and the triton engine alike: a
 unit at the kink of its clip falls to the other side. "scale" is what makes a
 gradient that is zero, turned about or 5 % too large fail in every precision."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -23,6 +24,9 @@ from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
 from lidarpan.structures import FloatArray, InputError, Scan
 from lidarpan.voxels.voxelize import Voxels
+
+LEAST_AGREEMENT = 0.99
+"""Share of the first scan's points that must have the class which the CPU's steps give them."""
 
 FIRST_SHARE = 0.5
 """Voxels per point that there is room for at first; a scan with more is seen twice, once."""
@@ -68,7 +72,9 @@ class DeviceNetwork:
     """A VoxelNetwork whose every step but the grouping runs on its device, without a wait.
 
     Voxels, features, neighbour maps, the network, and what it says of each point are recorded as
-    one CUDA graph for each size of scan. On a CPU the same steps run one by one.
+    one CUDA graph for each size of scan. On a CPU the same steps run one by one. On a GPU the first
+    scan is answered both ways, with its voxels from the device and from the CPU: where the classes
+    differ, the device's are not used and a warning says so.
 
     Attributes:
         inner: the network. It has no queries and averages no copies.
@@ -80,6 +86,7 @@ class DeviceNetwork:
         self._running = _with_half_weights(inner)
         self.captured = Captured(partial(answer_points, self._running), self._make_inputs)
         self._share = FIRST_SHARE
+        self._is_trusted = None if self.device.type == "cuda" else True
 
     def remark(self, prepared: DeviceScan | PreparedScan) -> str | None:
         """Says where a scan is unlike those trained on; None where it is not, or none is known."""
@@ -97,9 +104,30 @@ class DeviceNetwork:
         """
         if isinstance(prepared, PreparedScan):
             return self.inner.run(prepared)
-        count = len(prepared.points)
-        if not count:
+        if not len(prepared.points):
             return None
+        if self._is_trusted is False:
+            return self._from_host(prepared)
+        outputs = self._from_device(prepared)
+        if self._is_trusted is None:
+            wanted = self._from_host(prepared)
+            self._is_trusted = _agree(outputs, wanted)
+            if not self._is_trusted:
+                logging.getLogger("lidarpan").warning(
+                    "the GPU's own steps answer otherwise than the CPU's on the first scan: scans "
+                    "are prepared on the CPU; please report this with `lidarpan doctor`"
+                )
+                prepared.seen = prepared.seen_features = None
+                return wanted
+        return outputs
+
+    def _from_host(self, prepared: DeviceScan) -> PointOutputs | None:
+        """The answer by the network alone, voxels from the CPU."""
+        outputs = self.inner.run(prepared.on_host)
+        return None if outputs is None else self.inner.per_point(prepared.on_host, outputs)
+
+    def _from_device(self, prepared: DeviceScan) -> PointOutputs | None:
+        """The answer by the device's steps."""
         with torch.inference_mode():
             answer, room = self._replay(prepared)
             if (found := int(answer.found)) > room.voxels:
@@ -161,6 +189,13 @@ class DeviceNetwork:
         if pinned:
             torch.cuda.current_stream().synchronize()
         return Answer(*here), room
+
+
+def _agree(got: PointOutputs | None, wanted: PointOutputs | None) -> bool:
+    """Whether two answers name nearly all points alike."""
+    if got is None or wanted is None:
+        return got is wanted
+    return bool(np.mean(got.classes == wanted.classes) >= LEAST_AGREEMENT)
 
 
 def _with_half_weights(inner: VoxelNetwork) -> VoxelNetwork:

@@ -1,6 +1,7 @@
 """All steps on the device, run one by one on a CPU, beside the same steps on the host."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,3 +95,34 @@ def test_on_a_cpu_a_captured_function_is_called():
     captured.inputs(3)[0].fill_(2)
     assert float(captured.replay(3)) == 9
     assert captured.inputs(3)[0].tolist() == [2, 2, 2]
+
+
+def test_the_first_scan_is_answered_both_ways(networks):
+    _, device = networks
+    device._is_trusted = None  # as on a GPU
+    device.run(device.prepare(street_scan(250, seed=1)))
+    assert device._is_trusted is True
+
+
+def test_a_device_that_answers_otherwise_is_not_used(networks, monkeypatch, caplog):
+    host, device = networks
+    device._is_trusted = None
+    scan = street_scan(250, seed=1)
+    wanted = host.prepare(scan)
+    want = host.per_point(wanted, host.run(wanted))
+    honest, asked = device._from_device, []
+
+    def wrong(prepared):
+        asked.append(prepared)
+        answer = honest(prepared)
+        return replace(answer, semantic=np.roll(answer.semantic, 7))
+
+    monkeypatch.setattr(device, "_from_device", wrong)
+    for _ in range(2):
+        there = device.prepare(scan)
+        got = device.per_point(there, device.run(there))
+        assert got.classes.tolist() == want.classes.tolist()
+        assert there.voxels.indices.tolist() == wanted.voxels.indices.tolist()
+    assert len(asked) == 1
+    assert len(caplog.records) == 1
+    assert "prepared on the CPU" in caplog.text
