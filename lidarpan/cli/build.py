@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,8 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on with the run in the out folder.")] = False,
 ) -> None:
     """Train the network; weights, logs and the effective configuration go to the out folder."""
+    # MKL's products else differ by 1e-7 from run to run; it reads this when torch is imported
+    os.environ.setdefault("MKL_CBWR", "AVX2,STRICT")
     from lidarpan.config import load_config
     from lidarpan.optional import need
 
