@@ -295,7 +295,7 @@ class Job:
         said = [
             f"{warning}{remedy}" if _kinds([warning]) & TURNED else str(warning)
             for warning in work.seen.warnings
-            if not _kinds([warning]) & {"height", "forward"}
+            if not _kinds([warning]) & {"height", "above", "forward"}
         ]
         unlike = self.pipeline.network.remark(work.prepared)
         if unlike is not None:

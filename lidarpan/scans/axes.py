@@ -73,7 +73,8 @@ def level_turn(scan: Scan) -> Turn | None:
 
     The ground is the slab, among those across all directions, that holds most places all around the
     sensor's foot with hardly any below it; its plane is then fitted. What x points to over the
-    ground stays ahead; where x points up or down, what z points to.
+    ground stays ahead; where x points up or down, what z points to. A turn that is a turn from axis
+    to axis but for 8 degrees is taken for one: the rest is the slope of the street.
 
     Returns:
         The turn; None where the ground lies flat already (to 8 degrees), or none is clear.
@@ -83,7 +84,7 @@ def level_turn(scan: Scan) -> Turn | None:
         return None
     degrees = np.degrees(np.arccos(np.clip(normal[2], -1, 1)))
     how = "hangs upside down" if degrees > 170 else f"is turned by {degrees:.0f} degrees"
-    return Turn(_upright(normal), f"the sensor {how}: levelled by its own ground")
+    return Turn(_along_axes(_upright(normal)), f"the sensor {how}: levelled by its own ground")
 
 
 def levelled(loaded: LoadedScan, expected_height_m: float) -> tuple[LoadedScan, Turn | None]:
@@ -205,6 +206,14 @@ def _upright(normal: NDArray[np.float64]) -> Rotation:
             break
     x = flat / np.linalg.norm(flat)
     return np.stack([x, np.cross(normal, x), normal])
+
+
+def _along_axes(rotation: Rotation) -> Rotation:
+    """The turn from axis to axis that is nearest, if it is near; else the rotation itself."""
+    straight = np.round(rotation)
+    is_turn = np.array_equal(straight @ straight.T, np.eye(3)) and np.linalg.det(straight) > 0
+    angle = np.arccos(np.clip((np.trace(rotation @ straight.T) - 1) / 2, -1, 1))
+    return straight if is_turn and angle < MIN_TURN_RAD else rotation
 
 
 def _unit(axis: str) -> NDArray[np.float64]:

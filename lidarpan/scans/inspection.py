@@ -38,7 +38,7 @@ class Remark(str):
         return remark
 
 
-TURNED = frozenset({"axes", "tilt", "ground"})
+TURNED = frozenset({"axes", "tilt", "ground", "above"})
 """Kinds of remarks that a turned sensor gives cause for."""
 
 
@@ -175,7 +175,7 @@ def _height_warnings(points: FloatArray, expected_height_m: float) -> list[Remar
             f"the ground lies {height_in_words(height_m)}, expected {expected_height_m:.2f} m: "
             "another mounting height, or z counted from elsewhere"
         )
-        warnings.append(Remark("height", said))
+        warnings.append(Remark("above" if height_m < -_HEIGHT_TOLERANCE_M else "height", said))
     tilt = np.arctan(np.hypot(ground[0], ground[1]))
     if tilt > _MAX_TILT_RAD:
         said = f"the ground is tilted by {np.degrees(tilt):.0f} degrees: is z up?"

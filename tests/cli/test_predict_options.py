@@ -117,7 +117,8 @@ def test_turned_sensors(run, drive, tmp_path, turn, words, said):
     _, err = predict(run, turned, "--out", tmp_path, "--format", "ply", *words, *listed)
     assert said in err
     straight, back = (read_prediction(tmp_path / f"{n}.ply", CLASSES) for n in ("1", "turned"))
-    assert (straight.semantic == back.semantic).mean() > (0.97 if words else 0.9)
+    along_axes = np.isin(turn, (-1, 0, 1)).all()
+    assert (straight.semantic == back.semantic).mean() > (0.97 if along_axes else 0.9)
     from lidarpan.scans.ply import read_ply
 
     columns = read_ply(tmp_path / "turned.ply")

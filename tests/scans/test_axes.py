@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lidarpan.scans.axes import AXES, ground_normal, level_turn, turn_to
+from lidarpan.scans.axes import AXES, ground_normal, level_turn, levelled, turn_to
+from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, Scan
 
 
@@ -106,3 +107,23 @@ def test_the_pose_goes_along():
 def test_wrong_names():
     with pytest.raises(InputError, match="up: wanted one of x, -x, y, -y, z, -z, got 'w'"):
         turn_to("w", "x")
+
+
+@pytest.mark.parametrize("slope_deg", [0, 3, 6])
+def test_a_hanging_sensor_on_a_slope_is_turned_over_and_the_slope_stays(slope_deg):
+    slope = np.radians(slope_deg)
+    tilt = np.array(
+        [[np.cos(slope), 0, np.sin(slope)], [0, 1, 0], [-np.sin(slope), 0, np.cos(slope)]]
+    )
+    scan = turned(street(), np.diag([1, -1, -1]) @ tilt)
+    assert np.array_equal(level_turn(scan).rotation, np.diag([1, -1, -1]))
+
+
+@pytest.mark.parametrize("sequence", ["00", "08"])
+def test_real_scans_of_a_hanging_sensor_are_read_as_they_stood(real_data, tmp_path, sequence):
+    file = real_data / f"semantickitti/sequences/{sequence}/velodyne/000000.bin"
+    rows = np.fromfile(file, np.float32).reshape(-1, 4)
+    (rows * np.float32([1, -1, -1, 1])).tofile(tmp_path / "hanging.bin")
+    found, turn = levelled(load_scan(tmp_path / "hanging.bin"), 1.73)
+    assert "hangs upside down" in turn.said
+    assert np.array_equal(found.scan.points, load_scan(file).scan.points)
