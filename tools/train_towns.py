@@ -4,7 +4,7 @@
 Some processes simulate towns, some read and augment them, one trains; the learning rate follows
 the clock. For a machine that is there for minutes: one GPU and many cores. Examples:
 
-    python tools/train_towns.py --minutes 8 --out runs/lease --start-from town
+    python tools/train_towns.py --minutes 8 --out runs/mine --start-from town
     python tools/train_towns.py --minutes 2 --out runs/try --batch-size 1 --makers 1 --loaders 1
 
 lidarpan need not be installed. Writes OUT/weights.safetensors (averaged) every minute and at the
