@@ -111,12 +111,12 @@ def compile_part(part: str) -> None:
 
 
 def _group() -> None:
-    from lidarpan.classes import load_class_table
+    from lidarpan.classes import DEFAULT_TABLE, load_class_table
     from lidarpan.grouping import group_points
     from lidarpan.grouping.fusion import merge_semantic_and_instance
 
     rng = np.random.default_rng(0)
-    classes = load_class_table("semantickitti")
+    classes = load_class_table(DEFAULT_TABLE)
     points = rng.uniform(-9, 9, (2000, 3)).astype(np.float32)
     semantic = rng.integers(0, classes.num_classes, 2000).astype(np.uint8)
     softmax = rng.dirichlet(np.ones(classes.num_classes), 2000).astype(np.float32)
