@@ -14,7 +14,8 @@ import yaml
 
 from lidarpan.errors import InputError
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
+# plain values only, whatever a tag asks for; libyaml's is ten times as fast
+_SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 40
 _MAX_ALIASES = 20
 _MAX_YAML_BYTES = 1 << 20
@@ -54,7 +55,11 @@ def parse_yaml(text: str, source: str) -> Any:
     """
     try:
         _bound(text, source)
-        return yaml.load(text, Loader=_LOADER)
+        loader = _SAFE_LOADER(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         if isinstance(error, InputError):
             raise
@@ -64,7 +69,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 def _bound(text: str, source: str) -> None:
     depth = num_aliases = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for event in yaml.parse(text, Loader=_SAFE_LOADER):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable
         unplaced += scan.token is None or scan.world_T_sensor is None
         token = scan.token or scan.scan
         results[token] = [
-            _nuscenes_row(token, one, pose, names[classes.to_nuscenes[one.class_id]])
+            nuscenes_row(token, one, pose, names[classes.to_nuscenes[one.class_id]])
             for one in scan.objects
             if classes.to_nuscenes[one.class_id]
         ]
@@ -192,9 +192,37 @@ def _kitti_box(
     return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
 
 
-def _nuscenes_row(
-    token: str, one: PanopticObject, world_T_sensor: NDArray[np.float64], name: str
+class Boxed(Protocol):
+    """Whatever has an upright box in the frame of its scan."""
+
+    @property
+    def center_m(self) -> tuple[float, float, float]:
+        """x, y, z of the middle, metres."""
+
+    @property
+    def size_m(self) -> tuple[float, float, float]:
+        """Length, width, height, metres."""
+
+    @property
+    def yaw_rad(self) -> float:
+        """Of the length about z from x."""
+
+    @property
+    def score(self) -> float | None:
+        """Confidence in [0, 1], None where nobody said."""
+
+
+def nuscenes_row(
+    token: str, one: Boxed, world_T_sensor: NDArray[np.float64], name: str
 ) -> dict[str, Any]:
+    """A box in nuScenes' detection results.
+
+    Args:
+        token: of the sample.
+        one: the box, in the sensor's frame.
+        world_T_sensor: (4, 4).
+        name: nuScenes' name of its class.
+    """
     length, width, height = one.size_m
     center = world_T_sensor[:3, :3] @ one.center_m + world_T_sensor[:3, 3]
     heading = world_T_sensor[:3, :3] @ [np.cos(one.yaw_rad), np.sin(one.yaw_rad), 0]
@@ -203,7 +231,7 @@ def _nuscenes_row(
         "sample_token": token,
         "translation": center.round(4).tolist(),
         "size": [round(v, 4) for v in (width, length, height)],
-        "rotation": [round(float(v), 6) for v in (np.cos(half), 0, 0, np.sin(half))],
+        "rotation": [round(float(v), 7) for v in (np.cos(half), 0, 0, np.sin(half))],
         "velocity": [0.0, 0.0],
         "detection_name": name,
         "detection_score": 1.0 if one.score is None else round(one.score, 4),

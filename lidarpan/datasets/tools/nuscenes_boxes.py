@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.boxes import nuscenes_row
 from lidarpan.datasets.nuscenes_frame import transform
 from lidarpan.datasets.nuscenes_labels import NAME
 from lidarpan.datasets.tools.frames import (
@@ -53,21 +54,8 @@ def _row(
     token: str, box: ToolBox, frame: ToolFrame, name: str, classes: ClassTable
 ) -> dict[str, Any]:
     pose = np.eye(4) if frame.world_T_sensor is None else frame.world_T_sensor
-    center = pose[:3, :3] @ box.center_m + pose[:3, 3]
-    half = (box.yaw_rad + np.arctan2(pose[1, 0], pose[0, 0])) / 2
-    length, width, height = box.size_m
-    return {
-        "sample_token": token,
-        "translation": center.round(4).tolist(),
-        "size": [round(v, 4) for v in (width, length, height)],
-        "rotation": [round(float(v), 7) for v in (np.cos(half), 0, 0, np.sin(half))],
-        "velocity": [0.0, 0.0],
-        "detection_name": name,
-        "detection_score": 1.0 if box.score is None else round(box.score, 4),
-        "attribute_name": "",
-        "tracking_id": str(box.id),
-        "class_name": classes.names[box.class_id],
-    }
+    own = {"tracking_id": str(box.id), "class_name": classes.names[box.class_id]}
+    return nuscenes_row(token, box, pose, name) | own
 
 
 def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> Boxes:
