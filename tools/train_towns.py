@@ -21,6 +21,7 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-import lidarpan
-from lidarpan.config import PREDICTION_SECTIONS, Config, DataSource, load_config
+from lidarpan.config import Config, DataSource, load_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, find_weights
 from lidarpan.training.data import Batch
+from lidarpan.training.decay import decay_groups
 from lidarpan.training.endless import (
     EndlessBatches,
     EndlessScans,
@@ -48,6 +49,7 @@ from lidarpan.training.endless import (
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source, open_sources
+from lidarpan.training.weights_header import weights_header
 
 RISE = 0.04  # share of the time in which the learning rate rises
 LAST_SECONDS = 4.0  # to write the weights
@@ -108,12 +110,6 @@ def _to(batch: Batch, device: torch.device) -> Batch:
     return batch._replace(**fields)
 
 
-def _parameters(*modules: nn.Module, decay: float) -> list[dict[str, Any]]:
-    every = [p for module in modules for p in module.parameters()]
-    matrices, vectors = [p for p in every if p.ndim > 1], [p for p in every if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
 def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device: Any) -> Run:
     network = build_network(config)
     if start:
@@ -121,7 +117,8 @@ def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device:
     weight = class_weights(shares, config.loss.class_balance)
     loss = PanopticLoss.configured(config, weight)
     network, loss = network.to(device).train(), loss.to(device)
-    groups = _parameters(network, loss, decay=config.training.weight_decay)
+    every = chain(network.parameters(), loss.parameters())
+    groups = decay_groups(every, config.training.weight_decay)
     optimizer = torch.optim.AdamW(
         groups, lr=config.training.learning_rate, fused=device.type == "cuda"
     )
@@ -129,16 +126,8 @@ def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device:
 
 
 def _write(path: Path, run: Run, config: Config, shares: Any) -> None:
-    classes = config.build_classes()
-    tree = config.model_dump(mode="json", include=PREDICTION_SECTIONS)
-    names = zip(classes.names[1:], shares, strict=True)
-    tree["prior"]["trained"] = {name: float(share) for name, share in names if share > 0}
-    header = {
-        "version": lidarpan.__version__,
-        "config": tree,
-        "classes": list(classes.names),
-        "training": {"step": run.step, "seed": config.training.seed},
-    }
+    record = {"step": run.step, "seed": config.training.seed}
+    header = weights_header(config, config.build_classes(), shares, **record)
     state = run.network.state_dict()
     save_weights(path, {k: run.mean[k].to(state[k].dtype) for k in state}, header, half=True)
 

@@ -13,9 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-import lidarpan
-from lidarpan.classes import table_names
-from lidarpan.config import PREDICTION_SECTIONS, Config
+from lidarpan.config import Config
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.checkpoint import load_weights, save_weights
 from lidarpan.model.fine_tune import begin_from
@@ -29,6 +27,7 @@ from lidarpan.training.data import (
     StepSampler,
     TrainingScans,
 )
+from lidarpan.training.decay import decay_groups
 from lidarpan.training.loader import make_loader
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
@@ -37,6 +36,7 @@ from lidarpan.training.resume import RESUME_NAME, check_checkpoint
 from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source, open_sources
 from lidarpan.training.statistics import gather_statistics, statistics_of
+from lidarpan.training.weights_header import weights_header
 
 
 class PanopticTraining(pl.LightningModule):
@@ -131,28 +131,10 @@ class PanopticTraining(pl.LightningModule):
         self.best_pq = max(self.best_pq, float(result.pq))
 
     def _write_weights(self, name: str, scores: dict[str, float]) -> None:
-        header = {
-            "version": lidarpan.__version__,
-            "config": self._prediction_config(),
-            "classes": list(self.classes.names),
-            "training": {
-                "step": self.global_step,
-                "seed": self.config.training.seed,
-                **scores,
-            },
-        }
+        record = {"step": self.global_step, "seed": self.config.training.seed, **scores}
+        header = weights_header(self.config, self.classes, self.shares, **record)
         path = self.config.out / f"{name}.safetensors"
         save_weights(path, self.network.state_dict(), header, half=True)
-
-    def _prediction_config(self) -> dict[str, Any]:
-        """What prediction needs of the configuration, with the class shares trained on."""
-        tree = self.config.model_dump(mode="json", include=PREDICTION_SECTIONS)
-        names = self.classes.names[1:]
-        known = {n: float(s) for n, s in zip(names, self.shares, strict=True) if s > 0}
-        tree["prior"]["trained"] = tree["prior"]["trained"] or known
-        if self.classes.name not in table_names():  # the weights must do without its file
-            tree["class_table"] = self.classes.to_tree()
-        return tree
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Remember the seed, the place in the data and the best PQ."""
@@ -188,16 +170,8 @@ class PanopticTraining(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW without decay on norms and biases, and the schedule per step."""
         t = self.config.training
-        learned = [p for p in self.parameters() if p.requires_grad]
-        matrices = [p for p in learned if p.ndim > 1]
-        vectors = [p for p in learned if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": matrices, "weight_decay": t.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},
-            ],
-            lr=t.learning_rate,
-        )
+        groups = decay_groups(self.parameters(), t.weight_decay)
+        optimizer = torch.optim.AdamW(groups, lr=t.learning_rate)
         scheduler: torch.optim.lr_scheduler.LRScheduler
         match t.schedule:
             case "one-cycle":
