@@ -142,13 +142,14 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
     match style:
         case "residential":
             return Profile(
-                style, draw(rng, 2.5, 4.1), 0.0, each(0.24, 2.0, 2.4),
-                each(0.4, 0.8, 4.0), none, each(0.97, 1.5, 4.5), bool(rng.random() < 0.15),
+                style, _half_width(rng, 2.5, 4.1), 0.0, each(0.24, 2.0, 2.4),
+                each(0.4, 0.8, 4.0), none, _walks(rng, 0.97, 1.5, 4.5),
+                bool(rng.random() < 0.15),
             )  # fmt: skip
         case "urban":
             return Profile(
-                style, draw(rng, 3.0, 5.5), 0.0, each(0.5, 2.0, 5.0),
-                each(0.3, 0.8, 2.0), each(0.2, 1.2, 2.0), each(1.0, 2.0, 4.5),
+                style, _half_width(rng, 3.0, 5.5), 0.0, each(0.5, 2.0, 5.0),
+                each(0.3, 0.8, 2.0), each(0.2, 1.2, 2.0), _walks(rng, 1.0, 2.0, 4.5),
                 bool(rng.random() < 0.5),
             )  # fmt: skip
         case "main":
@@ -178,6 +179,18 @@ def make_profile(rng: np.random.Generator, style: str) -> Profile:
                 "highway", draw(rng, 7.5, 11.5) + median / 2, median, none,
                 each(1.0, 2.0, 5.0), none, none, True, int(rng.random() < 0.5),
             )  # fmt: skip
+
+
+def _half_width(rng: np.random.Generator, low: float, high: float) -> float:
+    """Of a street: one lane between its kerbs in three of ten, else from low to high metres."""
+    return draw(rng, 1.6, 2.5) if rng.random() < 0.3 else draw(rng, low, high)
+
+
+def _walks(rng: np.random.Generator, chance: float, low: float, high: float) -> dict[int, float]:
+    """Widths of the sidewalks of a street: from low to high metres, one in four a square's."""
+    drawn = {side: draw(rng, low, high) for side in (-1, 1)}
+    wide = {side: draw(rng, high, 11.0) if rng.random() < 0.25 else drawn[side] for side in drawn}
+    return {side: wide[side] if rng.random() < chance else 0.0 for side in wide}
 
 
 STYLES = ("residential", "urban", "main", "avenue", "rural", "highway")

@@ -23,12 +23,12 @@ class Parcel:
 
 _USES: dict[str, tuple[tuple[str, float], ...]] = {
     "residential": (
-        ("house", 0.47), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.11),
-        ("park", 0.08), ("plaza", 0.03), ("lot", 0.03), ("screen", 0.08),
+        ("house", 0.44), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.11),
+        ("park", 0.08), ("plaza", 0.06), ("lot", 0.03), ("screen", 0.08),
     ),
     "urban": (
-        ("row", 0.25), ("terrace", 0.31), ("flats", 0.17), ("lot", 0.05), ("park", 0.06),
-        ("plaza", 0.05), ("screen", 0.11),
+        ("row", 0.25), ("terrace", 0.31), ("flats", 0.13), ("lot", 0.05), ("park", 0.06),
+        ("plaza", 0.09), ("screen", 0.11),
     ),
     "avenue": (
         ("row", 0.2), ("terrace", 0.12), ("flats", 0.18), ("hall", 0.1), ("lot", 0.06),

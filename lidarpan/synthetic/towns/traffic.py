@@ -146,6 +146,8 @@ def lane_offset(street: Street, lane: int = 0) -> float:
     profile = street.profile
     inner = profile.median / 2
     wide = profile.half_width - inner
+    if wide < 2.6:  # one lane
+        return inner + 0.1
     if wide > 5:
         return inner + wide - 1.75 - lane * (wide - 3.5) / max(1, num_lanes(street) - 1)
     if wide < 4 and profile.style == "residential" and not profile.bay[-1]:
