@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.kitti_labels import read_label, unpack_labels
 from lidarpan.datasets.nuscenes_labels import read_panoptic, unpack_panoptic
-from lidarpan.datasets.semantickitti import read_label, unpack_labels
 from lidarpan.scans.find import natural_key
 from lidarpan.structures import InputError, IntArray, SemanticArray
 

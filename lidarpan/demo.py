@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lidarpan.classes import ClassTable
 from lidarpan.clock import StageClock
-from lidarpan.datasets.semantickitti import write_predictions
+from lidarpan.datasets.kitti_labels import write_predictions
 from lidarpan.draw import draw_panoptic, save_png
 from lidarpan.metrics import PanopticQuality, PanopticScores
 from lidarpan.pipeline import PanopticPipeline

@@ -1,11 +1,23 @@
 """The one error that callers can mend themselves, and text that is safe to print."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """The caller gave something that cannot be used: the message says wanted, got, what to do."""
 
     def __str__(self) -> str:
         return printable(super().__str__())
+
+
+@contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Let an InputError of the block begin with what it is about, a file for instance."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {str(error).removeprefix(f'{what}: ')}") from None
 
 
 def printable(text: str) -> str:

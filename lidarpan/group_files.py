@@ -76,11 +76,7 @@ def _group(
 ) -> tuple[LoadedScan, PanopticLabels]:
     label_path, semantic = labels.read(scan_path)
     loaded = empty_frame(scan_path) or load_scan(scan_path)
-    if len(semantic) != loaded.num_file_points:
-        raise InputError(
-            f"{label_path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "
-            f"got {len(semantic)}"
-        )
+    loaded.check_count(len(semantic), label_path)
     points, known = loaded.scan.points, semantic[loaded.valid]
     if not len(points):
         return loaded, PanopticLabels.all_void(0)

@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from lidarpan.clock import StageClock
 from lidarpan.datasets.annotated import AnnotatedMcap
-from lidarpan.datasets.predictions import (
-    is_complete,
-    read_prediction,
-    write_prediction,
-)
+from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.predictions import is_complete, write_prediction
 from lidarpan.grouping.fusion import keep_classes
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.model.device_network import DeviceScan
@@ -317,11 +314,7 @@ class Job:
             loaded = frame.load(expected)
             labels = read_prediction(path, self.pipeline.classes)
             seen, turn = self.handling.turned(loaded, expected)
-            own = replace(
-                labels,
-                semantic=labels.semantic[loaded.valid],
-                instance=labels.instance[loaded.valid],
-            )
+            own = labels.take(loaded.valid)
             objects = own.objects(seen.scan, self.pipeline.classes)
         except InputError as error:
             return replace(known, error=str(error))

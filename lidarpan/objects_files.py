@@ -21,7 +21,7 @@ class ObjectFiles:
     Args:
         out: folder of the labels; boxes go to `boxes` in it.
         file: the list, .json or .csv, or None.
-        boxes: one of BOX_FORMATS, or None.
+        boxes: "kitti", "nuscenes", or None.
 
     Raises:
         InputError: the list has another suffix.

@@ -20,7 +20,7 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.track_files import Drive, plan_drives
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import whole_file, write_text
 
 QUEUE = "queue.csv"
 MIN_BOX_POINTS = 5
@@ -108,15 +108,7 @@ class Prelabelling:
 
     def _scan(self, name: str, drive: Drive, k: int, loaded: LoadedScan) -> PrelabelledScan:
         file = drive.labels[k]
-        labels = read_named(file, self._classes)
-        if labels.num_points != loaded.num_file_points:
-            raise InputError(
-                f"{file}: wanted {loaded.num_file_points} labels as {drive.scans[k]} has points, "
-                f"got {labels.num_points}"
-            )
-        seen = PanopticLabels(
-            labels.semantic[loaded.valid], labels.instance[loaded.valid], labels.score
-        )
+        seen = loaded.labels_of(read_named(file, self._classes), file)
         things = self._classes.things
         objects = [
             one
@@ -164,12 +156,9 @@ class Prelabelling:
             write_predictions(file, known, self._classes)
             pose = np.eye(4) if scan.frame.world_T_sensor is None else scan.frame.world_T_sensor
             lines.append(" ".join(f"{v:.9g}" for v in pose[:3].reshape(-1)))
-        files = {"calib.txt": ["Tr: 1 0 0 0 0 1 0 0 0 0 1 0"]}
+        write_text(folder / "calib.txt", "Tr: 1 0 0 0 0 1 0 0 0 0 1 0\n")
         if self._most is None:  # line k is of scan k
-            files["poses.txt"] = lines
-        for name, text in files.items():
-            with whole_file(folder / name) as beside:
-                beside.write_text("\n".join(text) + "\n", encoding="utf-8")
+            write_text(folder / "poses.txt", "\n".join(lines) + "\n")
 
     def _write_queue(self, scans: list[PrelabelledScan]) -> None:
         with whole_file(self._out / QUEUE) as beside, beside.open("w", newline="") as file:

@@ -190,6 +190,12 @@ class PanopticLabels:
         """N."""
         return len(self.semantic)
 
+    def take(self, keep: BoolArray) -> PanopticLabels:
+        """Labels of the points where `keep`, (N,) bool, is true; ids and their scores stay."""
+        confidence = None if self.confidence is None else self.confidence[keep]
+        semantic, instance = self.semantic[keep], self.instance[keep]
+        return replace(self, semantic=semantic, instance=instance, confidence=confidence)
+
     @classmethod
     def all_void(cls, num_points: int, classes: ClassTable | None = None) -> PanopticLabels:
         """Labels that say nothing."""

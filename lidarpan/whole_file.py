@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache, wraps
 from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 from lidarpan.errors import InputError
 
 _PART = re.compile(r"^\.lidarpan-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part(\.\w+)?$")
 _STALE_S = 86_400.0
 _cleaned: set[Path] = set()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @contextmanager
@@ -48,6 +54,17 @@ def whole_file(path: Path, suffix: str = "") -> Iterator[Path]:
     finally:
         with suppress(OSError):
             beside.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all; errors as `whole_file`."""
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, tree: Any, indent: int | None = None) -> None:
+    """Write plain values as a JSON file that ends with a line; errors as `whole_file`."""
+    write_text(path, json.dumps(tree, indent=indent) + "\n")
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -99,12 +116,32 @@ def _machine() -> str:
     return f"{zlib.crc32(name.encode()):08x}"
 
 
-def changed_ns(*files: Path) -> tuple[int, ...]:
-    """When files were last written, 0 for one that is not there: key of what is kept of them."""
-    times = []
-    for file in files:
-        try:
-            times.append(file.stat().st_mtime_ns)
-        except OSError:
-            times.append(0)
-    return tuple(times)
+def while_unchanged(
+    most: int, files: Callable[P, tuple[Path, ...]]
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function keep its results as long as the files that they come from stay as they are.
+
+    Args:
+        most: results that are kept.
+        files: the function's arguments -> what it reads; a file may be missing.
+    """
+
+    def decorated(function: Callable[P, T]) -> Callable[P, T]:
+        kept = lru_cache(most)(lambda changed, *args, **named: function(*args, **named))
+
+        @wraps(function)
+        def looked_up(*args: P.args, **named: P.kwargs) -> T:
+            changed = tuple(map(_changed_ns, files(*args, **named)))
+            return kept(changed, *args, **named)  # type: ignore[arg-type]
+
+        return looked_up
+
+    return decorated
+
+
+def _changed_ns(file: Path) -> int:
+    """When a file was last written, 0 where it is not there."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -277,7 +277,7 @@ case(
     C,
     lines(lambda t: [t[0], "Tr: 1 2 3"]),
     "poses",
-    "calib.txt: wanted 12 numbers behind Tr:",
+    "calib.txt: Tr: wanted 12 numbers",
 )
 case(
     KITTI,
@@ -337,7 +337,7 @@ case(
     "calibration/calib_cam_to_pose.txt",
     lines(lambda t: ["image_00:" + 12 * " 1"]),
     "poses",
-    "calib_cam_to_pose.txt: wanted a rotation",
+    "calib_cam_to_pose.txt: image_00: wanted a rotation",
 )
 
 case("pandaset", SWEEP, cut, "scan", "lidar/01.pkl.gz: wanted a table that pandas pickled")

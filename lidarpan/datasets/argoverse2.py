@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
+from lidarpan.datasets.dataset import (
+    Report,
+    ScanFiles,
+    ShippedDataset,
+    found,
+    posed_scan,
+    tolerated,
+)
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in
 from lidarpan.scans.columns import open_table, read_columns
 from lidarpan.scans.fields import Fields, LoadedScan
 from lidarpan.scans.pcd import rotation
 from lidarpan.structures import InputError
-from lidarpan.whole_file import changed_ns
+from lidarpan.whole_file import while_unchanged
 
 SPLITS = ("train", "val", "test")
 _PLACE = ("tx_m", "ty_m", "tz_m")
@@ -28,7 +34,7 @@ _SIZE = ("length_m", "width_m", "height_m")
 _SENSOR = "up_lidar"
 
 
-class Argoverse2(Dataset):
+class Argoverse2(ShippedDataset):
     """An Argoverse 2 tree: `ROOT/SPLIT/LOG/sensors/lidar/NANOSECONDS.feather`.
 
     Scan i is called "LOG/NANOSECONDS". Its points, of both sensors, are counted from the upper one,
@@ -40,10 +46,6 @@ class Argoverse2(Dataset):
     name = "argoverse2"
     title = "Argoverse 2"
     layout = "LOG/NANOSECONDS.label"
-
-    def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The sweeps of a split; InputError: no such folder or split, no sweeps, or no poses."""
@@ -78,9 +80,7 @@ class Argoverse2(Dataset):
 
     def truth_of(self, files: ScanFiles) -> PackedLabels:
         """The categories and objects of the cuboids that points are in."""
-        if files.labels is None:
-            raise InputError(f"{files.scan}: wanted true labels, there are none")
-        fields, boxes = _sweep(files.scan), self._cuboids(files.labels, files.scan)
+        fields, boxes = _sweep(files.scan), self._cuboids(files.truth, files.scan)
         points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
         box = points_in_cuboids(points, boxes)
         raw, instance = np.zeros(len(points), np.int64), np.zeros(len(points), np.int64)
@@ -90,7 +90,7 @@ class Argoverse2(Dataset):
 
     def _cuboids(self, file: Path, scan: Path) -> Cuboids:
         """The cuboids at a sweep's time, around the upper sensor."""
-        table = _annotations(file, changed_ns(file))
+        table = _annotations(file)
         rows = np.flatnonzero(table["timestamp_ns"] == int(scan.stem))
         names = [name.upper().replace("-", "_") for name in self.classes.names]
         kinds = [str(table["category"][row]) for row in rows]
@@ -115,10 +115,6 @@ class Argoverse2(Dataset):
             return super().prediction_path(out, scan_path)
         return out / above[2].name / f"{scan_path.stem}{self.suffix}"
 
-    def scored_path(self, out: Path, scan_path: Path) -> Path:
-        """The same as `.npz`."""
-        return self.prediction_path(out, scan_path).with_suffix(".npz")
-
 
 def _top(root: Path) -> Path:
     """The folder that has the splits, or else the logs."""
@@ -142,8 +138,10 @@ def _logs(root: Path, split: str) -> list[Path]:
     return [logs[name] for name in names]
 
 
-@lru_cache(maxsize=2)
-def _read_sweep(file: Path, _: tuple[int, ...]) -> Fields:
+@while_unchanged(2, lambda file: (file, _mount_file(file.parents[2])))
+def _sweep(file: Path) -> Fields:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file")
     fields = read_columns(file)
     missing = [name for name in ("x", "y", "z") if name not in fields]
     if missing:
@@ -156,23 +154,14 @@ def _read_sweep(file: Path, _: tuple[int, ...]) -> Fields:
     return {**fields, **moved}
 
 
-def _sweep(file: Path) -> Fields:
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
-    return _read_sweep(file, changed_ns(file, _mount_file(file.parents[2])))
-
-
-def mount_of(log: Path) -> NDArray[np.float64]:
-    """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
-    return _mount(_mount_file(log), changed_ns(_mount_file(log)))
-
-
 def _mount_file(log: Path) -> Path:
     return log / "calibration" / "egovehicle_SE3_sensor.feather"
 
 
-@lru_cache(maxsize=64)
-def _mount(file: Path, _: tuple[int, ...]) -> NDArray[np.float64]:
+@while_unchanged(64, lambda log: (_mount_file(log),))
+def mount_of(log: Path) -> NDArray[np.float64]:
+    """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
+    file = _mount_file(log)
     table = _columns(file, ("sensor_name", *_TURN, *_PLACE))
     rows = np.flatnonzero(table["sensor_name"] == _SENSOR)
     if not len(rows):
@@ -182,8 +171,8 @@ def _mount(file: Path, _: tuple[int, ...]) -> NDArray[np.float64]:
     return mount
 
 
-@lru_cache(maxsize=4)
-def _annotations(file: Path, _: tuple[int, ...]) -> dict[str, NDArray[Any]]:
+@while_unchanged(4, lambda file: (file,))
+def _annotations(file: Path) -> dict[str, NDArray[Any]]:
     names = ("timestamp_ns", "track_uuid", "category", *_SIZE, *_TURN, *_PLACE)
     return _columns(file, names)
 

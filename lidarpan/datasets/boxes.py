@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.nuscenes_labels import INPUTS
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.errors import InputError
 from lidarpan.grouping.objects import PanopticObject
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import whole_file, write_json, write_text
 
-BOX_FORMATS = ("kitti", "nuscenes")
 _COLUMNS = (
     "scan", "id", "class", "score", "points", "distance_m", "x_m", "y_m", "z_m", "length_m",
     "width_m", "height_m", "yaw_rad", "seen_length_m", "seen_width_m",
@@ -61,16 +60,14 @@ def write_objects(path: Path, scans: Iterable[ScanObjects]) -> None:
         InputError: another suffix, or it cannot be written.
     """
     check_objects_file(path)
-    with whole_file(path) as beside:
-        if path.suffix.lower() == ".json":
-            rows = [_scan_row(scan) for scan in scans]
-            beside.write_text(json.dumps({"scans": rows}, indent=1) + "\n", encoding="utf-8")
-            return
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
-            table.writeheader()
-            for scan in scans:
-                table.writerows(_csv_row(scan.scan, one) for one in scan.objects)
+    if path.suffix.lower() == ".json":
+        write_json(path, {"scans": [_scan_row(scan) for scan in scans]}, indent=1)
+        return
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
+        table.writeheader()
+        for scan in scans:
+            table.writerows(_csv_row(scan.scan, one) for one in scan.objects)
 
 
 def write_kitti(path: Path, objects: Sequence[PanopticObject]) -> None:
@@ -82,8 +79,7 @@ def write_kitti(path: Path, objects: Sequence[PanopticObject]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with whole_file(path) as beside:
-        beside.write_text("".join(_kitti_line(one) for one in objects), encoding="utf-8")
+    write_text(path, "".join(_kitti_line(one) for one in objects))
 
 
 def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable) -> int:
@@ -108,10 +104,7 @@ def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable
             for one in scan.objects
             if classes.to_nuscenes[one.class_id]
         ]
-    uses = {"use_camera": False, "use_lidar": True, "use_radar": False, "use_map": False}
-    content = {"meta": {**uses, "use_external": False}, "results": results}
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(path, {"meta": INPUTS, "results": results})
     return unplaced
 
 

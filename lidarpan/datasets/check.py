@@ -7,7 +7,6 @@ fault, `state.json` what was counted and the last scan that was looked at.
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -24,7 +23,7 @@ from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.tracks import Continuity
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_json_tree
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 _SAVE_EVERY = 500
 FAULTS, STATE = "faults.csv", "state.json"
@@ -186,8 +185,7 @@ class DatasetCheck:
             "continuity": asdict(current.continuity),
             "num_bytes": writer.tell(),
         }
-        with whole_file(self._out / STATE) as beside:
-            beside.write_text(json.dumps(state), encoding="utf-8")
+        write_json(self._out / STATE, state)
 
     def _resume(self, file: Path) -> bool:
         """Take up the state of an earlier run of the same; False where it is of another."""

@@ -5,7 +5,6 @@ So a network of other classes can be scored on it, and datasets can be trained o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles
+from lidarpan.datasets.dataset import Dataset, ScanFiles
 from lidarpan.datasets.packed_labels import PackedLabels
-from lidarpan.scans.fields import LoadedScan
 from lidarpan.structures import InputError, PanopticLabels
 
 NAME = "coarse"
 SUFFIX = f"@{NAME}"
+
+
+_AS_INNER = (
+    "suffix", "top", "layout", "drops_points", "step_s", "counts_up", "all_posed", "all_labelled",
+    "iter_scans", "usual_splits", "list_truth", "read_scan", "count_points", "prediction_path",
+    "scored_path", "prediction_of", "home",
+)  # fmt: skip
+"""What stays as the dataset has it: all but classes and labels."""
 
 
 class Coarse(Dataset):
@@ -40,56 +46,16 @@ class Coarse(Dataset):
         self.inner, self.name = inner, inner.name + SUFFIX
         self.classes = replace(load_class_table(NAME), min_points=inner.classes.min_points)
         self.title = f"{inner.title or inner.name} in common classes"
-        self.suffix, self.top, self.layout = inner.suffix, inner.top, inner.layout
-        self.drops_points, self.step_s = inner.drops_points, inner.step_s
-        self.counts_up, self.all_posed = inner.counts_up, inner.all_posed
-        self.all_labelled = inner.all_labelled
+        for name in _AS_INNER:
+            setattr(self, name, getattr(inner, name))
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """As the dataset."""
         return self.inner.list_scans(root, split)
 
-    def iter_scans(
-        self, root: Path, split: str, report: Report | None = None
-    ) -> Iterator[ScanFiles]:
-        """As the dataset."""
-        return self.inner.iter_scans(root, split, report)
-
-    def usual_splits(self, root: Path) -> Sequence[str]:
-        """As the dataset."""
-        return self.inner.usual_splits(root)
-
-    def list_truth(self, root: Path, split: str) -> list[ScanFiles]:
-        """As the dataset."""
-        return self.inner.list_truth(root, split)
-
-    def read_scan(self, files: ScanFiles) -> LoadedScan:
-        """As the dataset."""
-        return self.inner.read_scan(files)
-
-    def count_points(self, files: ScanFiles) -> int:
-        """As the dataset."""
-        return self.inner.count_points(files)
-
     def truth_of(self, files: ScanFiles) -> PackedLabels:
         """The dataset's truth in the common classes."""
         return self._mapped(self.inner.truth_of(files))
-
-    def prediction_path(self, out: Path, scan_path: Path) -> Path:
-        """As the dataset."""
-        return self.inner.prediction_path(out, scan_path)
-
-    def scored_path(self, out: Path, scan_path: Path) -> Path:
-        """As the dataset."""
-        return self.inner.scored_path(out, scan_path)
-
-    def prediction_of(self, files: ScanFiles, split: str) -> str:
-        """As the dataset."""
-        return self.inner.prediction_of(files, split)
-
-    def home(self, split: str) -> str:
-        """As the dataset."""
-        return self.inner.home(split)
 
     def read_prediction(self, file: Path) -> PackedLabels:
         """A prediction in the dataset's own classes."""

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import ClassTable
+from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.kitti_labels import (
     read_label,
     read_packed,
@@ -47,6 +47,13 @@ class ScanFiles:
     scan: Path
     labels: Path | None = None
     world_T_sensor: NDArray[np.float64] | None = None
+
+    @property
+    def truth(self) -> Path:
+        """The file of its truth; InputError where there is none."""
+        if self.labels is None:
+            raise InputError(f"{self.scan}: wanted true labels, there are none")
+        return self.labels
 
 
 Report = Callable[[InputError, str], None]
@@ -147,9 +154,7 @@ class Dataset(Protocol):
 
     def truth_of(self, files: ScanFiles) -> PackedLabels:
         """True labels of a scan that has some, where they lie in more than one file."""
-        if files.labels is None:
-            raise InputError(f"{files.scan}: wanted true labels, there are none")
-        return self.read_truth(files.labels)
+        return self.read_truth(files.truth)
 
     # Predictions out and in
 
@@ -159,7 +164,7 @@ class Dataset(Protocol):
 
     def scored_path(self, out: Path, scan_path: Path) -> Path:
         """Where this package's `.npz` with a score per instance lies instead."""
-        return plain_path(out, scan_path, ".npz")
+        return self.prediction_path(out, scan_path).with_suffix(".npz")
 
     def prediction_of(self, files: ScanFiles, split: str) -> str:
         """Where the prediction of a scan of the dataset lies, below the folder of predictions."""
@@ -243,10 +248,30 @@ class Dataset(Protocol):
         return {} if description is None else {"description.txt": description.encode()}
 
 
+class ShippedDataset(Dataset):
+    """A dataset whose class table is shipped under its name."""
+
+    def __init__(self) -> None:
+        """Take the class table."""
+        self.classes = load_class_table(self.name)
+
+
 def posed_scan(fields: Fields | FileFields, files: ScanFiles) -> LoadedScan:
     """The scan of named columns around its sensor, with its pose; errors as `scan_of_fields`."""
     loaded = scan_of_fields(fields, str(files.scan), EXPECTED_HEIGHT_M)
     return replace(loaded, scan=replace(loaded.scan, world_T_sensor=files.world_T_sensor))
+
+
+def read_rows(file: Path, width: int) -> NDArray[np.float32]:
+    """The (N, width) numbers of a scan file that holds nothing else.
+
+    Raises:
+        InputError: no such file, or an empty or a cut off one.
+    """
+    size = file.stat().st_size if file.is_file() else 0
+    if not size or size % (4 * width):
+        raise InputError(f"{file}: wanted {4 * width} bytes per point, got {size} bytes: cut off?")
+    return np.fromfile(file, np.float32).reshape(-1, width)
 
 
 def found(scans: Iterable[ScanFiles], root: Path, what: str) -> list[ScanFiles]:

@@ -11,23 +11,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
+from lidarpan.datasets.dataset import (
+    Report,
+    ScanFiles,
+    ShippedDataset,
+    found,
+    posed_scan,
+    read_rows,
+    tolerated,
+)
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in
-from lidarpan.datasets.pose_files import read_pose_file
+from lidarpan.datasets.pose_files import read_pose_file, transform_of
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.fields import FileFields, LoadedScan
 from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.ply import read_ply
-from lidarpan.structures import InputError
-from lidarpan.whole_file import changed_ns
+from lidarpan.whole_file import while_unchanged
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
@@ -49,7 +56,7 @@ class Window:
     last: int
 
 
-class Kitti360(Dataset):
+class Kitti360(ShippedDataset):
     """A KITTI-360 tree: `ROOT/data_3d_raw/DRIVE/velodyne_points/data/NNNNNNNNNN.bin`.
 
     Scan i is called "0003/0000000123". A split is "train" or "val" (the windows that
@@ -62,10 +69,6 @@ class Kitti360(Dataset):
     layout = "NNNN/NNNNNNNNNN.label"
     all_posed = False
     all_labelled = False
-
-    def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The scans of a split; InputError: no such folder or split, no scans, or no poses."""
@@ -96,7 +99,7 @@ class Kitti360(Dataset):
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """All points of the file, with its pose; InputError for a damaged file."""
-        rows = _rows(files.scan)
+        rows = read_rows(files.scan, 4)
         named = dict(zip(("x", "y", "z", "intensity"), rows.T, strict=True))
         fields = FileFields(named, scale=IntensityScale(1.0))
         return posed_scan(fields, files)
@@ -109,13 +112,11 @@ class Kitti360(Dataset):
         """The labels of the nearest points of the scan's window; void where none is near."""
         if files.labels is None or files.world_T_sensor is None:
             raise InputError(f"{files.scan}: wanted true labels, there are none")
-        points, pose = _rows(files.scan)[:, :3].astype(np.float64), files.world_T_sensor
+        points, pose = read_rows(files.scan, 4)[:, :3].astype(np.float64), files.world_T_sensor
         world = points @ pose[:3, :3].T + pose[:3, 3]
         raw, instance = labels_near(files.labels, int(files.scan.stem), world)
-        try:
+        with naming(files.labels):
             semantic = self.classes.to_train(raw)
-        except InputError as error:
-            raise InputError(f"{files.labels}: {error}") from None
         instance = np.where(self.classes.is_thing[semantic], instance, 0)
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
@@ -127,17 +128,6 @@ class Kitti360(Dataset):
         if not found:
             return super().prediction_path(out, scan_path)
         return out / found[1] / f"{scan_path.stem}{self.suffix}"
-
-    def scored_path(self, out: Path, scan_path: Path) -> Path:
-        """The same as `.npz`."""
-        return self.prediction_path(out, scan_path).with_suffix(".npz")
-
-
-def _rows(file: Path) -> NDArray[np.float32]:
-    size = file.stat().st_size if file.is_file() else 0
-    if not size or size % _POINT_BYTES:
-        raise InputError(f"{file}: wanted 16 bytes per point, got {size} bytes: cut off?")
-    return np.fromfile(file, np.float32).reshape(-1, 4)
 
 
 def _drives(root: Path, split: str) -> list[str]:
@@ -183,13 +173,7 @@ def _transform(file: Path, name: str) -> NDArray[np.float64]:
         raise InputError(f"{file}: no such file: fetch the calibration too")
     lines = [line.split() for line in file.read_text(errors="replace").splitlines() if line.strip()]
     words = next((line for line in lines if not name or line[0] == name), [])
-    try:
-        rows = np.array(words[1:] if name else words, np.float64).reshape(3, 4)
-    except ValueError:
-        raise InputError(f"{file}: wanted 12 numbers {name}, got {' '.join(words)[:60]}") from None
-    if not np.isfinite(rows).all() or abs(abs(np.linalg.det(rows[:, :3])) - 1) > 0.1:
-        raise InputError(f"{file}: wanted a rotation and a place, got {' '.join(words)[:60]}")
-    return np.vstack([rows, [0.0, 0.0, 0.0, 1.0]])
+    return transform_of(words[1:] if name else words, f"{file}: {name}".strip(": "))
 
 
 def find_windows(root: Path, drive: str) -> list[Window]:
@@ -244,7 +228,7 @@ def labels_near(
     finite = np.isfinite(world).all(axis=1)
     moving = window.parents[1] / "dynamic" / window.name
     for file, of_frame in ((window, None), (moving, frame)):
-        labelled = _kept(file, of_frame, changed_ns(file))
+        labelled = _labelled(file, of_frame)
         if labelled is None:
             continue
         distance, place = np.full(len(world), np.inf), np.zeros(len(world), np.int64)
@@ -258,12 +242,11 @@ def labels_near(
     return raw, instance
 
 
-@lru_cache(maxsize=4)
-def _kept(file: Path, frame: int | None, _: tuple[int, ...]) -> _Labelled | None:
-    return _labelled(file, frame) if frame is None or file.is_file() else None
-
-
+@while_unchanged(4, lambda file, frame: (file,))
 def _labelled(file: Path, frame: int | None) -> _Labelled | None:
+    """What is labelled in a file; of what moves only in a frame, and nothing without the file."""
+    if frame is not None and not file.is_file():
+        return None
     columns = read_ply(file)
     from scipy.spatial import cKDTree  # slow to import, and every command imports this file
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.packed_labels import PackedLabels
-from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.errors import InputError, naming
+from lidarpan.structures import PanopticLabels
 from lidarpan.whole_file import whole_file
 
 NAME = "semantickitti"
@@ -48,11 +49,8 @@ def split_label(packed: NDArray[np.uint32], classes: ClassTable) -> PackedLabels
 
 def read_packed(file: Path, classes: ClassTable) -> PackedLabels:
     """Read a `.label` file as it is; InputError names the file and what is wrong with it."""
-    packed = read_label(file)
-    try:
-        return split_label(packed, classes)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    with naming(file):
+        return split_label(read_label(file), classes)
 
 
 def unpack_labels(packed: NDArray[np.uint32], classes: ClassTable) -> PanopticLabels:

@@ -14,9 +14,10 @@ from lidarpan.datasets.implied import check_classes
 from lidarpan.datasets.kitti_labels import read_label, unpack_labels
 from lidarpan.datasets.nuscenes_labels import panoptic_of, train_ids, unpack_panoptic
 from lidarpan.datasets.whole_numbers import whole_numbers
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.numpy_files import read_array, read_arrays
 from lidarpan.scans.ply import read_ply
-from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.structures import PanopticLabels
 
 
 def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
@@ -33,7 +34,7 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such label file")
-    try:
+    with naming(path):
         check_classes(path, classes)
         match path.suffix.lower():
             case ".label":
@@ -53,8 +54,6 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
                 return _checked(train_ids(category, classes), 0 * category, None, classes)
             case suffix:
                 raise InputError(f"wanted .label, .npz, .ply, .npy or _lidarseg.bin, got {suffix}")
-    except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
 def read_scored(
@@ -81,15 +80,13 @@ def read_scored(
             raise InputError(
                 f"{path}: {name}: wanted {wanted} each, got {array.shape} {array.dtype}"
             )
-    try:
+    with naming(path):
         name, is_expected = str(arrays.get("dataset", "unnamed")), False
         if expected is not None and name == expected.name:
             is_expected = tuple(arrays.get("class_names", ())) == expected.names
         classes = expected if expected and is_expected else load_class_table(name)
         score = found["score"] if len(found["score"]) else None
         labels = _checked(found["semantic"], found["instance"], score, classes)
-    except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     highest = int(labels.instance.max(initial=0))
     if score is not None and (len(score) <= highest or not ((score >= 0) & (score <= 1)).all()):
         raise InputError(

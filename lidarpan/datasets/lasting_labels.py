@@ -22,7 +22,7 @@ from lidarpan.datasets.packed_labels import MAX_INSTANCE as MAX_KITTI_INSTANCE
 from lidarpan.datasets.predictions import write_prediction
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.numpy_files import read_arrays
-from lidarpan.structures import BoolArray, InputError, PanopticLabels, SemanticArray
+from lidarpan.structures import BoolArray, PanopticLabels
 
 
 def lasting_path(labels: Path, file: Path, out: Path) -> Path:
@@ -167,11 +167,4 @@ def read_for_tracking(file: Path, classes: ClassTable, loaded: LoadedScan) -> Pa
         InputError: the file is damaged, of other classes, or has another number of labels than the
             scan's file has points.
     """
-    labels = read_prediction(file, classes)
-    if labels.num_points != loaded.num_file_points:
-        raise InputError(
-            f"{file}: wanted {loaded.num_file_points} labels as the scan's file has points, got "
-            f"{labels.num_points}"
-        )
-    semantic: SemanticArray = labels.semantic[loaded.valid]
-    return PanopticLabels(semantic, labels.instance[loaded.valid], labels.score)
+    return loaded.labels_of(read_prediction(file, classes), file)

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.classes import ClassTable
 from lidarpan.datasets.benchmark_counts import NUSCENES
-from lidarpan.datasets.dataset import Checked, Dataset, ScanFiles
+from lidarpan.datasets.dataset import Checked, ScanFiles, ShippedDataset, read_rows
 from lidarpan.datasets.nuscenes_labels import (
     FACTOR,
     NAME,
@@ -30,15 +30,15 @@ from lidarpan.datasets.nuscenes_tables import (
 )
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import plain_path
-from lidarpan.datasets.split import Split
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.intensity import bytes_or_fractions, scaled
-from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.structures import PanopticLabels, Scan
 
 _POINT_BYTES = 20  # x y z intensity ring, float32
 
 
-class NuScenes(Dataset):
+class NuScenes(ShippedDataset):
     """The LIDAR_TOP key frames of a nuScenes tree, scene by scene.
 
     A scan is called by the token that names its label files. True labels are mapped from the 32
@@ -54,10 +54,6 @@ class NuScenes(Dataset):
     drops_points = False
     step_s = 0.5
     layout = "panoptic/SPLIT/TOKEN_panoptic.npz"
-
-    def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The key frames of a split; InputError: no such folder, split, version or scenes."""
@@ -105,10 +101,7 @@ class NuScenes(Dataset):
         file = files.scan
         if not file.is_file():
             raise InputError(f"{file}: no such file: the tables name it")
-        size = file.stat().st_size
-        if not size or size % _POINT_BYTES:
-            raise InputError(f"{file}: wanted 20 bytes per point, got {size} bytes: cut off?")
-        rows = np.fromfile(file, np.float32).reshape(-1, 5)
+        rows = read_rows(file, 5)
         if not np.isfinite(rows).all():
             raise InputError(f"{file}: wanted finite points, got NaN or infinite ones")
         scan = Scan(
@@ -131,10 +124,8 @@ class NuScenes(Dataset):
             packed = read_panoptic(file).astype(np.int64)
         else:
             packed = np.fromfile(file, np.uint8).astype(np.int64) * FACTOR
-        try:
+        with naming(file):
             semantic = self.classes.to_train(packed // FACTOR)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
         return PackedLabels(semantic, packed, packed % FACTOR)
 
     def prediction_path(self, out: Path, scan_path: Path) -> Path:
@@ -143,6 +134,10 @@ class NuScenes(Dataset):
         if found:
             return out / "panoptic" / found.split / f"{found.token}{self.suffix}"
         return out / "panoptic" / plain_path(Path(), scan_path, self.suffix).name
+
+    def scored_path(self, out: Path, scan_path: Path) -> Path:
+        """By the scan's name alone."""
+        return plain_path(out, scan_path, ".npz")
 
     def prediction_of(self, files: ScanFiles, split: str) -> str:
         """`panoptic/SPLIT/TOKEN_panoptic.npz`."""
@@ -198,16 +193,3 @@ class NuScenes(Dataset):
         name = f"{split}/submission.json"
         meta = {"meta": {"task": task, **inputs_used(folder / name)}}
         return {name: json.dumps(meta, indent=1).encode()}
-
-
-class NuScenesPanoptic(Split):
-    """One split of a nuScenes tree: `open_dataset` by its older name.
-
-    Args:
-        root: of the tree.
-        split: one of the devkit's.
-    """
-
-    def __init__(self, root: str | Path, split: str) -> None:
-        """List the key frames; InputError where there are none."""
-        super().__init__(NuScenes(), root, split)

@@ -22,6 +22,15 @@ NAME = "nuscenes"
 FACTOR = 1000
 NUM_CHALLENGE = 17
 MAX_INSTANCE = FACTOR - 1
+INPUTS = {
+    "use_camera": False,
+    "use_lidar": True,
+    "use_radar": False,
+    "use_map": False,
+    "use_external": False,
+}
+"""What a file of results says that it was made from."""
+
 MAX_PACKED = 31 * FACTOR + MAX_INSTANCE
 """The largest label there is: instance 999 of the last general class."""
 

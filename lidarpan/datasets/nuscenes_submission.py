@@ -9,28 +9,20 @@ import numpy as np
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.dataset import Checked
-from lidarpan.datasets.nuscenes_labels import FACTOR, NUM_CHALLENGE
+from lidarpan.datasets.nuscenes_labels import FACTOR, INPUTS, NUM_CHALLENGE
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_json_tree
-
-_INPUTS = {
-    "use_camera": False,
-    "use_lidar": True,
-    "use_radar": False,
-    "use_map": False,
-    "use_external": False,
-}
 
 
 def inputs_used(file: Path) -> dict[str, bool]:
     """What a submission.json says of the inputs used; LiDAR alone where it says nothing."""
     try:
         meta = read_json_tree(file)["meta"]
-        return {key: bool(meta.get(key, usual)) for key, usual in _INPUTS.items()}
+        return {key: bool(meta.get(key, usual)) for key, usual in INPUTS.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return dict(_INPUTS)
+        return dict(INPUTS)
 
 
 def check_meta(file: Path, task: str) -> list[str]:
@@ -51,7 +43,7 @@ def check_meta(file: Path, task: str) -> list[str]:
         faults.append(f"wanted task {task!r}, got {meta.get('task')!r}")
     faults += [
         f"wanted {key} true or false, got {meta.get(key)!r}"
-        for key in _INPUTS
+        for key in INPUTS
         if not isinstance(meta.get(key), bool)
     ]
     return faults

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lidarpan.classes import load_class_table
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, posed_scan, tolerated
+from lidarpan.datasets.dataset import (
+    Report,
+    ScanFiles,
+    ShippedDataset,
+    found,
+    posed_scan,
+    tolerated,
+)
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in, scan_stem
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.fields import FileFields, LoadedScan
 from lidarpan.scans.find import PANDASET
 from lidarpan.scans.frame_pickle import read_frame_pickle
 from lidarpan.scans.pandaset import pandaset_pose, read_pandaset
-from lidarpan.structures import InputError
-from lidarpan.whole_file import changed_ns
+from lidarpan.whole_file import while_unchanged
 
 _VALID_EVERY = 5  # it has no split of its own: sequences 005, 010, ... validate
 _CUBOIDS = (
@@ -36,7 +42,7 @@ _LABELS = (
 """What cuboids are called, in the order of the raw labels from 13 on."""
 
 
-class PandaSet(Dataset):
+class PandaSet(ShippedDataset):
     """A PandaSet tree: `ROOT/NNN/lidar/NN.pkl.gz` with annotations/semseg and annotations/cuboids.
 
     Scan i is called "002/07" and has the points of the sensor that turns; those of the other one in
@@ -47,10 +53,6 @@ class PandaSet(Dataset):
     name = "pandaset"
     title = "PandaSet"
     layout = "NNN/NN.label"
-
-    def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The sweeps of a split; InputError: no such folder or split, or no sweeps of it."""
@@ -86,22 +88,19 @@ class PandaSet(Dataset):
 
         The points of the sensor that looks ahead are void: the scan leaves them out.
         """
-        if files.labels is None:
-            raise InputError(f"{files.scan}: wanted true labels, there are none")
-        columns = read_frame_pickle(files.labels)
+        file = files.truth
+        columns = read_frame_pickle(file)
         if "class" not in columns or columns["class"].dtype.kind not in "iu":
-            raise InputError(f"{files.labels}: wanted a column 'class' of whole numbers")
+            raise InputError(f"{file}: wanted a column 'class' of whole numbers")
         raw = columns["class"].astype(np.int64)
-        try:
+        with naming(file):
             semantic = self.classes.to_train(raw)
-        except InputError as error:
-            raise InputError(f"{files.labels}: {error}") from None
         fields = _sweep(files.scan).fields
         if len(fields["x"]) == len(raw):
             is_out = np.isnan(fields["x"].astype(np.float32))
             raw, semantic = np.where(is_out, 0, raw), np.where(is_out, 0, semantic).astype(np.uint8)
         instance = np.zeros(len(raw), np.int64)
-        cuboids = files.labels.parents[1] / "cuboids" / files.labels.name
+        cuboids = file.parents[1] / "cuboids" / file.name
         if len(fields["x"]) == len(raw) and cuboids.is_file():
             points = np.stack([fields[axis] for axis in "xyz"], axis=1).astype(np.float64)
             pose = pandaset_pose(files.scan)
@@ -117,10 +116,6 @@ class PandaSet(Dataset):
         if above[0].name != "lidar":
             return super().prediction_path(out, scan_path)
         return out / above[1].name / f"{scan_stem(scan_path)}{self.suffix}"
-
-    def scored_path(self, out: Path, scan_path: Path) -> Path:
-        """The same as `.npz`."""
-        return self.prediction_path(out, scan_path).with_suffix(".npz")
 
 
 def _folders(root: Path) -> dict[str, Path]:
@@ -150,14 +145,10 @@ def _split_of(sequence: str) -> str:
     return "train" if number % _VALID_EVERY else "valid"
 
 
+@while_unchanged(2, lambda file: (file, file.parent / "poses.json"))
 def _sweep(file: Path) -> FileFields:
     if not file.is_file():
         raise InputError(f"{file}: no such file")
-    return _sweep_of(file, changed_ns(file, file.parent / "poses.json"))
-
-
-@lru_cache(maxsize=2)
-def _sweep_of(file: Path, _: tuple[int, ...]) -> FileFields:
     return read_pandaset(file)
 
 
@@ -190,13 +181,10 @@ def read_cuboids(file: Path, ids: dict[str, int]) -> Cuboids:
     return boxes.take(columns["cuboids.sensor_id"] != 1)
 
 
+# all sequences: training goes from one to another
+@while_unchanged(128, lambda folder: tuple(folder / name for name in names_in(folder, PANDASET)))
 def object_ids(folder: Path) -> dict[str, int]:
     """Ids of the objects of a sequence: annotations/cuboids -> uuid -> number."""
-    return _object_ids(folder, changed_ns(*(folder / name for name in names_in(folder, PANDASET))))
-
-
-@lru_cache(maxsize=128)  # all sequences: training goes from one to another
-def _object_ids(folder: Path, _: tuple[int, ...]) -> dict[str, int]:
     words: set[str] = set()
     for file in sorted(folder.glob(f"*{PANDASET}")):
         columns = read_frame_pickle(file)

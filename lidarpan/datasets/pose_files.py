@@ -117,16 +117,17 @@ def read_calibration(file: Path) -> Pose | None:
     found = next((line for line in lines if line[0] in _TR_NAMES), None)
     if found is None:
         return None
+    return transform_of(found[1:], f"{file}: {found[0]}".removesuffix(":"))
+
+
+def transform_of(words: list[str], what: str) -> Pose:
+    """The (4, 4) transform of its upper rows, as text; `what` they are of begins an InputError."""
     try:
-        rows = np.array(found[1:], np.float64).reshape(3, 4)
+        rows = np.array(words, np.float64).reshape(3, 4)
     except ValueError:
-        raise InputError(
-            f"{file}: wanted 12 numbers behind {found[0]}, got {' '.join(found[1:])[:60]}"
-        ) from None
+        raise InputError(f"{what}: wanted 12 numbers, got {' '.join(words)[:60]}") from None
     if not np.isfinite(rows).all() or abs(abs(np.linalg.det(rows[:, :3])) - 1) > 0.1:
-        raise InputError(
-            f"{file}: {found[0]} wanted a rotation and a place, got {' '.join(found[1:])[:60]}"
-        )
+        raise InputError(f"{what}: wanted a rotation and a place, got {' '.join(words)[:60]}")
     return np.vstack([rows, [0.0, 0.0, 0.0, 1.0]])
 
 

@@ -10,32 +10,19 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.dataset import Dataset
 from lidarpan.datasets.folder import LABEL_ENDS, FolderDataset
-from lidarpan.datasets.label_files import ours, read_prediction
+from lidarpan.datasets.label_files import ours
 from lidarpan.datasets.open import SHIPPED, dataset_names, find_dataset
 from lidarpan.datasets.paths import mirrored_path, plain_path, scan_stem
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import count_points
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.scans.ply import read_ply, write_ply
-from lidarpan.structures import FloatArray, InputError, PanopticLabels
+from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.whole_file import whole_file
-
-__all__ = [
-    "FORMATS",
-    "find_format",
-    "find_prediction",
-    "is_complete",
-    "prediction_path",
-    "prediction_paths",
-    "read_prediction",
-    "scan_stem",
-    "write_prediction",
-]
 
 FORMATS = (*SHIPPED, "npz", "ply")
 """The formats that are known by name; every other dataset is one too."""
@@ -160,10 +147,12 @@ def find_prediction(folder: str | Path, scan_path: str | Path) -> Path:
 def _lidarseg_results(folder: Path, tried: Sequence[Path]) -> list[Path]:
     """Where nuScenes' lidarseg benchmark wants the classes of a scan, beside panoptic ones."""
     panoptic = [path for path in tried if path.name.endswith("_panoptic.npz")]
-    names = [(path.parent.name, path.name.replace("_panoptic.npz", "_lidarseg.bin"))
-             for path in panoptic]  # fmt: skip
-    homes = ((folder / "lidarseg" / split, folder / split, folder) for split, _ in names)
-    return [home / name for (_, name), places in zip(names, homes, strict=True) for home in places]
+    return [
+        home / path.name.replace("_panoptic.npz", "_lidarseg.bin")
+        for path in panoptic
+        for split in [path.parent.name]
+        for home in (folder / "lidarseg" / split, folder / split, folder)
+    ]
 
 
 def is_complete(
@@ -227,23 +216,8 @@ def write_prediction(
             f"{path}: wanted {loaded.scan.num_points} labels as the scan has points, "
             f"got {labels.num_points}"
         )
-    chosen.write(path, _of_file(labels, loaded), loaded, classes)
+    chosen.write(path, labels.spread_over(loaded.valid), loaded, classes)
     return path
-
-
-def _of_file(labels: PanopticLabels, loaded: LoadedScan) -> PanopticLabels:
-    """Labels of the N scan points as labels of the M file points, void elsewhere."""
-    if labels.num_points == loaded.num_file_points:
-        return labels
-    semantic = np.zeros(loaded.num_file_points, np.uint8)
-    instance = np.zeros(loaded.num_file_points, np.int32)
-    semantic[loaded.valid] = labels.semantic
-    instance[loaded.valid] = labels.instance
-    confidence = None
-    if labels.confidence is not None:
-        confidence = np.zeros(loaded.num_file_points, np.float32)
-        confidence[loaded.valid] = labels.confidence
-    return PanopticLabels(semantic, instance, labels.score, confidence=confidence)
 
 
 @dataclass(frozen=True)
@@ -279,7 +253,9 @@ class _Scored:
         self, path: Path, full: PanopticLabels, loaded: LoadedScan, classes: ClassTable
     ) -> None:
         score = np.zeros(0, np.float32) if full.score is None else full.score
-        more = {} if full.confidence is None else {"confidence": _in_bytes(full.confidence)}
+        more = {}
+        if full.confidence is not None:  # finer steps would take as much room as the rest
+            more = {"confidence": np.round(full.confidence * 255).astype(np.uint8)}
         with whole_file(path) as beside, beside.open("wb") as stream:
             np.savez_compressed(
                 stream,
@@ -293,12 +269,6 @@ class _Scored:
 
     def count(self, path: Path) -> int:
         return len(ours(read_arrays(path), path)["instance"])
-
-
-def _in_bytes(confidence: FloatArray) -> NDArray[np.uint8]:
-    """Confidence in steps of 1 / 255: finer would say nothing and take as much room as the rest."""
-    steps: NDArray[np.uint8] = np.round(confidence * 255).astype(np.uint8)
-    return steps
 
 
 class _Coloured:

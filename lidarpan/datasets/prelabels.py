@@ -8,7 +8,6 @@ any more is void.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from lidarpan.datasets.tools.choose import POINT_LABELER, find_tool
 from lidarpan.datasets.tools.frames import ToolBox, ToolFrame
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.text_trees import read_json_tree
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 FILE = "prelabels.json"
 ALL = "all"
@@ -62,8 +61,7 @@ def write_prelabels(
     """Write what was given to a tool to `out`; paths of scans and labels are from there."""
     rows = [_row_of(scan, out) for scan in scans]
     content = {"version": _VERSION, "tool": tool, "classes": classes.to_tree(), "scans": rows}
-    with whole_file(out / FILE) as beside:
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(out / FILE, content)
 
 
 def _row_of(scan: PrelabelledScan, out: Path) -> dict[str, Any]:
@@ -175,11 +173,7 @@ class Prelabels(Dataset):
             return self.read_truth(files.labels)
         loaded = self.read_scan(files)
         predicted = read_named(files.labels, self.classes)
-        if predicted.num_points != loaded.num_file_points:
-            raise InputError(
-                f"{files.labels}: wanted {loaded.num_file_points} labels as {files.scan} has "
-                f"points, got {predicted.num_points}"
-            )
+        loaded.check_count(predicted.num_points, files.labels)
         points = np.full((loaded.num_file_points, 3), np.nan)
         points[loaded.valid] = loaded.scan.points
         labels = corrected_labels(points, predicted, scan.frame.boxes, boxes, self.classes)

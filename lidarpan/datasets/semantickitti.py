@@ -11,18 +11,16 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
 from lidarpan.datasets.benchmark_counts import SEMANTICKITTI
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, tolerated
-from lidarpan.datasets.kitti_labels import (
-    NAME,
-    pack_labels,
-    read_label,
-    read_packed,
-    unpack_labels,
-    write_label,
-    write_predictions,
+from lidarpan.datasets.dataset import (
+    Dataset,
+    Report,
+    ScanFiles,
+    ShippedDataset,
+    read_rows,
+    tolerated,
 )
+from lidarpan.datasets.kitti_labels import NAME, read_packed
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in
 from lidarpan.datasets.pose_files import read_sensor_poses
@@ -30,19 +28,6 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.find import natural_key
 from lidarpan.scans.intensity import IntensityScale, common_scale, scaled, thinned
 from lidarpan.structures import InputError, Scan
-
-__all__ = [
-    "NAME",
-    "SPLITS",
-    "SemanticKitti",
-    "pack_labels",
-    "read_label",
-    "read_poses",
-    "sequences_folder",
-    "unpack_labels",
-    "write_label",
-    "write_predictions",
-]
 
 SPLITS: dict[str, tuple[str, ...]] = {
     "train": ("00", "01", "02", "03", "04", "05", "06", "07", "09", "10"),
@@ -55,7 +40,7 @@ _SAMPLE = 8
 _POINT_BYTES = 16  # x y z intensity, float32
 
 
-class SemanticKitti(Dataset):
+class SemanticKitti(ShippedDataset):
     """A SemanticKITTI tree: `ROOT/sequences/NN/velodyne/*.bin` and labels beside.
 
     Scan i is called "08/000123"; its points are all those of the file, its pose comes from
@@ -72,8 +57,8 @@ class SemanticKitti(Dataset):
     splits: ClassVar[dict[str, tuple[str, ...]]] = SPLITS
 
     def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
+        """Take the class table."""
+        super().__init__()
         self._scales: dict[Path, IntensityScale] = {}
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
@@ -143,10 +128,7 @@ class SemanticKitti(Dataset):
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """All points of the file, with its pose; InputError for a damaged file."""
-        file, size = files.scan, files.scan.stat().st_size
-        if not size or size % _POINT_BYTES:
-            raise InputError(f"{file}: wanted 16 bytes per point, got {size} bytes: cut off?")
-        rows = np.fromfile(file, np.float32).reshape(-1, 4)
+        file, rows = files.scan, read_rows(files.scan, 4)
         if not np.isfinite(rows).all():
             raise InputError(f"{file}: wanted finite points, got NaN or infinite ones")
         points = np.ascontiguousarray(rows[:, :3])

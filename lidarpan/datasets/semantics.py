@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.kitti_labels import read_label
 from lidarpan.datasets.label_convention import choose_convention, class_ids, to_train_ids
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.predictions import find_prediction
-from lidarpan.datasets.semantickitti import read_label
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.numpy_files import read_array
-from lidarpan.structures import InputError, SemanticArray
+from lidarpan.structures import SemanticArray
 
 _SAMPLE = 8
 _log = logging.getLogger("lidarpan")
@@ -47,10 +48,8 @@ class SemanticFolder:
         bare = _bare_ids(path, self.classes)
         if bare is None or self.ids is None:
             return path, read_prediction(path, self.classes).semantic
-        try:
+        with naming(path):
             return path, to_train_ids(bare, self.ids, self.classes)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
 
     def _find_convention(self, scan_paths: Sequence[Path]) -> str | None:
         """None where the files say themselves what their numbers mean."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.boxes import kitti_tracking_line
+from lidarpan.datasets.nuscenes_labels import INPUTS
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import whole_file, write_json, write_text
 
 COLUMNS = (
     "drive", "scan", "time_s", "id", "class", "score", "points", "x_m", "y_m", "z_m", "length_m",
@@ -71,8 +71,7 @@ def write_tracks(out: Path, rows: Sequence[TrackRow], classes: ClassTable) -> No
     for row in rows:
         tracks[row.drive, row.id].append(row)
     content = [_json_track(track, classes) for track in tracks.values()]
-    with whole_file(out / "tracks.json") as beside:
-        beside.write_text(json.dumps({"tracks": content}, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "tracks.json", {"tracks": content}, indent=1)
 
 
 def write_kitti_tracking(
@@ -108,8 +107,7 @@ def write_kitti_tracking(
             )
         )
     for drive, text in lines.items():
-        with whole_file(folder / f"{drive}.txt") as beside:
-            beside.write_text("".join(text), encoding="utf-8")
+        write_text(folder / f"{drive}.txt", "".join(text))
 
 
 def write_nuscenes_tracking(path: Path, rows: Iterable[TrackRow], classes: ClassTable) -> None:
@@ -142,10 +140,7 @@ def write_nuscenes_tracking(path: Path, rows: Iterable[TrackRow], classes: Class
                     "tracking_score": round(row.score, 4),
                 }
             )
-    uses = {"use_camera": False, "use_lidar": True, "use_radar": False, "use_map": False}
-    content = {"meta": {**uses, "use_external": False}, "results": results}
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(path, {"meta": INPUTS, "results": results})
 
 
 def _csv_row(row: TrackRow, classes: ClassTable) -> Iterator[Any]:

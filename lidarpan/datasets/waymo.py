@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.classes import load_class_table
-from lidarpan.datasets.dataset import Dataset, Report, ScanFiles, found, tolerated
+from lidarpan.datasets.dataset import Report, ScanFiles, ShippedDataset, found, tolerated
 from lidarpan.datasets.packed_labels import MAX_INSTANCE, PackedLabels
+from lidarpan.errors import InputError, naming
 from lidarpan.scans.columns import open_table
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.source import frame_path
 from lidarpan.scans.waymo import TOP, WaymoSource
-from lidarpan.structures import InputError
-from lidarpan.whole_file import changed_ns
+from lidarpan.whole_file import while_unchanged
 
 SPLITS = ("training", "validation", "testing")
 _LABELLED = SPLITS[:2]
@@ -25,7 +24,7 @@ _NAME, _TIME = "key.laser_name", "key.frame_timestamp_micros"
 _BASE = "[LiDARSegmentationLabelComponent].range_image_return1."
 
 
-class Waymo(Dataset):
+class Waymo(ShippedDataset):
     """A Waymo v2 tree: `ROOT/SPLIT/lidar/SEGMENT.parquet`, lidar_segmentation and others beside.
 
     Scan i is called "SEGMENT/000012", the number among the frames of the roof's sensor; its points
@@ -39,10 +38,6 @@ class Waymo(Dataset):
     layout = "SEGMENT/NNNNNN.label"
     step_s = 0.5
     all_labelled = False
-
-    def __init__(self) -> None:
-        """Take the shipped class table."""
-        self.classes = load_class_table(self.name)
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The frames of a split; InputError: no such folder or split, or no frames of it."""
@@ -76,7 +71,7 @@ class Waymo(Dataset):
 
     def read_scan(self, files: ScanFiles) -> LoadedScan:
         """The first returns of the frame."""
-        return _load_frame(files.scan)
+        return _read_frame(files.scan)
 
     def count_points(self, files: ScanFiles) -> int:
         """Places of the range image, with a return or without."""
@@ -84,18 +79,14 @@ class Waymo(Dataset):
 
     def truth_of(self, files: ScanFiles) -> PackedLabels:
         """Class and instance of each place of the range image."""
-        if files.labels is None:
-            raise InputError(f"{files.scan}: wanted true labels, there are none")
-        file = files.labels
+        file = files.truth
         time_us, _ = _source(files.scan.parent).stamps()[int(files.scan.name)]
         image = label_image(file, label_times(file)[time_us])
         instance, raw = image[..., 0].reshape(-1), image[..., 1].reshape(-1)
         if len(raw) and not 0 <= int(instance.min()) <= int(instance.max()) <= MAX_INSTANCE:
             raise InputError(f"{file}: wanted instance ids 0..{MAX_INSTANCE}, got others")
-        try:
+        with naming(f"{file}: frame {files.scan.name}"):
             semantic = self.classes.to_train(raw)
-        except InputError as error:
-            raise InputError(f"{file}: frame {files.scan.name}: {error}") from None
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
     def prediction_path(self, out: Path, scan_path: Path) -> Path:
@@ -103,10 +94,6 @@ class Waymo(Dataset):
         if scan_path.parent.suffix != ".parquet":
             return super().prediction_path(out, scan_path)
         return out / scan_path.parent.stem / f"{scan_path.stem}{self.suffix}"
-
-    def scored_path(self, out: Path, scan_path: Path) -> Path:
-        """The same as `.npz`."""
-        return self.prediction_path(out, scan_path).with_suffix(".npz")
 
 
 def _segments(root: Path, split: str) -> list[Path]:
@@ -125,15 +112,11 @@ def _segments(root: Path, split: str) -> list[Path]:
     return [segments[name] for name in names]
 
 
+_BESIDE = ("lidar_calibration", "vehicle_pose")
+
+
+@while_unchanged(4, lambda file: (file, *(file.parents[1] / at / file.name for at in _BESIDE)))
 def _source(file: Path) -> WaymoSource:
-    beside = (
-        file.parent.parent / kind / file.name for kind in ("lidar_calibration", "vehicle_pose")
-    )
-    return _open_source(file, changed_ns(file, *beside))
-
-
-@lru_cache(maxsize=4)
-def _open_source(file: Path, _: tuple[int, ...]) -> WaymoSource:
     return WaymoSource(file)
 
 
@@ -141,22 +124,14 @@ def _stamps(file: Path) -> list[tuple[int, NDArray[np.float64] | None]]:
     return _source(file).stamps()
 
 
-def _load_frame(scan: Path) -> LoadedScan:
-    return _read_frame(scan, changed_ns(scan.parent))
-
-
-@lru_cache(maxsize=2)
-def _read_frame(scan: Path, _: tuple[int, ...]) -> LoadedScan:
+@while_unchanged(2, lambda scan: (scan.parent,))
+def _read_frame(scan: Path) -> LoadedScan:
     return next(_source(scan.parent).frames(int(scan.name))).load()
 
 
+@while_unchanged(64, lambda file: (file,))
 def label_times(file: Path) -> dict[int, int]:
     """Time of each labelled frame of the roof's sensor -> its row; InputError: damaged."""
-    return _label_times(file, changed_ns(file))
-
-
-@lru_cache(maxsize=64)
-def _label_times(file: Path, _: tuple[int, ...]) -> dict[int, int]:
     table = open_table(file)
     missing = [name for name in (_NAME, _TIME) if name not in table.column_names]
     if missing:

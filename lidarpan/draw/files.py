@@ -15,7 +15,7 @@ from lidarpan.datasets.predictions import find_prediction
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.frame_paths import FramePaths
 from lidarpan.scans.reader import ScanReader
-from lidarpan.structures import InputError, PanopticLabels, Scan
+from lidarpan.structures import PanopticLabels, Scan
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,5 @@ class Frames:
     def _of(self, place: Path | None, i: int, loaded: LoadedScan) -> PanopticLabels | None:
         if place is None:
             return None
-        scan_path = self.scan_paths[i]
-        path = find_prediction(place, scan_path) if place.is_dir() else place
-        labels = read_named(path, self.classes)
-        if labels.num_points != loaded.num_file_points:
-            raise InputError(
-                f"{path}: wanted {loaded.num_file_points} labels as {scan_path} has points, "
-                f"got {labels.num_points}"
-            )
-        valid = loaded.valid
-        return PanopticLabels(labels.semantic[valid], labels.instance[valid], labels.score)
+        path = find_prediction(place, self.scan_paths[i]) if place.is_dir() else place
+        return loaded.labels_of(read_named(path, self.classes), path)

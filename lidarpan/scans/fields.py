@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.frame import coarse_step_m, find_seat, from_viewpoint
 from lidarpan.scans.intensity import IntensityScale, choose_scale, find_intensity, scaled, thinned
-from lidarpan.structures import BoolArray, FloatArray, InputError, IntArray, Scan
+from lidarpan.structures import (
+    BoolArray,
+    FloatArray,
+    InputError,
+    IntArray,
+    PanopticLabels,
+    Scan,
+)
 
 Fields = dict[str, NDArray[np.generic]]
 """Field name as written in the file -> (M,) values, all of one length."""
@@ -42,6 +50,23 @@ class LoadedScan:
     def num_file_points(self) -> int:
         """M."""
         return len(self.valid)
+
+    def labels_of(self, labels: PanopticLabels, file: Path) -> PanopticLabels:
+        """Labels of the M points of the scan's file, from another `file` -> those of the N.
+
+        Raises:
+            InputError: there is another number of them.
+        """
+        self.check_count(labels.num_points, file)
+        return labels.take(self.valid)
+
+    def check_count(self, count: int, file: Path) -> None:
+        """Raise InputError where `file` has not as many labels as the scan's file has points."""
+        if count != self.num_file_points:
+            raise InputError(
+                f"{file}: wanted {self.num_file_points} labels as "
+                f"{self.scan.path or 'the scan'} has points, got {count}"
+            )
 
 
 @dataclass(frozen=True)

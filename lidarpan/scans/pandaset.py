@@ -6,7 +6,6 @@ turns, and whose poses lie beside in `poses.json` (x right, y forward, z up).
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from lidarpan.scans.intensity import BYTES
 from lidarpan.scans.pcd import rotation
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_json_tree
-from lidarpan.whole_file import changed_ns
+from lidarpan.whole_file import while_unchanged
 
 _COLUMNS = ("x", "y", "z", "i", "t", "d")
 _NATIVE_R_SCAN = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -67,13 +66,9 @@ def pandaset_pose(path: Path) -> NDArray[np.float64]:
     return pose
 
 
+@while_unchanged(256, lambda file: (file,))
 def pandaset_poses(file: Path) -> NDArray[np.float64]:
     """(P, 4, 4) world_T_sensor of a sequence's sweeps; InputError where they are no poses."""
-    return _read_poses(file, changed_ns(file))
-
-
-@lru_cache(maxsize=256)
-def _read_poses(file: Path, _: tuple[int, ...]) -> NDArray[np.float64]:
     rows = read_json_tree(file)
     try:
         poses = np.tile(np.eye(4), (len(rows), 1, 1))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.semantickitti import NAME, SPLITS, write_label
+from lidarpan.datasets.kitti_labels import NAME, write_label
+from lidarpan.datasets.semantickitti import SPLITS
 from lidarpan.structures import InputError
 from lidarpan.synthetic.render import SimulatedScan
 from lidarpan.whole_file import whole_file

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lidarpan.datasets.kitti_labels import NAME as KITTI
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
-from lidarpan.datasets.semantickitti import NAME as KITTI
 from lidarpan.structures import InputError
 from lidarpan.synthetic.nuscenes_writer import MINI_SCENES, write_nuscenes
 from lidarpan.synthetic.semantickitti_writer import (

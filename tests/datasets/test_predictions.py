@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.label_ids import read_named
 from lidarpan.datasets.nuscenes_labels import pack_panoptic, unpack_panoptic, write_panoptic
 from lidarpan.datasets.predictions import (
@@ -16,7 +17,6 @@ from lidarpan.datasets.predictions import (
     is_complete,
     prediction_path,
     prediction_paths,
-    read_prediction,
     write_prediction,
 )
 from lidarpan.scans.files import LoadedScan, load_scan

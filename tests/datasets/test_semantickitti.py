@@ -8,16 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.kitti_labels import pack_labels, read_label, unpack_labels, write_label
 from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.packed_labels import number_by_first_point
-from lidarpan.datasets.semantickitti import (
-    SPLITS,
-    pack_labels,
-    read_label,
-    read_poses,
-    unpack_labels,
-    write_label,
-)
+from lidarpan.datasets.semantickitti import SPLITS, read_poses
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.synthetic.semantickitti_writer import split_scans, write_semantickitti
 

@@ -12,9 +12,9 @@ import pytest
 
 from lidarpan.cli import main
 from lidarpan.datasets.benchmark_counts import SEMANTICKITTI
+from lidarpan.datasets.kitti_labels import write_label
 from lidarpan.datasets.nuscenes_labels import write_panoptic
 from lidarpan.datasets.open import find_dataset
-from lidarpan.datasets.semantickitti import write_label
 from lidarpan.datasets.submission import (
     Submission,
     check_submission,

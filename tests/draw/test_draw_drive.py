@@ -9,7 +9,7 @@ from PIL import Image
 from test_draw_map import BUILDING, CAR, CLASSES, color_at, drive
 
 from lidarpan.cli import main
-from lidarpan.datasets.semantickitti import write_predictions
+from lidarpan.datasets.kitti_labels import write_predictions
 from lidarpan.draw.drive import map_files
 from lidarpan.draw.drive_map import MapPicture
 from lidarpan.draw.linking import ids_stay

@@ -9,7 +9,7 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.cli import main
-from lidarpan.datasets.semantickitti import write_label
+from lidarpan.datasets.kitti_labels import write_label
 from lidarpan.evaluation import evaluate_folder, write_json
 from lidarpan.evaluation.compare import compare_files, format_comparison
 from lidarpan.structures import InputError

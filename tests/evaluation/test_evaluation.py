@@ -12,8 +12,8 @@ import pytest
 from rich.console import Console
 
 from lidarpan.classes import load_class_table
+from lidarpan.datasets.kitti_labels import read_label, write_label
 from lidarpan.datasets.nuscenes_labels import write_panoptic
-from lidarpan.datasets.semantickitti import read_label, write_label
 from lidarpan.evaluation import evaluate_folder, format_table, write_csv, write_json
 from lidarpan.evaluation.tracking import (
     evaluate_lstq,

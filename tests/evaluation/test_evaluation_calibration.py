@@ -8,9 +8,9 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.cli import main
+from lidarpan.datasets.kitti_labels import write_label
 from lidarpan.datasets.label_files import read_scored
 from lidarpan.datasets.predictions import prediction_path, write_prediction
-from lidarpan.datasets.semantickitti import write_label
 from lidarpan.evaluation import evaluate_folder
 from lidarpan.evaluation.calibration import calibration_json, evaluate_calibration
 from lidarpan.structures import InputError, PanopticLabels, Scan

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.semantickitti import write_label
+from lidarpan.datasets.kitti_labels import write_label
 from lidarpan.evaluation import evaluate_folder, write_json
 from lidarpan.evaluation.explain import ORACLES, explain
 from lidarpan.evaluation.explained import explanation_json, format_explanation

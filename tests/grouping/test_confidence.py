@@ -5,7 +5,8 @@ import pytest
 
 from lidarpan import PanopticPipeline, Scan
 from lidarpan.classes import load_class_table
-from lidarpan.datasets.predictions import read_prediction, write_prediction
+from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.predictions import write_prediction
 from lidarpan.grouping.fusion import with_confidence
 from lidarpan.grouping.unknown import find_unknown
 from lidarpan.scans.fields import LoadedScan

@@ -100,8 +100,8 @@ def test_on_real_scans_only_what_is_no_street_is_hidden(real_data):
         "nuscenes": ("nuscenes/LIDAR_TOP", "*.pcd.bin", 1.84),
         "kitti": ("semantickitti/sequences/08/velodyne", "*.bin", 1.73),
     }
+    from lidarpan.datasets.kitti_labels import read_label
     from lidarpan.datasets.nuscenes_labels import read_panoptic
-    from lidarpan.datasets.semantickitti import read_label
     from lidarpan.scans.files import load_scan
 
     for name, (folder, pattern, height_m) in sets.items():

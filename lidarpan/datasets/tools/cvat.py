@@ -7,7 +7,6 @@ which side of a cuboid lies along which axis.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from lidarpan.datasets.tools.frames import (
     thing_names,
 )
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 _SPACE = uuid.UUID("6f1d9c1e-6f0a-4f57-9a5c-2f5c0f6f2b51")  # keys are the same for the same input
 _USER = {"labelerLogin": "", "createdAt": "", "updatedAt": ""}
@@ -75,7 +74,7 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
             "objects": objects,
             "figures": figures,
         }
-        _write(top / "ds0" / "ann" / f"{frame.name}.pcd.json", content)
+        write_json(top / "ds0" / "ann" / f"{frame.name}.pcd.json", content, indent=1)
     kinds = [
         {"id": thing, "title": classes.names[thing], "shape": "cuboid_3d",
          "color": "#{:02x}{:02x}{:02x}".format(*classes.colors[thing].tolist())}
@@ -84,8 +83,8 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
     confidence = {"name": _CONFIDENCE, "value_type": "any_number", "color": "", "id": 1,
                   "hotkey": "", "applicable_type": "objectsOnly", "classes": []}  # fmt: skip
     meta = {"classes": kinds, "tags": [confidence], "projectType": "point_clouds"}
-    _write(top / "meta.json", meta)
-    _write(top / "key_id_map.json", keys)
+    write_json(top / "meta.json", meta, indent=1)
+    write_json(top / "key_id_map.json", keys, indent=1)
 
 
 def _geometry(box: ToolBox) -> dict[str, dict[str, float]]:
@@ -99,11 +98,6 @@ def _geometry(box: ToolBox) -> dict[str, dict[str, float]]:
 
 def _key(*parts: object) -> str:
     return str(uuid.uuid5(_SPACE, "/".join(map(str, parts))))
-
-
-def _write(path: Path, content: Any) -> None:
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> Boxes:

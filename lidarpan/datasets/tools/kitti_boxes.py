@@ -15,7 +15,7 @@ from lidarpan.classes import ClassTable
 from lidarpan.datasets.boxes import CAMERA_T_SENSOR, kitti_tracking_line, kitti_type
 from lidarpan.datasets.tools.frames import Boxes, ToolFrame, class_of, made, numbers
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_text
 
 _COLUMNS = (17, 18)  # without a score, and with
 _IGNORED = "DontCare"
@@ -36,14 +36,12 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
         for frame in frames
         for box in frame.boxes
     ]
-    with whole_file(folder / "label_02" / f"{drive}.txt") as beside:
-        beside.write_text("".join(lines), encoding="utf-8")
+    write_text(folder / "label_02" / f"{drive}.txt", "".join(lines))
     eye = "1 0 0 0 0 1 0 0 0 0 1 0"
     turn = " ".join(f"{v:g}" for row in CAMERA_T_SENSOR for v in (*row, 0))
     text = [f"P{k}: {eye}" for k in range(4)]
     text += ["R_rect: 1 0 0 0 1 0 0 0 1", f"Tr_velo_cam: {turn}", f"Tr_imu_velo: {eye}"]
-    with whole_file(folder / "calib" / f"{drive}.txt") as beside:
-        beside.write_text("\n".join(text) + "\n", encoding="utf-8")
+    write_text(folder / "calib" / f"{drive}.txt", "\n".join(text) + "\n")
 
 
 def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> Boxes:

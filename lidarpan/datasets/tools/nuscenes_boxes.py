@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.boxes import nuscenes_row
 from lidarpan.datasets.nuscenes_frame import transform
-from lidarpan.datasets.nuscenes_labels import NAME
+from lidarpan.datasets.nuscenes_labels import INPUTS, NAME
 from lidarpan.datasets.tools.frames import (
     Boxes,
     ToolBox,
@@ -24,7 +23,7 @@ from lidarpan.datasets.tools.frames import (
     thing_names,
 )
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 FILE = "results_nusc.json"
 
@@ -37,8 +36,7 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
     """
     names = load_class_table(NAME).names
     file = folder / FILE
-    uses = {"use_camera": False, "use_lidar": True, "use_radar": False, "use_map": False}
-    content = read_tree(file) or {"meta": {**uses, "use_external": False}, "results": {}}
+    content = read_tree(file) or {"meta": INPUTS, "results": {}}
     for frame in frames:
         token = f"{drive}/{frame.name}"
         content["results"][token] = [
@@ -46,8 +44,7 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
             for box in frame.boxes
             if classes.to_nuscenes[box.class_id]
         ]
-    with whole_file(file) as beside:
-        beside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_json(file, content)
 
 
 def _row(

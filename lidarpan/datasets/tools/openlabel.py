@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from lidarpan.datasets.tools.frames import (
     thing_names,
 )
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 _SENSOR, _BOX = "lidar", "box"
 
@@ -45,9 +44,7 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
         "frames": {str(frame.number): _frame(frame) for frame in frames},
         "frame_intervals": _intervals([frame.number for frame in frames]),
     }
-    with whole_file(folder / f"{drive}.json") as beside:
-        text = json.dumps({"openlabel": content}, indent=1)
-        beside.write_text(text + "\n", encoding="utf-8")
+    write_json(folder / f"{drive}.json", {"openlabel": content}, indent=1)
 
 
 def _frame(frame: ToolFrame) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,21 +14,19 @@ import numpy as np
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.tools.frames import Boxes, ToolBox, ToolFrame, made, numbers, read_tree
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 
 def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
     """Write the drive's boxes and the categories."""
     content = {"format_version": "0.2", "frames": [_frame(frame) for frame in frames]}
-    with whole_file(folder / f"{drive}.json") as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / f"{drive}.json", content, indent=1)
     categories = [
         {"id": thing, "name": classes.names[thing], "color": classes.colors[thing].tolist()}
         for thing in classes.things
     ]
-    with whole_file(folder / "categories.json") as beside:
-        text = json.dumps({"format_version": "0.1", "categories": categories}, indent=1)
-        beside.write_text(text + "\n", encoding="utf-8")
+    named = {"format_version": "0.1", "categories": categories}
+    write_json(folder / "categories.json", named, indent=1)
 
 
 def _frame(frame: ToolFrame) -> dict[str, Any]:

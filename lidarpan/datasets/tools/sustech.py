@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from lidarpan.datasets.tools.frames import (
     thing_names,
 )
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_json
 
 
 def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
@@ -28,16 +27,12 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
             places = zip(("position", "scale"), (box.center_m, box.size_m), strict=True)
             psr = {key: dict(zip("xyz", map(_short, at), strict=True)) for key, at in places}
             psr["rotation"] = {"x": 0.0, "y": 0.0, "z": _short(box.yaw_rad)}
-            row: dict[str, object] = {
-                "obj_id": str(box.id),
-                "obj_type": classes.names[box.class_id],
-            }
-            row["psr"] = psr
+            name = classes.names[box.class_id]
+            row: dict[str, object] = {"obj_id": str(box.id), "obj_type": name, "psr": psr}
             if box.score is not None:
                 row["score"] = _short(box.score)
             rows.append(row)
-        with whole_file(folder / drive / "label" / f"{frame.name}.json") as beside:
-            beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / drive / "label" / f"{frame.name}.json", rows, indent=1)
 
 
 def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> Boxes:
