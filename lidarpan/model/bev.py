@@ -65,15 +65,12 @@ def find_columns(voxels: SparseTensor) -> FoundColumns:
     if isinstance(voxels.engine, TritonEngine):
         return _columns_of(voxels.engine.coarser(voxels.level, _upright(voxels.shape)))
     x_size, y_size, _ = voxels.shape
-    occupied = torch.zeros(
-        (voxels.batch_size, x_size, y_size), dtype=torch.bool, device=voxels.features.device
-    )
     batch, x, y = voxels.indices[:, :3].long().unbind(1)
-    occupied[batch, x, y] = True
-    indices = occupied.nonzero()
-    lookup = torch.full(occupied.shape, -1, dtype=torch.int64, device=occupied.device)
-    lookup[occupied] = torch.arange(len(indices), device=occupied.device)
-    return FoundColumns(indices, lookup)
+    keys = torch.unique((batch * x_size + x) * y_size + y)
+    lookup = keys.new_full((voxels.batch_size, x_size, y_size), -1)
+    lookup.view(-1)[keys] = torch.arange(len(keys), device=keys.device)
+    row, y = keys // y_size, keys % y_size
+    return FoundColumns(torch.stack([row // x_size, row % x_size, y], dim=1), lookup)
 
 
 def _upright(shape: Triple) -> Geometry:

@@ -48,7 +48,10 @@ class EgoBox:
 
     def contains(self, points: FloatArray) -> BoolArray:
         """(N, 3) -> (N,) bool."""
-        inside: BoolArray = ((points >= self.min_m) & (points <= self.max_m)).all(axis=1)
+        inside = np.ones(len(points), np.bool_)
+        for axis in range(3):  # much faster than whole rows at a time
+            inside &= points[:, axis] >= self.min_m[axis]
+            inside &= points[:, axis] <= self.max_m[axis]
         return inside
 
     def __str__(self) -> str:

@@ -268,6 +268,34 @@ def test_maps_are_built_once_per_level():
     assert down(x).level is down(first).level
 
 
+def test_a_weight_that_learns_nothing_may_still_change():
+    conv, x = SubmanifoldConv3d(4, 24).requires_grad_(False), random_tensor(50, 4)
+    first = conv(x).features
+    assert torch.equal(conv(x).features, first)
+    conv.weight.mul_(2)
+    torch.testing.assert_close(conv(x).features, 2 * first)
+    conv.weight.data = conv.weight.detach() * 2
+    torch.testing.assert_close(conv(x).features, 4 * first)
+
+
+@pytest.mark.parametrize("kernel", [(2, 2, 2), (3, 3, 3)])
+def test_coarser_cells_of_a_tall_grid_are_those_that_see_something(kernel):
+    from lidarpan.model.sparse.neighbours import strided_cells
+
+    shape, stride, padding = (6, 4, 141), (2, 2, 2), (kernel[0] // 3,) * 3
+    coarser = tuple((n + 2 * padding[0] - kernel[0]) // 2 + 1 for n in shape)
+    cells = random_cells(60, shape=shape).numpy()
+    wanted = {
+        (b, *place)
+        for b, *cell in cells.tolist()
+        for place in itertools.product(*map(range, coarser))
+        if all(0 <= c + padding[0] - 2 * p < kernel[0] for c, p in zip(cell, place, strict=True))
+    }
+    sizes = map(np.array, (kernel, stride, padding))
+    found = strided_cells(cells, np.array(coarser), 2, *sizes)
+    assert [tuple(cell) for cell in found.tolist()] == sorted(wanted)
+
+
 def test_results_do_not_depend_on_the_number_of_threads():
     network, before = small_network(), torch.get_num_threads()
     results = []

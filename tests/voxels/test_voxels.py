@@ -8,6 +8,7 @@ from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.voxelize import voxelize
 
 GRID = Grid((-3.0, 1.0, -2.0), (4.0, 6.0, 0.4), (0.5, 0.25, 0.2))
+TALL = Grid((-3.0, 1.0, -2.0), (4.0, 6.0, 5.2), (0.5, 0.25, 0.05))  # 144 cells high
 
 
 def slow_voxelize(points, grid):
@@ -22,11 +23,16 @@ def slow_voxelize(points, grid):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 400), st.integers(0, 2**32 - 1), st.floats(0.2, 30))
-def test_same_as_sorting_the_cells(count, seed, spread):
+@given(
+    st.integers(0, 400),
+    st.integers(0, 2**32 - 1),
+    st.floats(0.2, 30),
+    st.sampled_from([GRID, TALL]),
+)
+def test_same_as_sorting_the_cells(count, seed, spread, grid):
     points = np.random.default_rng(seed).normal(0, spread, (count, 3)).astype(np.float32)
-    voxels = voxelize(points, GRID)
-    indices, point_to_voxel, counts = slow_voxelize(points, GRID)
+    voxels = voxelize(points, grid)
+    indices, point_to_voxel, counts = slow_voxelize(points, grid)
     np.testing.assert_array_equal(voxels.indices, indices)
     np.testing.assert_array_equal(voxels.point_to_voxel, point_to_voxel)
     np.testing.assert_array_equal(voxels.num_points, counts)

@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from lidarpan.voxels.bits import count_before, rank_of, set_bit
+
 # OpenMP first: torch has it loaded, and looking at an old TBB prints a warning.
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
@@ -163,35 +165,43 @@ def strided_cells(
     Returns:
         (W, 4) int32 [batch, x, y, z].
     """
-    size_x, size_y, size_z = shape[0], shape[1], shape[2]
-    seen = np.zeros(batch_size * size_x * size_y * size_z, np.bool_)
-    used = np.zeros(batch_size * size_x * size_y, np.bool_)
-    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
-    count = 0
+    size_x, size_y = shape[0], shape[1]
+    heights = (shape[2] + 63) // 64 * 64  # bits of a column
+    column_bits = np.zeros((batch_size * size_x * size_y + 63) // 64, np.uint64)
+    spans = np.empty((len(cells), 3, 2), np.int32)  # coarser cells that see a cell, end excluded
     for row in range(len(cells)):
+        span = spans[row]
         for axis in range(3):
             place = cells[row, axis + 1] + padding[axis]
-            low[axis] = max(0, (place - kernel[axis]) // stride[axis] + 1)
-            high[axis] = min(shape[axis] - 1, place // stride[axis])
-        for x in range(low[0], high[0] + 1):
-            for y in range(low[1], high[1] + 1):
+            span[axis, 0] = max(0, (place - kernel[axis]) // stride[axis] + 1)
+            span[axis, 1] = min(shape[axis], place // stride[axis] + 1)
+        for x in range(span[0, 0], span[0, 1]):
+            for y in range(span[1, 0], span[1, 1]):
+                set_bit(column_bits, (cells[row, 0] * size_x + x) * size_y + y)
+    columns_before = count_before(column_bits)
+    bits = np.zeros(columns_before[-1] * heights // 64, np.uint64)
+    for row in range(len(cells)):
+        span = spans[row]
+        for x in range(span[0, 0], span[0, 1]):
+            for y in range(span[1, 0], span[1, 1]):
                 column = (cells[row, 0] * size_x + x) * size_y + y
-                for z in range(low[2], high[2] + 1):
-                    used[column] = True
-                    if not seen[column * size_z + z]:
-                        seen[column * size_z + z] = True
-                        count += 1
-    out = np.empty((count, 4), np.int32)
-    position = 0
-    for column in range(len(used)):
-        if used[column]:
-            for z in range(size_z):
-                if seen[column * size_z + z]:
-                    out[position, 0] = column // (size_x * size_y)
-                    out[position, 1] = column // size_y % size_x
-                    out[position, 2] = column % size_y
-                    out[position, 3] = z
-                    position += 1
+                first = rank_of(column_bits, columns_before, column) * heights
+                for z in range(span[2, 0], span[2, 1]):
+                    set_bit(bits, first + z)
+    before = count_before(bits)
+    out = np.empty((before[-1], 4), np.int32)
+    for row in range(len(cells)):
+        span = spans[row]
+        for x in range(span[0, 0], span[0, 1]):
+            for y in range(span[1, 0], span[1, 1]):
+                column = (cells[row, 0] * size_x + x) * size_y + y
+                first = rank_of(column_bits, columns_before, column) * heights
+                for z in range(span[2, 0], span[2, 1]):
+                    place = rank_of(bits, before, first + z)
+                    out[place, 0] = cells[row, 0]
+                    out[place, 1] = x
+                    out[place, 2] = y
+                    out[place, 3] = z
     return out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lidarpan.model.sparse import convolve, neighbours
@@ -91,12 +92,8 @@ def num_threads() -> int:
 
 def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None = None) -> Tensor:
     """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout), no gradient."""
-    offsets, cin, cout = weight.shape
-    width = convolve.panel_width(cout)
-    padded = -(-cout // width) * width
-    if padded != cout:
-        weight = functional.pad(weight, (0, padded - cout))
-    panels = weight.reshape(offsets, cin, padded // width, width).transpose(1, 2).contiguous()
+    cout, panels = weight.shape[2], _panels(weight)
+    padded = panels.shape[1] * panels.shape[3]
     out = torch.empty((book.num_out, padded), dtype=torch.float32)
     bias, residual = torch.zeros(padded), torch.zeros((0, cout))
     if finish and finish.bias is not None:
@@ -105,7 +102,7 @@ def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None
         residual = finish.residual.detach().float().contiguous()
     convolve.convolve(
         x.detach().contiguous().numpy(),
-        panels.detach().numpy(),
+        panels.numpy(),
         book.pair_in,
         book.pair_out,
         book.starts,
@@ -116,6 +113,32 @@ def _multiply(x: Tensor, weight: Tensor, book: Rulebook, finish: Epilogue | None
         num_threads(),
     )
     return out if padded == cout else out[:, :cout].contiguous()
+
+
+_KEPT: dict[int, tuple[weakref.ref[Tensor], tuple[int, int], Tensor]] = {}
+"""By identity: a weight that learns nothing, its state, and its panels."""
+
+
+def _panels(weight: Tensor) -> Tensor:
+    """A weight in the order in which `convolve` reads it. (K, Cin, Cout) -> (K, P, Cin, width).
+
+    Those of a parameter that learns nothing are kept until it changes or goes.
+    """
+    can_keep = isinstance(weight, nn.Parameter) and not weight.requires_grad
+    can_keep = can_keep and not weight.is_inference()  # such a one does not say when it changes
+    name, state = id(weight), (weight._version, weight.data_ptr()) if can_keep else (0, 0)
+    if can_keep and name in _KEPT:
+        owner, kept_state, kept = _KEPT[name]
+        if owner() is weight and kept_state == state:
+            return kept
+    offsets, cin, cout = weight.shape
+    width = convolve.panel_width(cout)
+    padded = functional.pad(weight.detach(), (0, -cout % width))
+    panels = padded.reshape(offsets, cin, -1, width).transpose(1, 2).contiguous()
+    if can_keep:
+        owner = weakref.ref(weight, lambda _: _KEPT.pop(name, None))
+        _KEPT[name] = owner, state, panels
+    return panels
 
 
 def _weight_grad(x: Tensor, grad: Tensor, book: Rulebook, shape: torch.Size) -> Tensor:
