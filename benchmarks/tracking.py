@@ -190,19 +190,19 @@ def tracked(drive: Drive, *, looks_back: bool, mending: Mending | None = None) -
     """Ours; with `looks_back` as `lidarpan track` does without --online."""
     classes, frames = drive
     tracker = Tracker(classes, mending=mending)
-    history, answers, objects = History(tracker.facts, tracker.mending.places), [], []
+    history, answers, buried = History(tracker.facts, tracker.mending.places), [], []
     for f in frames:
         labels = PanopticLabels(f.semantic, f.grouped.astype(np.int32))
         found = tracker.update(f.points, labels, f.time_s, f.pose)
         history.add(found)
-        objects.append(found.objects)
         answers.append((found.labels.semantic, found.labels.instance.astype(np.int64)))
+        buried.append(found.buried_ids)
     if looks_back:
         whole = history.conclude()
-        for scan, ((semantic, ids), own) in enumerate(zip(answers, objects, strict=True)):
-            table = np.zeros(int(ids.max(initial=0)) + 1, np.int64)
-            table[own.id] = whole.names(own, scan)
-            answers[scan] = (semantic, table[ids])
+        for scan, (f, (semantic, ids)) in enumerate(zip(frames, answers, strict=True)):
+            ids = np.maximum(ids, buried[scan])
+            names = whole.name_points(ids, scan, semantic, f.points, f.pose)
+            answers[scan] = (semantic, names.astype(np.int64))
     return answers
 
 

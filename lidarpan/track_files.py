@@ -255,7 +255,7 @@ def _looking_back(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
     history = History(tracker.facts, tracker.mending.places)
-    kept: list[tuple[bytes, bytes, TrackedObjects]] = []
+    kept: list[tuple[bytes, bytes]] = []
     votes = StuffVotes(~tracker.classes.is_thing & (np.arange(tracker.classes.num_classes) > 0))
     poses = drive.poses if tracker.mending.stuff else None
     for i, loaded in enumerate(drive.load()):
@@ -263,25 +263,26 @@ def _looking_back(
         history.add(tracked)
         if poses is not None:
             votes.add(loaded.scan.points, tracked.labels.semantic, poses[i])
-        ids, kinds = tracked.labels.instance, tracked.labels.semantic
-        packed = (zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1))
-        kept.append((*packed, tracked.objects))
+        ids = np.maximum(tracked.labels.instance, tracked.buried_ids)
+        kinds = tracked.labels.semantic
+        kept.append((zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1)))
         yield drive.scans[i]
     conclusion = history.conclude()
     writer.moved |= {name for name, times in conclusion.moves.items() if times}
     for i, loaded in enumerate(drive.load()):
-        ids_bytes, kinds_bytes, before = kept[i]
+        ids_bytes, kinds_bytes = kept[i]
         ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)
         semantic = np.frombuffer(zlib.decompress(kinds_bytes), np.uint8)
-        objects = conclusion.renamed(before, i, float(drive.times_s[i]))
-        name = _lookup(ids, before.id, conclusion.names(before, i))
+        pose = None if drive.poses is None else drive.poses[i]
+        names = conclusion.name_points(ids, i, semantic, loaded.scan.points, pose)
+        objects = conclusion.objects_of(i, float(drive.times_s[i]), names)
         if tracker.mending.classes:
-            is_thing = tracker.classes.is_thing[semantic] & (name[ids] > 0)
-            kind = _lookup(name[ids], objects.id, objects.class_id)[name[ids]]
+            is_thing = tracker.classes.is_thing[semantic] & (names > 0)
+            kind = _lookup(names, objects.id, objects.class_id)[names]
             semantic = np.where(is_thing & (kind > 0), kind, semantic).astype(np.uint8)
         if poses is not None:
             semantic = votes.settle(i, loaded.scan.points, semantic, poses[i])
-        labels = PanopticLabels(semantic, name[ids].astype(np.int32))
+        labels = PanopticLabels(semantic, names)
         _write(drive, i, writer, loaded, labels, objects)
         _add_rows(drive, i, objects, summary)
         yield drive.scans[i]

@@ -8,21 +8,23 @@ class that its whole life speaks for; and what moves is known from its first sca
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import IntArray
+from lidarpan.structures import FloatArray, IntArray, SemanticArray
 from lidarpan.tracking.facts import MotionFacts
-from lidarpan.tracking.resting import name_by_place
+from lidarpan.tracking.resting import PlaceNames, name_by_place
 from lidarpan.tracking.tracker import TrackedObjects, TrackedScan
 
 MAX_GAP_S = 4.0
 JOIN_M = 1.0  # from where a track is expected to where the other is, at least allowed
 JOIN_SHARE = 0.15  # and this share of the way between them
 AT_REST = 0.7  # share of the views at one spot, of what is at rest
+CLEAR = 0.6  # share of the scans that must give a place a name for single points to take it
 SMOOTH_SCANS = 2  # on either side, of which the median speed counts
 
 
@@ -35,20 +37,27 @@ class View:
         scan: number of the scan.
         time_s: of the scan.
         class_id: its class by then.
-        place: (2,) m, middle of its box.
+        box: (7,) as of `TrackedObjects`.
         velocity: (2,) m/s.
         is_moving: whether it moves.
         surface: (n, 2) m, its places.
+        score: its confidence by then.
     """
 
     track: int
     scan: int
     time_s: float
     class_id: int
-    place: NDArray[np.float64]
+    box: NDArray[np.float64]
     velocity: NDArray[np.float64]
     is_moving: bool
     surface: NDArray[np.float32]
+    score: float
+
+    @property
+    def place(self) -> NDArray[np.float64]:
+        """(2,) m, middle of its box."""
+        return self.box[:2]
 
 
 @dataclass
@@ -64,22 +73,29 @@ class History:
     by_place: bool = True
     _lives: dict[int, list[View]] = field(default_factory=lambda: defaultdict(list))
     _merged: list[tuple[int, int]] = field(default_factory=list)
+    _seen_free: set[int] = field(default_factory=set)
     _count: int = 0
 
     def add(self, tracked: TrackedScan) -> None:
         """Add the next scan."""
-        found = tracked.objects
         self._merged += tracked.merged
+        self._seen_free.update(tracked.objects.id.tolist())
+        for found in (tracked.objects, tracked.buried):
+            self._add_views(found, tracked.time_s)
+        self._count += 1
+
+    def _add_views(self, found: TrackedObjects, time_s: float) -> None:
         for k, track in enumerate(found.id.tolist()):
             view = View(
-                track, self._count, tracked.time_s, int(found.class_id[k]), found.box[k, :2].copy(),
+                track, self._count, time_s, int(found.class_id[k]), found.box[k].copy(),
                 found.velocity[k].copy(), bool(found.is_moving[k]), found.places[k],
+                float(found.score[k]),
             )  # fmt: skip
             self._lives[track].append(view)
-        self._count += 1
 
     def conclude(self) -> Conclusion:
         """Decide what the whole drive says."""
+        self._lives = {t: views for t, views in self._lives.items() if t in self._seen_free}
         id_of = {track: track for track in self._lives}
         for younger, older in self._merged:
             _join(id_of, younger, older)
@@ -89,15 +105,23 @@ class History:
             for track, views in self._lives.items()
             for view in views
         }
+        resting: dict[tuple[int, int], bool] = {}
+        places = None
         if self.by_place:
-            name_of |= self._named_by_place(self._lives_of(name_of))
+            renamed, resting, places = self._named_by_place(self._lives_of(name_of))
+            name_of |= renamed
         lives = self._lives_of(name_of)
         class_of = {root: _class_of(life) for root, life in lives.items()}
         moves = {root: _moving(life) for root, life in lives.items()}
-        return Conclusion(name_of, class_of, moves)
+        return Conclusion(name_of, class_of, moves, resting, places, lives)
 
-    def _named_by_place(self, lives: dict[int, list[View]]) -> dict[tuple[int, int], int]:
-        """Names of the views of what never moves, by scan and track."""
+    def _named_by_place(
+        self, lives: dict[int, list[View]]
+    ) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], bool], PlaceNames | None]:
+        """Names of the views of what never moves, by scan and track, and of their places.
+
+        And whether each view lies in the places of its name alone.
+        """
         still = {root: life for root, life in lives.items() if not _moving(life)}
         named = [
             (view, root)
@@ -106,16 +130,24 @@ class History:
             for view in life
         ]
         if not named:
-            return {}
+            return {}, {}, None
         named.sort(key=lambda item: (item[0].scan, item[0].track))
         size = [len(view.surface) for view, _ in named]
-        names = name_by_place(
-            np.concatenate([view.surface for view, _ in named]).astype(np.float64),
-            np.concatenate([[0], np.cumsum(size)]),
-            np.array([name for _, name in named], np.int64),
-            np.array([view.scan for view, _ in named]),
-        ).tolist()
-        return {(view.scan, view.track): name for (view, _), name in zip(named, names, strict=True)}
+        surface = np.concatenate([view.surface for view, _ in named]).astype(np.float64)
+        start = np.concatenate([[0], np.cumsum(size)])
+        scan = np.array([view.scan for view, _ in named])
+        names, places = name_by_place(
+            surface, start, np.array([name for _, name in named], np.int64), scan
+        )
+        there, share = places.at(surface)
+        strange = (share >= CLEAR) & (there != np.repeat(names, size))
+        whole = np.add.reduceat(strange, start[:-1]) == 0
+        keys = [(view.scan, view.track) for view, _ in named]
+        return (
+            dict(zip(keys, names.tolist(), strict=True)),
+            dict(zip(keys, whole.tolist(), strict=True)),
+            places,
+        )
 
     def _lives_of(self, name_of: dict[tuple[int, int], int]) -> dict[int, list[View]]:
         """The views of each name in order of time."""
@@ -180,34 +212,96 @@ class Conclusion:
         name_of: scan number and track id -> lasting id.
         class_of: id -> class.
         moves: id -> times (s) at which it moves.
+        resting: scan number and track id of the views that were named by their place -> whether
+            they lie in the places of their name alone.
+        places: names of the places that are filled by what rests; None where nobody looked.
+        lives: id -> its views in order of time.
     """
 
     name_of: dict[tuple[int, int], int]
     class_of: dict[int, int]
     moves: dict[int, set[float]]
+    resting: dict[tuple[int, int], bool]
+    places: PlaceNames | None
+    lives: dict[int, list[View]]
 
-    def names(self, objects: TrackedObjects, scan: int) -> IntArray:
-        """The ids that the K objects of a scan get. (K,) int32."""
-        return np.array([self.name_of[scan, track] for track in objects.id.tolist()], np.int32)
+    def name_points(
+        self,
+        tracks: IntArray,
+        scan: int,
+        semantic: SemanticArray,
+        points: FloatArray,
+        world_T_sensor: NDArray[np.float64] | None,
+    ) -> IntArray:
+        """Lasting ids of the points of a scan. (N,) int32, 0 = none.
 
-    def renamed(self, objects: TrackedObjects, scan: int, time_s: float) -> TrackedObjects:
-        """The objects of a scan with these ids; of two that are one the larger stays."""
-        ids = self.names(objects, scan)
-        order = np.lexsort((-objects.num_points, ids))
-        _, first = np.unique(ids[order], return_index=True)
-        chosen = order[first]
-        points = np.bincount(ids, objects.num_points) if len(ids) else np.zeros(1)
-        names = ids[chosen].tolist()
-        return TrackedObjects(
-            id=ids[chosen],
-            class_id=np.array([self.class_of[name] for name in names], np.int64),
-            score=objects.score[chosen],
-            box=objects.box[chosen],
-            velocity=objects.velocity[chosen],
-            is_moving=np.array([time_s in self.moves[name] for name in names], np.bool_),
-            num_points=points[ids[chosen]].astype(np.int64),
-            places=tuple(objects.places[k] for k in chosen.tolist()),
+        Points of what rests, and of things without a name, take the name of their place where it is
+        clear.
+
+        Args:
+            tracks: (N,) ids that the tracker gave, also to what is buried.
+            scan: number of the scan.
+            semantic: (N,) train ids.
+            points: (N, 3) m in the sensor frame.
+            world_T_sensor: (4, 4), as the tracker had it.
+        """
+        present = np.unique(tracks[tracks > 0]).tolist()
+        size = int(tracks.max(initial=0)) + 1
+        name, may_change = np.zeros(size, np.int32), np.zeros(size, np.bool_)
+        for track in present:
+            name[track] = self.name_of.get((scan, track), 0)
+            may_change[track] = (scan, track) in self.resting
+        names: IntArray = name[tracks]
+        if self.places is None:
+            return names
+        kind = np.zeros(max(self.class_of, default=0) + 1, np.int64)
+        for own, class_id in self.class_of.items():
+            kind[own] = class_id
+        asks = np.flatnonzero(
+            may_change[tracks] | ((names == 0) & np.isin(semantic, kind[kind > 0]))
         )
+        pose = np.eye(4) if world_T_sensor is None else world_T_sensor
+        found, share = self.places.at((points[asks] @ pose[:3, :3].T + pose[:3, 3])[:, :2])
+        clear = (share >= CLEAR) & ((names[asks] > 0) | (kind[found] == semantic[asks]))
+        names[asks[clear]] = found[clear]
+        return names
+
+    def objects_of(self, scan: int, time_s: float, names: IntArray) -> TrackedObjects:
+        """The objects that the points of a scan have the names (N,) of.
+
+        Each is as its view of this scan has it, the largest where it has several; what was cut from
+        another in this scan is as it was when it was seen by itself.
+        """
+        count = np.bincount(names)
+        count[:1] = 0
+        ids = np.flatnonzero(count)
+        views = [self._view_at(self.lives[name], scan) for name in ids.tolist()]
+        return TrackedObjects(
+            id=ids.astype(np.int32),
+            class_id=np.array([self.class_of[name] for name in ids.tolist()], np.int64),
+            score=np.array([view.score for view in views], np.float64),
+            box=np.array([view.box for view in views]).reshape(-1, 7),
+            velocity=np.array([view.velocity for view in views]).reshape(-1, 2),
+            is_moving=np.array([time_s in self.moves[name] for name in ids.tolist()], np.bool_),
+            num_points=count[ids],
+            places=tuple(view.surface for view in views),
+        )
+
+    def _view_at(self, life: list[View], scan: int) -> View:
+        """The largest view of a scan; where it is none by itself the nearest that is, if any."""
+        begin = bisect_left(life, scan, key=lambda view: view.scan)
+        end = bisect_right(life, scan, key=lambda view: view.scan)
+        for view in sorted(life[begin:end], key=lambda view: -len(view.surface)):
+            if self._is_whole(view):
+                return view
+        for step in range(1, len(life)):
+            for k in (begin - step, end + step - 1):
+                if 0 <= k < len(life) and self._is_whole(life[k]):
+                    return life[k]
+        return life[min(begin, len(life) - 1)]
+
+    def _is_whole(self, view: View) -> bool:
+        return self.resting.get((view.scan, view.track), True)
 
 
 def _stays(life: list[View], length_m: float) -> bool:

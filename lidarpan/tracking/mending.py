@@ -8,12 +8,15 @@ seen apart is cut between them (`cut_merged`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import IntArray
+from lidarpan.classes import ClassTable
+from lidarpan.grouping import group_points
+from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 from lidarpan.tracking.association import TOLERANCE_M
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.objects import Objects
@@ -69,6 +72,33 @@ class Together:
             self._as_one.pop(pair, None)
 
 
+def with_leftovers(
+    points: FloatArray, labels: PanopticLabels, classes: ClassTable
+) -> PanopticLabels:
+    """The labels with new instances for points of things that have none, grouped. points (N, 3).
+
+    What is buried in a hedge is no object of a single scan, but may be one that was seen before.
+    """
+    left = np.flatnonzero(classes.is_thing[labels.semantic] & (labels.instance == 0))
+    if not len(left):
+        return labels
+    instance = labels.instance.copy()
+    group = group_points(points[left], labels.semantic[left], classes)
+    instance[left] = np.where(group > 0, group + labels.instance.max(initial=0), 0)
+    return with_instances(labels, instance)
+
+
+def explained(scans: Array, off: Array, left: Array) -> NDArray[np.bool_]:
+    """Whether established tracks are found as expected, their surfaces explaining what is seen.
+
+    scans (T,) in which the tracks were seen, off (T, K, 2) m from where they are expected, left
+    (T, K, 2) as `pair_costs` gives it -> (T, K).
+    """
+    near = np.hypot(off[..., 0], off[..., 1]) < NEAR_M
+    clear: NDArray[np.bool_] = near & (left[..., 0] < EXPLAINED)
+    return clear & (scans >= ESTABLISHED)[:, None]
+
+
 def _ordered(a: int, b: int) -> tuple[int, int]:
     return (a, b) if a < b else (b, a)
 
@@ -108,7 +138,7 @@ def cut_merged(
     rows = np.arange(store.num_tracks)
     off = np.hypot(*(moves - expected[:, None]).transpose(2, 0, 1))
     ends = (cost[rows, best] < most) & (left[rows, best, 1] < EXPLAINED)
-    ends &= (store.scans >= ESTABLISHED) & (off[rows, best] < 2 * NEAR_M)
+    ends &= (store.scans >= ESTABLISHED) & (off[rows, best] < 2 * NEAR_M) & ~store.is_buried
     changed = instance
     next_id = int(objects.ids.max(initial=0)) + 1
     for k in np.flatnonzero(np.bincount(best[ends], minlength=objects.num_objects) > 1).tolist():
@@ -171,6 +201,7 @@ def pieces(
     object_of[track_of[has]] = has
     for k in np.flatnonzero(track_of < 0).tolist():
         near = (object_of >= 0) & (cost[:, k] < most) & (store.scans >= ESTABLISHED)
+        near &= ~store.is_buried
         for t in np.flatnonzero(near)[np.argsort(cost[near, k], kind="stable")].tolist():
             main = object_of[t]
             length, width = facts.loose[store.class_id[t]]
@@ -216,7 +247,7 @@ def duplicates(
     for t in np.flatnonzero(~is_seen & (cost.min(axis=1) < most)).tolist():
         k = int(best[t])
         s = int(track_of[k])
-        if s < 0:
+        if s < 0 or store.is_buried[[s, t]].any():
             continue
         kinds = store.class_id[[t, s]]
         if not facts.is_wide[kinds].all() and (store.company[t] or company_now[k]):
@@ -233,3 +264,14 @@ def duplicates(
         ):  # fmt: skip
             found.append((t, s))
     return found
+
+
+def with_instances(labels: PanopticLabels, instance: IntArray) -> PanopticLabels:
+    """The labels with other instances; new ones have the mean score."""
+    score = labels.score
+    if score is not None:
+        more = int(instance.max(initial=0)) + 1 - len(score)
+        score = np.concatenate(
+            [score, np.full(max(more, 0), score[1:].mean() if len(score) > 1 else 1.0, np.float32)]
+        )
+    return replace(labels, instance=instance, score=score)

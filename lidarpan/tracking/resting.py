@@ -4,9 +4,15 @@ Two things at rest never fill one place, so a place has one name, whatever singl
 far things in a row, seen in some scans and hidden in others, are taken for their neighbours at
 times, and what is a neighbour's by mistake is outvoted by the scans that saw both. Every scan is
 then answered anew by one assignment, and the places are counted again, until nothing changes.
+
+In the end every point asks its place: what grouping took for one thing in a scan and the others saw
+apart is cut there, and what it left without a name has that of its place.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +26,38 @@ ELSEWHERE = 0.25  # of how well a view fits best, at least, to be something else
 _STEPS = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
 _WEIGHTS = np.array([1.0, 2.0, 1.0])[_STEPS + 1].prod(axis=1) / 16.0
 
+_HALF = 1 << 30  # cells to each side of the origin that have keys of their own
+
 Ints = NDArray[np.int64]
 
 
-def name_by_place(places: NDArray[np.float64], start: Ints, name: Ints, scan: Ints) -> Ints:
+@dataclass(frozen=True)
+class PlaceNames:
+    """The name that most scans give to each of n cells of the world.
+
+    Attributes:
+        key: (n,) of the cells, ascending.
+        name: (n,) that most scans give.
+        share: (n,) in [0, 1] of what was said of the cell.
+    """
+
+    key: Ints
+    name: Ints
+    share: NDArray[np.float64]
+
+    def at(self, places: NDArray[np.floating[Any]]) -> tuple[Ints, NDArray[np.float64]]:
+        """Name and share at each world place (N, 2) m; 0 and 0.0 where nothing ever rested."""
+        key = _key_of(np.floor(places / CELL_M).astype(np.int64))
+        if not len(self.key):
+            return np.zeros(len(key), np.int64), np.zeros(len(key))
+        row = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        known = self.key[row] == key
+        return np.where(known, self.name[row], 0), np.where(known, self.share[row], 0.0)
+
+
+def name_by_place(
+    places: NDArray[np.float64], start: Ints, name: Ints, scan: Ints
+) -> tuple[Ints, PlaceNames]:
     """Names of M views of things at rest, one for each place and different within a scan.
 
     Args:
@@ -33,24 +67,33 @@ def name_by_place(places: NDArray[np.float64], start: Ints, name: Ints, scan: In
         scan: (M,) numbers of the scans, ascending.
 
     Returns:
-        (M,) names, none that was not there before.
+        (M,) names, none that was not there before, and those of the places.
     """
     if not len(name):
-        return name
-    fills = _cells(places, start)
+        none = np.zeros(0, np.int64)
+        return name, PlaceNames(none, none, np.zeros(0))
+    fills, keys = _cells(places, start)
     names, now = np.unique(name, return_inverse=True)
     blocks = np.split(np.arange(len(name)), np.flatnonzero(np.diff(scan)) + 1)
     for _ in range(ROUNDS):
-        chosen = csr_matrix((np.ones(len(now)), (np.arange(len(now)), now)), (len(now), len(names)))
-        votes = csr_matrix(fills.T @ chosen)
-        votes.data /= np.repeat(np.asarray(votes.sum(axis=1)).ravel(), np.diff(votes.indptr))
+        chosen, votes = _votes(fills, now, len(names))
         fit = csr_matrix(fills @ votes + chosen.multiply(BEFORE * fills.sum(axis=1)))
         after = np.concatenate([_assign(fit[views]) for views in blocks])
         if np.array_equal(after, now):
             break
         now = after
-    result: Ints = names[now]
-    return result
+    _, votes = _votes(fills, now, len(names))
+    most = np.asarray(votes.argmax(axis=1)).ravel()
+    share = np.asarray(votes.max(axis=1).todense()).ravel()
+    return names[now], PlaceNames(keys, names[most], share)
+
+
+def _votes(fills: csr_matrix, now: Ints, count: int) -> tuple[csr_matrix, csr_matrix]:
+    """(M, count) the name of each view, and (cells, count) the shares of names in each cell."""
+    chosen = csr_matrix((np.ones(len(now)), (np.arange(len(now)), now)), (len(now), count))
+    votes = csr_matrix(fills.T @ chosen)
+    votes.data /= np.repeat(np.asarray(votes.sum(axis=1)).ravel(), np.diff(votes.indptr))
+    return chosen, votes
 
 
 def _assign(fit: csr_matrix) -> Ints:
@@ -70,12 +113,20 @@ def _assign(fit: csr_matrix) -> Ints:
     return result
 
 
-def _cells(places: NDArray[np.float64], start: Ints) -> csr_matrix:
-    """(M, cells) how much of each view lies in each cell, spread over the cells around."""
+def _cells(places: NDArray[np.float64], start: Ints) -> tuple[csr_matrix, Ints]:
+    """(M, cells) how much of each view lies in each cell, spread over the cells around; their keys.
+
+    Keys are ascending.
+    """
     cell = np.floor(places / CELL_M).astype(np.int64)
-    around = (cell[:, None] + _STEPS).reshape(-1, 2)
-    _, column = np.unique(around, axis=0, return_inverse=True)
+    keys, column = np.unique(_key_of((cell[:, None] + _STEPS).reshape(-1, 2)), return_inverse=True)
     view = np.repeat(np.arange(len(start) - 1), np.diff(start))
     weight = np.tile(_WEIGHTS, len(cell))
     rows = np.repeat(view, len(_STEPS))
-    return csr_matrix((weight, (rows, column.ravel())), (len(start) - 1, int(column.max()) + 1))
+    return csr_matrix((weight, (rows, column.ravel())), (len(start) - 1, len(keys))), keys
+
+
+def _key_of(cell: Ints) -> Ints:
+    """(..., 2) numbers of cells -> (...) one number for each."""
+    key: Ints = (cell[..., 0] + _HALF) * (2 * _HALF) + cell[..., 1] + _HALF
+    return key

@@ -34,6 +34,7 @@ class TrackStore:
         born_s: (T,) s; seen_s (T,) s when it was seen last.
         scans: (T,) in how many it was seen; company (T,) in how many with another one beside it.
         score: (T,) sum of the scores of its views.
+        is_buried: (T,) bool, whether it was never seen but buried in other things.
         gone: (T,) scans in a row that looked through the place where it stood.
     """
 
@@ -57,6 +58,7 @@ class TrackStore:
     scans: Ints
     company: Ints
     score: Floats
+    is_buried: NDArray[np.bool_]
     gone: Ints
 
     @classmethod
@@ -73,7 +75,7 @@ class TrackStore:
         return cls(
             ints(), floats(num_classes), ints(), floats(2, s), ints(), floats(s), floats(2, s),
             ints(), floats(2), floats(), floats(6), floats(2), floats(2), floats(7), floats(3),
-            floats(), floats(), ints(), ints(), floats(), ints(),
+            floats(), floats(), ints(), ints(), floats(), np.zeros(t, np.bool_), ints(),
         )  # fmt: skip
 
     @property

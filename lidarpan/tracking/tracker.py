@@ -21,7 +21,15 @@ from lidarpan.tracking.association import (
     pair_costs,
 )
 from lidarpan.tracking.facts import MotionFacts
-from lidarpan.tracking.mending import Together, cut_merged, duplicates, pieces
+from lidarpan.tracking.mending import (
+    Together,
+    cut_merged,
+    duplicates,
+    explained,
+    pieces,
+    with_instances,
+    with_leftovers,
+)
 from lidarpan.tracking.objects import Objects, observe
 from lidarpan.tracking.shapes import renew_shapes
 from lidarpan.tracking.store import TrackStore
@@ -88,12 +96,16 @@ class TrackedScan:
         objects: their boxes and velocities.
         time_s: of the scan.
         merged: (younger, older) ids that this scan has shown to be one object.
+        buried: objects that were never seen but buried in other things: without an id as yet.
+        buried_ids: (N,) int32 the ids that their points will have once they are, else 0.
     """
 
     labels: PanopticLabels
     objects: TrackedObjects
     time_s: float
-    merged: tuple[tuple[int, int], ...] = ()
+    merged: tuple[tuple[int, int], ...]
+    buried: TrackedObjects
+    buried_ids: IntArray
 
 
 class Tracker:
@@ -161,18 +173,25 @@ class Tracker:
             )
         pose = np.eye(4) if world_T_sensor is None else world_T_sensor
         self.time_s = time_s
+        named = int(labels.instance.max(initial=0))
+        if self.mending.join:
+            labels = with_leftovers(points, labels, self.classes)
+        leftover = range(named + 1, int(labels.instance.max(initial=0)) + 1)
         objects = observe(points, labels, pose, self.classes.is_thing)
-        cost, moves, left = self._compare(objects)
+        cost, moves, left = self._compare(objects, leftover)
         if self.mending.cut:
             instance = cut_merged(
                 self.store, objects, self.facts, cost, self._expected(), moves, left,
                 MOST_COST, self._together, labels.instance,
             )  # fmt: skip
             if instance is not labels.instance:
-                labels = _with_instances(labels, instance)
+                labels = with_instances(labels, instance)
                 objects = observe(points, labels, pose, self.classes.is_thing)
-                cost, moves, left = self._compare(objects)
-        track_of = _assign(cost)
+                cost, moves, left = self._compare(objects, leftover)
+        is_left = np.isin(objects.ids, leftover)
+        track_of = _assign(np.where(self.store.is_buried[:, None], FAR, cost))
+        still = np.where(self.store.is_buried[:, None] & (track_of < 0), cost, FAR)
+        track_of = np.maximum(track_of, _assign(still))
         beside, near, apart = self._beside(objects)
         merged: tuple[tuple[int, int], ...] = ()
         joined: list[tuple[int, int]] = []
@@ -191,6 +210,7 @@ class Tracker:
         born = np.flatnonzero((track_of < 0) & (piece_of < 0))
         track_of[born] = self.store.num_tracks + np.arange(len(born))
         self._bear(objects, born, beside)
+        self.store.is_buried[track_of[(track_of >= 0) & ~is_left]] = False
         self._place(objects, track_of, pose)
         whole = np.flatnonzero(track_of >= 0)
         part = np.ix_(whole, whole)
@@ -205,18 +225,20 @@ class Tracker:
         self.store = TrackStore.empty(self.classes.num_classes)
         self._together = Together()
 
-    def _compare(self, objects: Objects) -> tuple[NDArray[np.float64], ...]:
+    def _compare(self, objects: Objects, leftover: range) -> tuple[NDArray[np.float64], ...]:
         store = self.store
         limits = self.facts.limits[store.class_id].copy()
         limits[store.motion[:, 3] == RESTING, 1] *= 0.2
         class_cost = self.facts.class_cost[store.class_id][:, objects.class_id]
-        result: tuple[NDArray[np.float64], ...] = pair_costs(
+        cost, moves, left = pair_costs(
             store.shape, store.num_shape, store.last, store.num_last, store.center, store.radius,
             self._boxes(), store.motion, store.wander, self.time_s - store.seen_s, limits,
             store.scans, objects.surface, objects.count, objects.center, objects.radius,
             np.ascontiguousarray(class_cost), MOST_COST,
         )  # fmt: skip
-        return result
+        strange = ~explained(store.scans, moves - self._expected()[:, None], left)
+        cost[strange & ~store.is_buried[:, None] & np.isin(objects.ids, leftover)] = FAR
+        return cost, moves, left
 
     def _expected(self) -> NDArray[np.float64]:
         """How far the tracks have moved since they were seen, as far as is known. (T, 2) m."""
@@ -340,6 +362,7 @@ class Tracker:
         new.born_s[:] = new.seen_s[:] = self.time_s
         new.scans[:] = 1
         new.company[:] = beside[born]
+        new.is_buried[:] = True
         new.score[:] = objects.score[born]
         self.store.add(new)
 
@@ -381,18 +404,31 @@ class Tracker:
         store = self.store
         row = np.where(track_of >= 0, track_of, piece_of)
         name = np.zeros(int(labels.instance.max(initial=0)) + 1, np.int32)
-        name[objects.ids] = store.id[row]
+        buried = name.copy()
+        is_buried = store.is_buried[row]
+        name[objects.ids] = np.where(is_buried, 0, store.id[row])
+        buried[objects.ids] = np.where(is_buried, store.id[row], 0)
         semantic = labels.semantic
         if self.mending.classes:
             kind = np.zeros(len(name), np.uint8)
-            kind[objects.ids] = store.class_id[row]
+            kind[objects.ids] = np.where(is_buried, 0, store.class_id[row])
             semantic = _recolored(labels, kind, self.classes)
-        tracks = np.unique(row)
-        count = np.zeros(store.num_tracks, np.int64)
-        np.add.at(count, row, objects.num_points)
+        count = np.bincount(row, objects.num_points, store.num_tracks).astype(np.int64)
+        return TrackedScan(
+            replace(labels, semantic=semantic, instance=name[labels.instance], score=None),
+            self._described(np.unique(row[~is_buried]), count),
+            self.time_s,
+            merged,
+            self._described(np.unique(row[is_buried]), count),
+            buried[labels.instance],
+        )
+
+    def _described(self, tracks: NDArray[np.int64], count: NDArray[np.int64]) -> TrackedObjects:
+        """What is known of the chosen ones of T tracks; count (T,) points in this scan."""
+        store = self.store
         speed, noise = store.speed[tracks], np.sqrt(store.motion[tracks, 2])
         score = np.clip(store.score[tracks] / np.maximum(store.scans[tracks], 1), 0.0, 1.0)
-        found = TrackedObjects(
+        return TrackedObjects(
             id=store.id[tracks].astype(np.int32),
             class_id=store.class_id[tracks],
             score=score,
@@ -404,12 +440,10 @@ class Tracker:
                 store.last[t, :, : store.num_last[t]].T.astype(np.float32) for t in tracks
             ),
         )
-        tracked = replace(labels, semantic=semantic, instance=name[labels.instance], score=None)
-        return TrackedScan(tracked, found, self.time_s, merged)
 
     def _forget(self, lost: NDArray[np.int64], pose: NDArray[np.float64]) -> None:
         store = self.store
-        rests = store.motion[:, 3] == RESTING
+        rests = (store.motion[:, 3] == RESTING) & ~store.is_buried
         age = self.time_s - store.seen_s
         away = np.hypot(*(store.center - pose[:2, 3]).T)
         keep = (rests & (away < self.reach_m)) | (age < self.memory_s)
@@ -447,12 +481,3 @@ def _recolored(labels: PanopticLabels, kind: SemanticArray, classes: ClassTable)
     wanted = kind[labels.instance]
     change = (labels.instance > 0) & (wanted > 0) & classes.is_thing[labels.semantic]
     return np.where(change, wanted, labels.semantic)
-
-
-def _with_instances(labels: PanopticLabels, instance: IntArray) -> PanopticLabels:
-    """The labels with other instances; new ones have the mean score."""
-    score = labels.score
-    if score is not None:
-        more = int(instance.max(initial=0)) + 1 - len(score)
-        score = np.concatenate([score, np.full(max(more, 0), score[1:].mean(), np.float32)])
-    return replace(labels, instance=instance, score=score)

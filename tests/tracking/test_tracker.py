@@ -8,6 +8,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.errors import InputError
 from lidarpan.grouping import group_points
 from lidarpan.structures import PanopticLabels
+from lidarpan.tracking.history import History
 from lidarpan.tracking.tracker import Mending, Tracker
 
 KITTI = load_class_table("semantickitti")
@@ -141,6 +142,68 @@ def test_an_object_cut_in_two_is_joined_and_two_in_one_are_cut():
         tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(0, 0))
         names = [np.unique(tracked.labels.instance[number == n]).tolist() for n in (1, 2, 3)]
         assert names == [[1], [2], [3]], k
+
+
+def without_id(number, *buried):
+    return np.where(np.isin(number, buried), 0, number).astype(np.int32)
+
+
+def test_what_is_known_keeps_its_id_where_grouping_leaves_it_without_one():
+    tracker, rng = Tracker(KITTI), np.random.default_rng(5)
+    bodies = [car(1, 10.0, 4.0), person(2, 8.0, -3.0), person(3, 12.0, -6.0)]
+    for k in range(8):
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        instance = without_id(number, 2, 3) if k >= 5 else without_id(number, 3)
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(0, 0))
+        names = [np.unique(tracked.labels.instance[number == n]).tolist() for n in (1, 2, 3)]
+        assert names == [[1], [2], [0]], k
+        assert tracked.objects.id.tolist() == [1, 2]
+
+
+def test_what_is_seen_free_in_the_end_is_named_from_the_first_scan_on():
+    tracker, rng = Tracker(KITTI), np.random.default_rng(5)
+    history, seen = History(tracker.facts), []
+    for k in range(4):
+        bodies = [car(1, 10.0, 4.0), person(2, 8.0 + 0.12 * k, -3.0), person(3, 12.0, -6.0)]
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        instance = without_id(number, 3) if k == 3 else without_id(number, 2, 3)
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(0, 0))
+        assert np.unique(tracked.labels.instance[number == 2]).all() == (k == 3)
+        history.add(tracked)
+        ids = np.maximum(tracked.labels.instance, tracked.buried_ids)
+        seen.append((ids, semantic, points, number))
+    whole, names = history.conclude(), set()
+    for k, (ids, semantic, points, number) in enumerate(seen):
+        name = whole.name_points(ids, k, semantic, points, at(0, 0))
+        assert not name[number == 3].any()
+        names |= set(name[number == 2].tolist())
+        assert len(whole.objects_of(k, k / 10, name).id) == 2
+    assert len(names) == 1
+    assert 0 not in names
+
+
+def test_looking_back_two_at_rest_are_cut_apart_by_their_places():
+    tracker, rng = Tracker(KITTI, mending=Mending(cut=False, join=False)), np.random.default_rng(4)
+    history, seen = History(tracker.facts), []
+    bodies = [car(1, 10.0, 4.0), car(2, 10.0, 6.4)]
+    for k in range(8):
+        points, semantic, number = look(bodies, at(0, 0), rng)
+        instance = np.ones_like(number) if k == 5 else number
+        labels = PanopticLabels(semantic, instance.astype(np.int32))
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+        history.add(tracked)
+        seen.append((tracked.labels.instance, semantic, points, number))
+    whole, ways = history.conclude(), set()
+    for k, (ids, semantic, points, number) in enumerate(seen):
+        name = whole.name_points(ids, k, semantic, points, at(0, 0))
+        ways.add(tuple(tuple(np.unique(name[number == n]).tolist()) for n in (1, 2)))
+        objects = whole.objects_of(k, k / 10, name)
+        assert objects.num_points.sum() == len(points)
+        if k <= 5:
+            np.testing.assert_allclose(np.sort(objects.box[:, 1]), [4.0, 6.4], atol=0.5)
+    ((one,), (other,)) = ways.pop()
+    assert not ways
+    assert len({0, one, other}) == 3
 
 
 def test_each_mending_can_be_switched_off():
