@@ -21,14 +21,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import spearmanr
+from scipy.stats import mannwhitneyu, spearmanr
 
 from lidarpan import PanopticPipeline
 from lidarpan.attribution import Evidence, Explainer
 from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import sensor_height
-from lidarpan.metrics.confidence import auroc
 from lidarpan.model.device_network import voxel_network
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.training.targets import voxel_majority
 
 STEPS = np.linspace(0, 1, 9)
@@ -119,6 +118,13 @@ def where(
         ),
         "share of its voxels that are wrong": float(wrong.mean()),
     }
+
+
+def auroc(score: NDArray[np.float64], is_positive: NDArray[np.bool_]) -> float:
+    """Probability that a positive scores higher than a negative, ties half; nan without both."""
+    positive, negative = score[is_positive], score[~is_positive]
+    pairs = len(positive) * len(negative)
+    return float(mannwhitneyu(positive, negative).statistic / pairs) if pairs else float("nan")
 
 
 def curves(

@@ -22,8 +22,8 @@ import numpy as np
 
 from lidarpan.bench.scans import street_scan
 from lidarpan.fleet.cluster import Cluster
-from lidarpan.fleet.predict import Asked, Loading, predict_on_cluster
-from lidarpan.inference import predict_sources
+from lidarpan.fleet.predict import Loading, predict_on_cluster
+from lidarpan.inference import Asked, predict_sources
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.sources import open_sources
 
@@ -76,7 +76,7 @@ def main():
             times = {"one process": [], "two workers": []}
             for run in range(args.runs + 1):  # the first one loads weights and kernels
                 one, two = (Path(made) / f"{name}{run}" for name in ("one", "two"))
-                first = timed(predict_sources(pipeline, sources, one, "npz"), args.scans)
+                first = timed(predict_sources(pipeline, sources, Asked(one, "npz")), args.scans)
                 stream = predict_on_cluster(
                     cluster, Loading(device="cpu"), sources, Asked(two, "npz")
                 )

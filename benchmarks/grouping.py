@@ -28,8 +28,8 @@ from lidarpan import PanopticPipeline
 from lidarpan.classes import load_class_table
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance
-from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.structures import PanopticLabels, Scan
 
 OURS = ("auto", "graph-split", "graph", "grid", "dbscan", "mean-shift")

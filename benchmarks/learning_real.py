@@ -15,8 +15,8 @@ import numpy as np
 
 from lidarpan import PanopticPipeline
 from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.inspection import sensor_height
 
 COLUMNS = ("pq", "pq_things", "miou")
 

@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from score_maps import ScoreMap, fit_score_map
 from street_sets import StreetSet, choose_sets, protocols, scored_as
 
 from lidarpan import PanopticPipeline
-from lidarpan.inference import Handling, sensor_height
+from lidarpan.inference import Handling
 from lidarpan.metrics import PanopticQuality
-from lidarpan.metrics.score_map import ScoreMap, fit_score_map
 from lidarpan.model.checkpoint import load_weights, save_weights
 from lidarpan.model.weights import find_weights
 from lidarpan.scans.ego import hide_ego
 from lidarpan.scans.files import load_scan
+from lidarpan.scans.inspection import sensor_height
 
 THRESHOLDS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 Scored = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]

@@ -30,10 +30,11 @@ from street_tables import as_markdown, as_text
 from street_variants import Variant, choose_variants
 
 from lidarpan import PanopticPipeline
-from lidarpan.inference import Handling, sensor_height
+from lidarpan.inference import Handling
 from lidarpan.metrics import PanopticQuality
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 FEWEST_POINTS = 100

@@ -20,8 +20,8 @@ import numpy as np
 from lidarpan import PanopticPipeline
 from lidarpan.classes import ClassTable
 from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import sensor_height
 from lidarpan.metrics import PanopticQuality
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.sensors.choose import sensor_of_town
 from lidarpan.synthetic.simulate import simulate_scan

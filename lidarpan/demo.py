@@ -14,10 +14,11 @@ from lidarpan.datasets.kitti_labels import write_predictions
 from lidarpan.draw import draw_panoptic, save_png
 from lidarpan.metrics import PanopticQuality, PanopticScores
 from lidarpan.pipeline import PanopticPipeline
-from lidarpan.structures import PanopticLabels, Scan
+from lidarpan.scans.convert import scan_fields, write_fields
+from lidarpan.scans.fields import LoadedScan
+from lidarpan.structures import PanopticLabels
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_scan
-from lidarpan.whole_file import whole_file
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def run_demo(
         picture = draw_panoptic(scan, labels, pipeline.classes, truth=truth, title=title)
         save_png(picture, out / "map.png")
     with clock("write"):
-        _write_bin(scan, out / "scan.bin")
+        whole = LoadedScan(scan, np.ones(scan.num_points, np.bool_))
+        write_fields(out / "scan.bin", scan_fields(whole, keep_empty=True), "bin")
         write_predictions(out / "truth.label", truth, pipeline.classes)
         write_predictions(out / "prediction.label", labels, pipeline.classes)
     table = class_table_of(scores, truth, labels, pipeline.classes)
@@ -100,8 +102,3 @@ def _present(truth: PanopticLabels, labels: PanopticLabels) -> np.ndarray:  # ty
 
 def _present_mean(scores: PanopticScores, truth: PanopticLabels, labels: PanopticLabels) -> float:
     return float(scores.class_pq[_present(truth, labels)].mean())
-
-
-def _write_bin(scan: Scan, path: Path) -> None:
-    with whole_file(path) as beside:
-        np.column_stack([scan.points, scan.intensity]).astype(np.float32).tofile(beside)

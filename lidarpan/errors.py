@@ -20,6 +20,15 @@ def naming(what: object) -> Iterator[None]:
         raise InputError(f"{what}: {str(error).removeprefix(f'{what}: ')}") from None
 
 
+@contextmanager
+def readable(path: object) -> Iterator[None]:
+    """Let an OSError of the block be an InputError that says of what it is."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
 def printable(text: str) -> str:
     r"""The text with what steers a terminal, or cannot be encoded, spelt out: ESC becomes \x1b.
 

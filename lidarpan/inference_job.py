@@ -119,6 +119,35 @@ class Handling:
         return levelled(loaded, expected_m) if self.is_levelled else (loaded, None)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is wanted of scans.
+
+    Attributes:
+        out: folder for the predictions.
+        file_format: npz, ply or a dataset, that of the classes themselves by their name; or mcap,
+            for each source one `NAME.mcap` with the points, their classes and instances, and boxes.
+        sensor_height_m: of the scans' sensor; None measures it in each scan.
+        overwrite: predict again what is there already; an MCAP file is always written anew.
+        is_overlapped: whether the steps of neighbouring scans run side by side; None does so but on
+            one core alone. It takes numba's OpenMP or TBB threads, which several callers may use at
+            once.
+        handling: of the scans and their labels.
+        may_be_empty: whether an empty file is a lost frame among others, or a fault.
+        begun_s: when this run began, seconds since 1970: what is younger it wrote itself, in a
+            process that died, and makes again.
+    """
+
+    out: Path
+    file_format: str
+    sensor_height_m: float | None = None
+    overwrite: bool = False
+    is_overlapped: bool | None = None
+    handling: Handling = Handling()
+    may_be_empty: bool = True
+    begun_s: float | None = None
+
+
 class OwnVehicles:
     """The box of the own vehicle in each folder or recording, looked for once over its scans."""
 
@@ -198,32 +227,32 @@ class Job:
     """The three steps of a scan: before, in and after the network; what is decided passes by."""
 
     pipeline: PanopticPipeline
-    file_format: str
-    sensor_height_m: float | None
-    overwrite: bool
+    asked: Asked
     ego: OwnVehicles
-    handling: Handling
     annotated: AnnotatedMcap | None = None
-    may_be_empty: bool = True  # an empty file among others is a lost frame, alone it is a fault
-    begun_s: float | None = None  # of this run; what it wrote itself is no earlier run's
+
+    @property
+    def expected_m(self) -> float:
+        """Height of the sensor over the ground that the network was trained for."""
+        return self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
 
     def read(self, item: tuple[Frame, Path] | Prediction) -> _Work | Prediction:
         """Decode the scan, turn it, hide the own vehicle, voxelize it."""
         if isinstance(item, Prediction):
             return item
         frame, path = item
-        is_kept = self.annotated is None and not self.overwrite and not self._is_own(path)
-        if is_kept and is_complete(path, frame.path, self.file_format, self.pipeline.classes):
+        asked, clock, expected = self.asked, StageClock(), self.expected_m
+        is_kept = self.annotated is None and not asked.overwrite and not self._is_own(path)
+        if is_kept and is_complete(path, frame.path, asked.file_format, self.pipeline.classes):
             return self._there_already(frame, path)
-        clock, expected = StageClock(), self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
-            empty = empty_frame(frame.path) if self.may_be_empty else None
+            empty = empty_frame(frame.path) if asked.may_be_empty else None
             if empty is not None and self.annotated is None:
                 return self._write_empty(frame, path, empty)
             with clock("read"):
                 loaded = frame.load(expected)
-                seen, turn = self.handling.turned(loaded, expected)
-                height = self.sensor_height_m or sensor_height(seen.scan, expected)
+                seen, turn = asked.handling.turned(loaded, expected)
+                height = asked.sensor_height_m or sensor_height(seen.scan, expected)
                 seen = hide_ego(seen, self.ego.box_of(frame.path, height), height)
             prepared = self.pipeline.prepare(seen.scan, sensor_height_m=height, clock=clock)
         except InputError as error:
@@ -232,17 +261,17 @@ class Job:
 
     def _is_own(self, path: Path) -> bool:
         """Whether this run wrote a file: its process died, and its work is done again."""
-        if self.begun_s is None:
+        if self.asked.begun_s is None:
             return False
         try:
-            return path.stat().st_mtime >= self.begun_s
+            return path.stat().st_mtime >= self.asked.begun_s
         except OSError:
             return False
 
     def _write_empty(self, frame: Frame, path: Path, empty: LoadedScan) -> Prediction:
         """Labels of no points, so that what follows finds a file for every frame."""
         labels = PanopticLabels.all_void(0, self.pipeline.classes)
-        write_prediction(path, labels, empty, self.pipeline.classes, self.file_format)
+        write_prediction(path, labels, empty, self.pipeline.classes, self.asked.file_format)
         known = _prediction(frame, path)
         counts = LabelCounts.of(labels, self.pipeline.classes.num_classes)
         known = replace(known, labels=labels, counts=counts)
@@ -264,17 +293,18 @@ class Job:
             return work
         try:
             labels = self.pipeline.finish(work.prepared, work.outputs, work.clock)
-            if self.handling.only:
-                labels = keep_classes(labels, self.handling.only)
+            if self.asked.handling.only:
+                labels = keep_classes(labels, self.asked.handling.only)
             with work.clock("write"):
                 self._put(work, labels)
         except InputError as error:
             return replace(_prediction(work.frame, work.path), error=str(error))
+        is_listed = self.asked.handling.has_objects
         return replace(
             _prediction(work.frame, work.path),
             labels=labels,
             counts=LabelCounts.of(labels, self.pipeline.classes.num_classes),
-            objects=tuple(labels.objects(work.seen.scan)) if self.handling.has_objects else None,
+            objects=tuple(labels.objects(work.seen.scan)) if is_listed else None,
             turn=work.turn,
             warnings=tuple(self._warnings(work)),
             num_dropped=int((~work.seen.valid).sum()),
@@ -285,9 +315,9 @@ class Job:
 
     def _warnings(self, work: _Work) -> list[str]:
         """What is said of a scan: nothing of what was mended or does not matter to the network."""
-        expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
+        expected, asked = self.expected_m, self.asked
         remedy = ": turn it with --up and --forward"
-        if not self.handling.is_levelled:
+        if not asked.handling.is_levelled:
             remedy += ", or by its own ground with --level auto"
         said = [
             f"{warning}{remedy}" if _kinds([warning]) & TURNED else str(warning)
@@ -297,7 +327,7 @@ class Job:
         unlike = self.pipeline.network.remark(work.prepared)
         if unlike is not None:
             said.append(unlike)
-        if self.sensor_height_m is None and work.height_m != expected:
+        if asked.sensor_height_m is None and work.height_m != expected:
             said.append(
                 f"the ground lies {height_in_words(work.height_m)}: predicted as if it were "
                 f"{expected:.2f} m below (--sensor-height overrides)"
@@ -306,14 +336,13 @@ class Job:
 
     def _there_already(self, frame: Frame, path: Path) -> Prediction:
         """A prediction of an earlier run, with its objects where they are wanted."""
-        known = _prediction(frame, path)
-        if not self.handling.has_objects:
+        known, handling = _prediction(frame, path), self.asked.handling
+        if not handling.has_objects:
             return known
-        expected = self.pipeline.sensor_height_m or EXPECTED_HEIGHT_M
         try:
-            loaded = frame.load(expected)
+            loaded = frame.load(self.expected_m)
             labels = read_prediction(path, self.pipeline.classes)
-            seen, turn = self.handling.turned(loaded, expected)
+            seen, turn = handling.turned(loaded, self.expected_m)
             own = labels.take(loaded.valid)
             objects = own.objects(seen.scan, self.pipeline.classes)
         except InputError as error:
@@ -324,8 +353,8 @@ class Job:
         if self.annotated is not None:
             self.annotated.add(work.frame, work.in_file_axes.scan, labels)
             return
-        loaded = work.in_file_axes
-        write_prediction(work.path, labels, loaded, self.pipeline.classes, self.file_format)
+        loaded, file_format = work.in_file_axes, self.asked.file_format
+        write_prediction(work.path, labels, loaded, self.pipeline.classes, file_format)
 
 
 def _kinds(warnings: Iterable[str]) -> set[str]:

@@ -7,6 +7,9 @@ from typing import Any
 
 from lidarpan.errors import InputError
 
+RECORDINGS = "recordings"
+"""The extra that installs what recordings need."""
+
 
 def need(module: str, extra: str, what: str = "this file") -> Any:
     """Import an optional library by name.

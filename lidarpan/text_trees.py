@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from lidarpan.errors import InputError
+from lidarpan.errors import InputError, readable
 
 # plain values only, whatever a tag asks for; libyaml's is ten times as fast
 _SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -29,11 +29,10 @@ def read_text(path: Path, max_bytes: int) -> str:
         InputError: it cannot be read, is no text, or larger than anything of its kind.
     """
     try:
-        if path.stat().st_size > max_bytes:
-            raise InputError(f"{path}: wanted at most {max_bytes} bytes, got {path.stat().st_size}")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+        with readable(path):
+            if (size := path.stat().st_size) > max_bytes:
+                raise InputError(f"{path}: wanted at most {max_bytes} bytes, got {size}")
+            return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path}: wanted text in UTF-8, got a binary file") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,8 +28,6 @@ from lidarpan.tracking.history import History
 from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
 from lidarpan.tracking.voting import StuffVotes
-
-_log = logging.getLogger("lidarpan")
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,29 @@ class Summary:
     Attributes:
         rows: every object of every scan.
         poses: world_T_sensor of each (drive, frame).
-        notes: what was lost, for lack of times or poses.
     """
 
     rows: list[TrackRow] = field(default_factory=list)
     poses: dict[tuple[str, int], NDArray[np.float64]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """How drives are tracked.
+
+    Attributes:
+        classes: of the labels.
+        is_online: answer each scan from the scans before it alone.
+        has_odometry: estimate poses where there are none.
+        mending: what is corrected on the way.
+        names_moving: write the class table's labels for things that move, where there are such.
+    """
+
+    classes: ClassTable
+    is_online: bool = False
+    has_odometry: bool = False
+    mending: Mending | None = None
+    names_moving: bool = True
 
 
 def plan_drives(
@@ -137,17 +151,6 @@ def plan_drives(
     return drives, notes
 
 
-def with_odometry(drive: Drive) -> Drive:
-    """The drive with poses estimated from its scans, where it has none.
-
-    Raises:
-        InputError: kiss-icp is not installed, or a scan is damaged.
-    """
-    if drive.poses is not None:
-        return drive
-    return replace(drive, poses=estimate_poses(loaded.scan for loaded in drive.load()))
-
-
 def _drives_of(sources: Sequence[ScanSource]) -> list[ScanSource]:
     """Each recording, and each folder of files by itself."""
     drives: list[ScanSource] = []
@@ -183,14 +186,7 @@ def _in_scan_axes(poses: NDArray[np.float64], scans: Sequence[Path]) -> NDArray[
 
 
 def track_files(
-    drives: Sequence[Drive],
-    out: Path,
-    classes: ClassTable,
-    summary: Summary,
-    *,
-    is_online: bool = False,
-    mending: Mending | None = None,
-    names_moving: bool = True,
+    drives: Sequence[Drive], out: Path, tracking: Tracking, summary: Summary
 ) -> Iterator[Path]:
     """Write labels with lasting ids for every scan, then tracks.csv and tracks.json.
 
@@ -201,43 +197,27 @@ def track_files(
     Args:
         drives: from `plan_drives`.
         out: folder for the lists of tracks.
-        classes: of the labels.
+        tracking: how.
         summary: receives the objects.
-        is_online: answer each scan from the scans before it alone.
-        mending: what is corrected on the way.
-        names_moving: write the class table's labels for things that move, where there are such.
 
     Yields:
         A scan's path once it is read, and again once its labels are written; online only then.
 
     Raises:
-        InputError: a file is damaged or does not fit its scan.
+        InputError: a file is damaged or does not fit its scan, or kiss-icp is not installed.
     """
     for drive in drives:
-        yield from track_drive(
-            drive,
-            classes,
-            summary,
-            is_online=is_online,
-            mending=mending,
-            names_moving=names_moving,
-        )
-    write_tracks(out, summary.rows, classes)
+        yield from track_drive(drive, tracking, summary)
+    write_tracks(out, summary.rows, tracking.classes)
 
 
-def track_drive(
-    drive: Drive,
-    classes: ClassTable,
-    summary: Summary,
-    *,
-    is_online: bool = False,
-    mending: Mending | None = None,
-    names_moving: bool = True,
-) -> Iterator[Path]:
+def track_drive(drive: Drive, tracking: Tracking, summary: Summary) -> Iterator[Path]:
     """Track one drive; all as in `track_files`, which also writes the lists."""
-    tracker = Tracker(classes, mending=mending)
-    writer = LastingLabels(classes, names_moving)
-    walk = _online if is_online else _looking_back
+    if tracking.has_odometry and drive.poses is None:
+        drive = replace(drive, poses=estimate_poses(loaded.scan for loaded in drive.load()))
+    tracker = Tracker(tracking.classes, mending=tracking.mending)
+    writer = LastingLabels(tracking.classes, tracking.names_moving)
+    walk = _online if tracking.is_online else _looking_back
     yield from walk(drive, tracker, writer, summary)
 
 

@@ -8,10 +8,11 @@ import pytest
 from lidarpan import PanopticPipeline, read_scan
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import predict_files, sensor_height
+from lidarpan.inference import predict_files
 from lidarpan.metrics import PanopticQuality
 from lidarpan.model.device_network import voxel_network
 from lidarpan.scans.files import find_scans
+from lidarpan.scans.inspection import sensor_height
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +85,23 @@ def test_sensor_height_is_measured(real_data, scan, height_m):
     assert sensor_height(read_scan(real_data / scan), 0.0) == pytest.approx(height_m, abs=0.12)
 
 
-def test_other_heights_and_frames_are_said(real_data, pipeline, tmp_path):
+def test_another_height_is_said_and_made_up_for(real_data, pipeline, tmp_path):
     path = real_data / "pandaset/sequences/02/velodyne/000000.bin"
     (result,) = predict_files(pipeline, [path], tmp_path, "npz")
-    assert any("the ground lies" in warning for warning in result.warnings)
-    scan = read_scan(real_data / "nuscenes/LIDAR_TOP/00.pcd.bin")
-    ahead = np.abs(scan.points[:, 1]) < 1.0  # the ego car is longer than wide: along x
-    behind = scan.points[ahead & (np.hypot(*scan.points[:, :2].T) < 4)]
-    assert np.abs(behind[:, 0]).max() > 1.5
+    assert any("the ground lies 0.35 m below the sensor" in said for said in result.warnings)
+    (told,) = predict_files(pipeline, [path], tmp_path / "told", "npz", sensor_height_m=0.35)
+    assert not any("the ground lies" in said for said in told.warnings)
+    same = (told.labels.semantic == result.labels.semantic).mean()
+    assert same > 0.99  # as if it had been said
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_the_own_car_lies_along_x_with_its_nose_ahead(real_data, number):
+    """Its roof below nuScenes' sensor reaches 1.8 m ahead, 1.1 m back and 0.6 m aside."""
+    scan = read_scan(real_data / f"nuscenes/LIDAR_TOP/0{number}.pcd.bin")
+    near = (np.hypot(*scan.points[:, :2].T) < 4) & (scan.points[:, 2] > -1.5)
+    roof = scan.points[near & (np.abs(scan.points[:, 1]) < 1.0)]
+    assert roof[:, 0].max() == pytest.approx(1.79, abs=0.1)
+    assert roof[:, 0].min() == pytest.approx(-1.14, abs=0.1)
+    aside = scan.points[near & (np.abs(scan.points[:, 0]) < 1.0), 1]
+    assert np.percentile(np.abs(aside), 90) < 0.6

@@ -12,12 +12,12 @@ import argparse
 from pathlib import Path
 
 from lidarpan import PanopticPipeline
-from lidarpan.inference import sensor_height
 from lidarpan.model.checkpoint import load_weights, save_weights
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.likeness import Likeness, summary_of
 from lidarpan.model.weights import find_weights
 from lidarpan.scans.files import find_scans, load_scan
+from lidarpan.scans.inspection import sensor_height
 
 
 def main() -> None:

@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from lidarpan import PanopticPipeline
-from lidarpan.datasets.open import open_dataset
-from lidarpan.grouping.claims import tempered
-from lidarpan.inference import sensor_height
-from lidarpan.metrics.confidence import (
+from confidences import (
     auroc,
     expected_calibration_error,
     fit_temperature,
     risk_coverage,
 )
+
+from lidarpan import PanopticPipeline
+from lidarpan.datasets.open import open_dataset
+from lidarpan.grouping.claims import tempered
 from lidarpan.model.checkpoint import load_weights, save_weights
 from lidarpan.model.weights import find_weights
+from lidarpan.scans.inspection import sensor_height
 
 COVERAGE = np.array([1.0, 0.95, 0.9, 0.8, 0.5])
 PER_SCAN = 20_000

@@ -1,50 +1,15 @@
-"""The `lidarpan` command and what all its commands share."""
+"""The `lidarpan` command with all its commands, in the order of its help."""
 
 from __future__ import annotations
 
-import typer
+from importlib import import_module
 
-import lidarpan
-from lidarpan.cli import (
-    build,
-    check,
-    explain,
-    export,
-    look,
-    measure,
-    predict,
-    prelabel,
-    recordings,
-    score,
-    tracks,
-)
+from lidarpan.cli.root import app
 
-app = typer.Typer(
-    name="lidarpan",
-    help="Panoptic segmentation of LiDAR scans: files in, scored panoptic maps out.",
-    epilog="Start with: lidarpan demo    Your own scans: lidarpan predict scans/ --out labels/",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (
-    predict, tracks, recordings, score, check, prelabel, build, look, explain, export, measure,
+__all__ = ["app"]
+
+for name in (
+    "predict", "tracks", "recordings", "score", "check", "prelabel", "build", "look", "explain",
+    "export", "measure",
 ):  # fmt: skip
-    module.register(app)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"lidarpan {lidarpan.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
-    ),
-) -> None:
-    """Panoptic segmentation of LiDAR scans: files in, scored panoptic maps out."""
+    import_module(f"lidarpan.cli.{name}")

@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lidarpan.cli.options import Address, Device, Engine, OnEngine, cluster_of
-from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
+from lidarpan.cli.options import (
+    Address,
+    Device,
+    Engine,
+    OnDevice,
+    OnEngine,
+    SensorHeight,
+    SomeFrame,
+    SomeTopics,
+    Weights,
+    cluster_of,
+)
+from lidarpan.cli.root import app
+from lidarpan.whole_file import check_folder
 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, may be repeated.")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan train configs/town.yaml · lidarpan train configs/town.yaml "
-        "--set training.max_steps=500 --set out=runs/short · lidarpan train configs/town.yaml "
-        "--resume"
-    )(train)
-    app.command(
-        epilog="Examples: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1 · "
-        "to train on, few scans of many places: lidarpan simulate semantickitti --out data/town "
-        "--scans 2400 --rate 0.5 --scans-per-town 6"
-    )(simulate)
-    app.command(
-        epilog="Examples: lidarpan adapt drive/ --out my.safetensors · minutes, and better: "
-        "lidarpan adapt drive/ --out my.safetensors --full · then: lidarpan predict drive/ --out "
-        "labels/ --weights my.safetensors"
-    )(adapt)
-    app.command(epilog="Example: lidarpan config configs/town.yaml --set network.bev_channels=48")(
-        config
-    )
-
-
+@app.command(
+    epilog="Examples: lidarpan train configs/town.yaml · lidarpan train configs/town.yaml "
+    "--set training.max_steps=500 --set out=runs/short · lidarpan train configs/town.yaml "
+    "--resume"
+)
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file, or a shipped one by name: town.")],
     overrides: Overrides = None,
@@ -59,63 +55,11 @@ def train(
         typer.echo(f"best weights: {best}")
 
 
-def adapt(
-    paths: Annotated[list[str], typer.Argument(help="Unlabelled scans: files, folders or globs.")],
-    out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    full: Annotated[
-        bool, typer.Option("--full", help="Teach the network too: minutes, not seconds.")
-    ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Most training steps of --full.")] = 120,
-    scans: Annotated[int, typer.Option(min=2, help="Most scans to look at.")] = 24,
-    sensor_height: Annotated[
-        float | None,
-        typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="Folder of the report. [default: beside the weights]")
-    ] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
-    seed: Annotated[int, typer.Option(help="Of --full.")] = 0,
-    topic: SomeTopics = None,
-    frame: SomeFrame = None,
-) -> None:
-    """Fit weights to unlabelled scans of your own sensor; the old ones come back without a gain."""
-    from rich.console import Console
-
-    from lidarpan.scans.frame_paths import FramePaths
-    from lidarpan.scans.sources import open_sources
-    from lidarpan.training.adapt import adapt as run
-    from lidarpan.training.adapt_report import verdict, write_report
-
-    console = Console(stderr=True, highlight=False)
-    frames = FramePaths(open_sources(paths, topic or (), frame))
-    make_folder(out.parent)
-    with console.status("Reading scans ...") as status:
-
-        def say(text: str) -> None:
-            console.print(text, soft_wrap=True, markup=False)
-            status.update(text)
-
-        result = run(
-            weights,
-            frames,
-            out,
-            full=full,
-            steps=steps,
-            most_scans=scans,
-            sensor_height_m=sensor_height,
-            device=device.value,
-            seed=seed,
-            say=say,
-        )
-        status.update("Writing the report ...")
-        place = report or out.with_name(f"{out.stem}_report")
-        page = write_report(result, weights, place, load=frames.load)
-    typer.echo(f"{verdict(result)} {out}")
-    typer.echo(f"report: {page}")
-
-
+@app.command(
+    epilog="Examples: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1 · "
+    "to train on, few scans of many places: lidarpan simulate semantickitti --out data/town "
+    "--scans 2400 --rate 0.5 --scans-per-town 6"
+)
 def simulate(
     dataset: Annotated[str, typer.Argument(help="Layout to write: semantickitti or nuscenes.")],
     out: Annotated[Path, typer.Option(help="Root of the new dataset.")],
@@ -153,11 +97,11 @@ def simulate(
     with ExitStack() as stack:
         cluster, make_towns = cluster_of(engine, address), None
         if cluster is not None:
-            from lidarpan.fleet.simulate import TownsOnCluster
+            from lidarpan.fleet.simulate import towns_on_cluster
 
-            make_towns = TownsOnCluster(stack.enter_context(cluster))
+            make_towns = partial(towns_on_cluster, stack.enter_context(cluster))
         folder = stack.enter_context(local_output(out))
-        make_folder(folder)
+        check_folder(folder)
         stream = write_simulated(
             dataset,
             folder,
@@ -173,6 +117,66 @@ def simulate(
     typer.echo(f"{count} scans: {out}")
 
 
+@app.command(
+    epilog="Examples: lidarpan adapt drive/ --out my.safetensors · minutes, and better: "
+    "lidarpan adapt drive/ --out my.safetensors --full · then: lidarpan predict drive/ --out "
+    "labels/ --weights my.safetensors"
+)
+def adapt(
+    paths: Annotated[list[str], typer.Argument(help="Unlabelled scans: files, folders or globs.")],
+    out: Annotated[Path, typer.Option(help="Weights to write, .safetensors.")],
+    weights: Weights = "town",
+    full: Annotated[
+        bool, typer.Option("--full", help="Teach the network too: minutes, not seconds.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Most training steps of --full.")] = 120,
+    scans: Annotated[int, typer.Option(min=2, help="Most scans to look at.")] = 24,
+    sensor_height: SensorHeight = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Folder of the report. [default: beside the weights]")
+    ] = None,
+    device: OnDevice = Device.auto,
+    seed: Annotated[int, typer.Option(help="Of --full.")] = 0,
+    topic: SomeTopics = None,
+    frame: SomeFrame = None,
+) -> None:
+    """Fit weights to unlabelled scans of your own sensor; the old ones come back without a gain."""
+    from rich.console import Console
+
+    from lidarpan.scans.frame_paths import FramePaths
+    from lidarpan.scans.sources import open_sources
+    from lidarpan.training.adapt import adapt as run
+    from lidarpan.training.adapt_report import verdict, write_report
+
+    console = Console(stderr=True, highlight=False)
+    frames = FramePaths(open_sources(paths, topic or (), frame))
+    check_folder(out.parent)
+    with console.status("Reading scans ...") as status:
+
+        def say(text: str) -> None:
+            console.print(text, soft_wrap=True, markup=False)
+            status.update(text)
+
+        result = run(
+            weights,
+            frames,
+            out,
+            full=full,
+            steps=steps,
+            most_scans=scans,
+            sensor_height_m=sensor_height,
+            device=device.value,
+            seed=seed,
+            say=say,
+        )
+        status.update("Writing the report ...")
+        place = report or out.with_name(f"{out.stem}_report")
+        page = write_report(result, weights, place, load=frames.load)
+    typer.echo(f"{verdict(result)} {out}")
+    typer.echo(f"report: {page}")
+
+
+@app.command(epilog="Example: lidarpan config configs/town.yaml --set network.bev_channels=48")
 def config(
     path: Annotated[Path | None, typer.Argument(help="YAML file. [default: the defaults]")] = None,
     overrides: Overrides = None,

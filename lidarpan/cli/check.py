@@ -5,30 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError, printable
 
 if TYPE_CHECKING:
     from lidarpan.datasets.check import DatasetCheck, Look
     from lidarpan.datasets.faults import Fault
-    from lidarpan.fleet.cluster import Cluster
 
 _SHOWN = 100
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's command."""
-    app.command(
-        epilog="Examples: lidarpan check semantickitti data/kitti --split train · lidarpan check "
-        "pandaset data/pandaset --split all --out checked/ · lidarpan check my_classes.yaml data"
-    )(check)
-
-
+@app.command(
+    epilog="Examples: lidarpan check semantickitti data/kitti --split train · lidarpan check "
+    "pandaset data/pandaset --split all --out checked/ · lidarpan check my_classes.yaml data"
+)
 def check(
     dataset: Annotated[str, typer.Argument(help=f"Whose layout: {DATASETS}.")],
     root: Annotated[Path, typer.Argument(help="Root of the dataset.")],
@@ -52,6 +49,7 @@ def check(
     """
     from lidarpan.datasets.check import FAULTS, DatasetCheck, each
     from lidarpan.datasets.open import find_dataset
+    from lidarpan.fleet.check import check_on_cluster
 
     rules = find_dataset(dataset)
     splits = [split] if split else list(rules.usual_splits(root))
@@ -61,7 +59,7 @@ def check(
         )
     num_shown = num_faults = 0
     with cluster_of(engine, address) or nullcontext() as cluster:
-        look = each if cluster is None else _on(cluster)
+        look = each if cluster is None else partial(check_on_cluster, cluster)
         for name in splits:
             folder = out if out is None or len(splits) == 1 else out / name
             run = DatasetCheck(rules, root, name, folder)
@@ -78,12 +76,6 @@ def check(
     if num_faults > num_shown:
         typer.echo(f"{num_faults} faults, {num_shown} of them printed: see --out and --show")
     raise typer.Exit(1 if num_faults else 0)
-
-
-def _on(cluster: Cluster) -> Look:
-    from lidarpan.fleet.check import CheckOnCluster
-
-    return CheckOnCluster(cluster)
 
 
 def _walk(run: DatasetCheck, name: str, look: Look) -> Iterator[Fault]:

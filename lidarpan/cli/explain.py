@@ -7,17 +7,14 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.options import Device
+from lidarpan.cli.options import Device, OnDevice, Weights
+from lidarpan.cli.root import app
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's command."""
-    app.command(
-        epilog="Examples: lidarpan explain 000000.bin --instance 12 --out why.png · lidarpan "
-        "explain 000000.bin --point 5000 --out why.html"
-    )(explain)
-
-
+@app.command(
+    epilog="Examples: lidarpan explain 000000.bin --instance 12 --out why.png · lidarpan "
+    "explain 000000.bin --point 5000 --out why.html"
+)
 def explain(
     scan: Annotated[Path, typer.Argument(help="A scan file.")],
     out: Annotated[Path, typer.Option(help="What to write: .png or .html.")],
@@ -25,8 +22,8 @@ def explain(
         int | None, typer.Option(help="Number of an object, as `predict` numbers them.")
     ] = None,
     point: Annotated[int | None, typer.Option(help="Place of a point in the file, from 0.")] = None,
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    weights: Weights = "town",
+    device: OnDevice = Device.auto,
     steps: Annotated[int, typer.Option(min=4, max=300, help="Of the integral.")] = 24,
     check: Annotated[
         bool, typer.Option(help="Also take pieces away and see what the answer loses.")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lidarpan.cli.options import Device
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError
 
 
@@ -22,30 +23,10 @@ class Kind(str, Enum):
 SUFFIXES = {Kind.onnx: ".onnx", Kind.aoti: ".pt2"}
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's command."""
-    app.command(
-        epilog="Examples: lidarpan export town --to onnx · lidarpan export town --to aoti --out "
-        "town.pt2 · lidarpan export run/best.safetensors --to onnx --out best.onnx"
-    )(export)
-    app.command(epilog="Example: lidarpan publish runs/mine/best.safetensors hf://me/my-weights")(
-        publish
-    )
-
-
-def publish(
-    weights: Annotated[Path, typer.Argument(help="A .safetensors file.")],
-    place: Annotated[str, typer.Argument(help="On the Hugging Face hub: hf://OWNER/NAME.")],
-    public: Annotated[
-        bool, typer.Option("--public", help="A new repository is for everyone.")
-    ] = False,
-) -> None:
-    """Put weights and their card on the Hugging Face hub; --weights hf://OWNER/NAME takes them."""
-    from lidarpan.model.hub import publish_weights
-
-    typer.echo(publish_weights(weights, place, is_private=not public))
-
-
+@app.command(
+    epilog="Examples: lidarpan export town --to onnx · lidarpan export town --to aoti --out "
+    "town.pt2 · lidarpan export run/best.safetensors --to onnx --out best.onnx"
+)
 def export(
     weights: Annotated[str, typer.Argument(help="Shipped weights or a .safetensors file.")],
     to: Annotated[Kind, typer.Option(help="A file for ONNX Runtime, or a package for C++.")],
@@ -74,3 +55,17 @@ def export(
         else:
             export_aoti(weights, path, device.value)
     typer.echo(f"{path.stat().st_size / 1e6:.1f} MB: {path}")
+
+
+@app.command(epilog="Example: lidarpan publish runs/mine/best.safetensors hf://me/my-weights")
+def publish(
+    weights: Annotated[Path, typer.Argument(help="A .safetensors file.")],
+    place: Annotated[str, typer.Argument(help="On the Hugging Face hub: hf://OWNER/NAME.")],
+    public: Annotated[
+        bool, typer.Option("--public", help="A new repository is for everyone.")
+    ] = False,
+) -> None:
+    """Put weights and their card on the Hugging Face hub; --weights hf://OWNER/NAME takes them."""
+    from lidarpan.model.hub import publish_weights
+
+    typer.echo(publish_weights(weights, place, is_private=not public))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from lidarpan.cli.options import DATASETS
-from lidarpan.cli.recordings import SomeFrame, SomeTopics
+from lidarpan.cli.options import DATASETS, Scans, SomeFrame, SomeTopics
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 SomeClasses = Annotated[
     str | None, typer.Option(help=f"Whose classes: {DATASETS}. [default: what the files say]")
@@ -28,22 +24,15 @@ class View(str, Enum):
     range = "range"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan draw 000000.bin --labels 000000.label --out map.png · lidarpan "
-        "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png · "
-        "lidarpan draw velodyne/ --labels predictions/ --out drive.mp4 (or .html, to look around)"
-        " · lidarpan draw sequences/08/velodyne --labels predictions/ --map drive.png · "
-        "lidarpan draw drive.mcap --topic /points --labels labels/ --out drive.mp4"
-    )(draw)
-    app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")(
-        serve
-    )
-
-
+@app.command(
+    epilog="Examples: lidarpan draw 000000.bin --labels 000000.label --out map.png · lidarpan "
+    "draw 000000.bin --labels pred.label --truth true.label --mode error --out errors.png · "
+    "lidarpan draw velodyne/ --labels predictions/ --out drive.mp4 (or .html, to look around)"
+    " · lidarpan draw sequences/08/velodyne --labels predictions/ --map drive.png · "
+    "lidarpan draw drive.mcap --topic /points --labels labels/ --out drive.mp4"
+)
 def draw(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Scans,
     out: Annotated[
         Path | None, typer.Option(help="What to write: .png, .html, .mp4 or .gif.")
     ] = None,
@@ -133,8 +122,9 @@ def draw(
         window_files(scans, labels=labels, truth=truth, classes=classes, mode=mode)
 
 
+@app.command(epilog="Example: lidarpan serve data/sequences/08/velodyne --labels predictions/")
 def serve(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Scans,
     labels: Annotated[Path | None, typer.Option(help="Folder of their labels.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of their true labels.")] = None,
     classes: SomeClasses = None,

@@ -8,38 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lidarpan.cli.build import Overrides
-from lidarpan.cli.options import Device, Precision
+from lidarpan.cli.options import Device, InPrecision, OnDevice, Precision, Sparse, Weights
+from lidarpan.cli.root import app
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan bench --json bench.json · after a change: lidarpan bench "
-        "--compare bench.json · lidarpan bench velodyne/ --scans 100 · lidarpan bench --curves "
-        "curves.png · lidarpan bench --loader semantickitti --set training.num_workers=8"
-    )(bench)
-    app.command(
-        epilog="Examples: lidarpan doctor · after an installation: lidarpan doctor --compile"
-    )(doctor)
-
-
+@app.command(
+    epilog="Examples: lidarpan bench --json bench.json · after a change: lidarpan bench "
+    "--compare bench.json · lidarpan bench velodyne/ --scans 100 · lidarpan bench --curves "
+    "curves.png · lidarpan bench --loader semantickitti --set training.num_workers=8"
+)
 def bench(
     paths: Annotated[
         list[str] | None,
         typer.Argument(help="Scan files, folders or globs. [default: simulated HDL-64E scans]"),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
+    device: OnDevice = Device.auto,
+    weights: Weights = "town",
     scans: Annotated[int, typer.Option(min=1, help="Scans to time, after warm-up.")] = 20,
-    sparse: Annotated[
-        str | None, typer.Option(help="Sparse convolution engine: numba, torch, triton, spconv.")
-    ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")
-    ] = Precision.fp32,
+    sparse: Sparse = None,
+    precision: InPrecision = Precision.fp32,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     compare: Annotated[
         Path | None, typer.Option(help="A report of the same work, shown beside, with ratios.")
@@ -109,6 +99,7 @@ def bench(
         console.print(format_comparison(report, *other))
 
 
+@app.command(epilog="Examples: lidarpan doctor · after an installation: lidarpan doctor --compile")
 def doctor(
     is_compiling: Annotated[
         bool,

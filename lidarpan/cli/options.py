@@ -47,6 +47,29 @@ DATASETS = (
     "semantickitti, nuscenes, kitti-360, semanticposs, pandaset, waymo, argoverse2, "
     "an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
 )
+Scans = Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")]
+SomeTopics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--topic", help="Topic of a bag or MCAP file; several are merged by their extrinsics."
+    ),
+]
+SomeFrame = Annotated[
+    str | None,
+    typer.Option("--frame", help="Of sensors that share a topic, the one in this frame."),
+]
+Weights = Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
+Sparse = Annotated[
+    str | None, typer.Option(help="Sparse convolution engine: numba, torch, triton, spconv.")
+]
+InPrecision = Annotated[
+    Precision, typer.Option("--precision", help="Of the network; fp16 and bf16 need CUDA.")
+]
+SensorHeight = Annotated[
+    float | None,
+    typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
+]
 Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]
 
 

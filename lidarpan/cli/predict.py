@@ -17,38 +17,33 @@ from lidarpan.cli.options import (
     Device,
     Engine,
     Gpus,
+    InPrecision,
     Level,
+    OnDevice,
     OnEngine,
     Precision,
+    Scans,
+    SensorHeight,
+    SomeFrame,
+    SomeTopics,
+    Sparse,
+    Weights,
     cluster_of,
 )
-from lidarpan.cli.recordings import SomeFrame, SomeTopics, make_folder
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError, printable
+from lidarpan.whole_file import check_folder
 
 if TYPE_CHECKING:
     from lidarpan.model.configured import Choices
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(epilog="Example: lidarpan demo --out out/demo")(demo)
-    app.command(
-        epilog="Examples: lidarpan predict 000000.bin --out labels/ · lidarpan predict "
-        "data/sequences/08/velodyne --out predictions/ · lidarpan predict 'drive/*.pcd' --out "
-        "labels/ --format ply · lidarpan predict drive.mcap --topic /points --out labels/ · "
-        "lidarpan predict drive.bag --format mcap --out annotated/"
-    )(predict)
-    app.command(
-        epilog="Example: lidarpan group data/sequences/08/velodyne --semantic network_output/ "
-        "--classes semantickitti --out predictions/"
-    )(group)
-
-
+@app.command(epilog="Example: lidarpan demo --out out/demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for what it makes.")] = Path("out/demo"),
     seed: Annotated[int, typer.Option(help="Which town.")] = 7,
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    weights: Weights = "town",
+    device: OnDevice = Device.auto,
 ) -> None:
     """Make a town scan, predict it with the shipped weights, score it, draw it."""
     from rich.console import Console
@@ -63,11 +58,17 @@ def demo(
         console.print(line, soft_wrap=True)
 
 
+@app.command(
+    epilog="Examples: lidarpan predict 000000.bin --out labels/ · lidarpan predict "
+    "data/sequences/08/velodyne --out predictions/ · lidarpan predict 'drive/*.pcd' --out "
+    "labels/ --format ply · lidarpan predict drive.mcap --topic /points --out labels/ · "
+    "lidarpan predict drive.bag --format mcap --out annotated/"
+)
 def predict(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Scans,
     out: Annotated[Path, typer.Option(help="Folder for the predictions.")],
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    weights: Weights = "town",
+    device: OnDevice = Device.auto,
     file_format: Annotated[
         str | None,
         typer.Option(
@@ -76,16 +77,9 @@ def predict(
             "weights' classes]",
         ),
     ] = None,
-    sensor_height: Annotated[
-        float | None,
-        typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
-    ] = None,
-    sparse: Annotated[
-        str | None, typer.Option(help="Sparse convolution engine: numba, torch, triton, spconv.")
-    ] = None,
-    precision: Annotated[
-        Precision, typer.Option(help="Of the network; fp16 and bf16 need CUDA.")
-    ] = Precision.fp32,
+    sensor_height: SensorHeight = None,
+    sparse: Sparse = None,
+    precision: InPrecision = Precision.fp32,
     overlap: Annotated[
         bool | None,
         typer.Option(
@@ -163,7 +157,7 @@ def predict(
 
     from lidarpan.cli.told import Notes, compile_first, summarize
     from lidarpan.fleet.store import url_of
-    from lidarpan.inference import Handling, predict_sources
+    from lidarpan.inference import Asked, Handling, predict_sources
     from lidarpan.model.weights import read_classes
     from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
@@ -195,17 +189,17 @@ def predict(
     if is_stored and (cluster is None or is_tracked or boxes or show):
         raise InputError("files in a store are for --engine ray, without --track, --boxes, --show")
     if url_of(out) is None:
-        make_folder(out)
+        check_folder(out)
     notes, results, wanted = Notes(classes), [], file_format or classes.name
+    asked = Asked(single, wanted, sensor_height, overwrite, overlap, handling)
     begin = time.perf_counter()
     total = count_frames(sources)
     with ExitStack() as stack:
         if cluster is not None:
-            from lidarpan.fleet.predict import Asked, Loading, predict_on_cluster
+            from lidarpan.fleet.predict import Loading, predict_on_cluster
 
             stack.enter_context(cluster)
             how = Loading(*loading, tuple(choices.items()))
-            asked = Asked(single, wanted, sensor_height, overwrite, overlap, handling)
             if is_stored:
                 from lidarpan.fleet.staged import predict_all_stored
 
@@ -214,16 +208,7 @@ def predict(
                 stream = predict_on_cluster(cluster, how, sources, asked)
         else:
             assert pipeline is not None
-            stream = predict_sources(
-                pipeline,
-                sources,
-                single,
-                wanted,
-                sensor_height_m=sensor_height,
-                overwrite=overwrite,
-                is_overlapped=overlap,
-                handling=handling,
-            )
+            stream = predict_sources(pipeline, sources, asked)
         for result in track(stream, "Predicting", total=total, console=console, transient=True):
             for note in notes.of(result):
                 console.print(note, soft_wrap=True, markup=False)
@@ -238,17 +223,22 @@ def predict(
     summarize(results, paths, out, elapsed_s, is_next_said=is_next_said)
     if is_tracked:
         from lidarpan.cli.tracks import run_tracking
+        from lidarpan.track_files import Tracking
 
         with cluster_of(engine, address) or nullcontext() as again:
-            run_tracking(sources, single, out, classes, cluster=again)
+            run_tracking(sources, single, out, Tracking(classes), cluster=again)
     if show:
         from lidarpan.cli.serving import open_page
 
         open_page([result.scan_path for result in results], out, classes)
 
 
+@app.command(
+    epilog="Example: lidarpan group data/sequences/08/velodyne --semantic network_output/ "
+    "--classes semantickitti --out predictions/"
+)
 def group(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Scans,
     semantic: Annotated[Path, typer.Option(help="Folder of semantic labels, one per scan.")],
     classes: Classes,
     out: Annotated[Path, typer.Option(help="Folder for the panoptic predictions.")],
@@ -268,7 +258,7 @@ def group(
     from lidarpan.scans.files import find_scans
 
     scans = find_scans(paths)
-    make_folder(out)
+    check_folder(out)
     stream = group_files(scans, semantic, out, classes, method, ids)
     failed = 0
     for result in track(stream, "Grouping", total=len(scans), transient=True):

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.cli.options import Classes
-from lidarpan.cli.recordings import make_folder
+from lidarpan.cli.options import Classes, Scans
+from lidarpan.cli.root import app
 from lidarpan.errors import printable
+from lidarpan.whole_file import check_folder
 
 
 class Tool(str, Enum):
@@ -26,18 +27,14 @@ class Tool(str, Enum):
     point_labeler = "point-labeler"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's command."""
-    app.command(
-        epilog="Examples: lidarpan prelabel scans/ --labels predictions/ --to cvat --out job/ · "
-        "lidarpan prelabel data/sequences/08/velodyne --labels tracked/ --to openlabel --out job/ "
-        "--most 200 · lidarpan train with train_data: [{dataset: job/prelabels.json, root: job, "
-        "split: all}]"
-    )(prelabel)
-
-
+@app.command(
+    epilog="Examples: lidarpan prelabel scans/ --labels predictions/ --to cvat --out job/ · "
+    "lidarpan prelabel data/sequences/08/velodyne --labels tracked/ --to openlabel --out job/ "
+    "--most 200 · lidarpan train with train_data: [{dataset: job/prelabels.json, root: job, "
+    "split: all}]"
+)
 def prelabel(
-    paths: Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")],
+    paths: Scans,
     labels: Annotated[
         Path, typer.Option(help="Folder of labels, one file per scan; --format npz has scores.")
     ],
@@ -70,7 +67,7 @@ def prelabel(
     job = Prelabelling(
         open_sources(paths), labels, out, table, to.value, poses=poses, times=times, most=most
     )
-    make_folder(out)
+    check_folder(out)
     for note in job.notes:
         typer.echo(printable(f"note: {note}"), err=True)
     scans = list(track(job.run(), "Boxing", total=job.total, transient=True))

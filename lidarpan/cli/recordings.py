@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lidarpan.cli.options import SomeFrame, SomeTopics
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError
+from lidarpan.whole_file import check_folder
 
 if TYPE_CHECKING:
     from lidarpan.scans.describe import Contents, Sample
-
-
-SomeTopics = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--topic", help="Topic of a bag or MCAP file; several are merged by their extrinsics."
-    ),
-]
-SomeFrame = Annotated[
-    str | None,
-    typer.Option("--frame", help="Of sensors that share a topic, the one in this frame."),
-]
 
 
 class ScanFormat(str, Enum):
@@ -43,19 +34,10 @@ class ScanFormat(str, Enum):
     mcap = "mcap"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan scans drive.mcap · lidarpan scans drive.bag scans/ · "
-        "lidarpan scans ouster.pcap"
-    )(scans)
-    app.command(
-        epilog="Examples: lidarpan convert drive.mcap --topic /points --out velodyne/ --to bin · "
-        "lidarpan convert 'scans/*.pcd' --out clouds/ --to ply · "
-        "lidarpan convert velodyne/ --out . --to mcap"
-    )(convert)
-
-
+@app.command(
+    epilog="Examples: lidarpan scans drive.mcap · lidarpan scans drive.bag scans/ · "
+    "lidarpan scans ouster.pcap"
+)
 def scans(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
 ) -> None:
@@ -112,6 +94,11 @@ def _sample_lines(sample: Sample) -> list[str]:
     return lines + [f"    note    {warning}" for warning in sample.warnings]
 
 
+@app.command(
+    epilog="Examples: lidarpan convert drive.mcap --topic /points --out velodyne/ --to bin · "
+    "lidarpan convert 'scans/*.pcd' --out clouds/ --to ply · "
+    "lidarpan convert velodyne/ --out . --to mcap"
+)
 def convert(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
@@ -130,7 +117,7 @@ def convert(
     from lidarpan.scans.sources import count_frames, open_sources
 
     sources = open_sources(paths, topic or (), frame)
-    make_folder(out)
+    check_folder(out)
     stream = convert_sources(sources, out, to.value, keep_empty=keep_empty)
     total, done, failed = count_frames(sources), 0, 0
     for result in track(stream, "Converting", total=total, transient=True):
@@ -142,10 +129,3 @@ def convert(
     typer.echo(f"{done} scans written: {out}")
     if failed:
         raise InputError(f"{failed} of {done + failed} scans could not be converted")
-
-
-def make_folder(folder: Path) -> None:
-    """Create an output folder; InputError where that cannot be."""
-    from lidarpan.whole_file import check_folder
-
-    check_folder(folder)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError
-
-if TYPE_CHECKING:
-    from lidarpan.evaluation import Score
-    from lidarpan.fleet.cluster import Cluster
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
@@ -26,26 +24,8 @@ class Task(str, Enum):
     tracking = "tracking"
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan evaluate semantickitti --data kitti --predictions predictions "
-        "--split valid --json scores.json · lidarpan evaluate nuscenes --data nuscenes "
-        "--predictions results --split mini_val --per-scan scans.csv"
-    )(evaluate)
-    app.command(
-        epilog="Examples: lidarpan compare before.json after.json --tolerance 0.002 · lidarpan "
-        "compare runs/a runs/b runs/c"
-    )(compare)
-    submit = typer.Typer(help="Check and pack what a benchmark's server takes.")
-    submit.command(
-        epilog="Example: lidarpan submit check semantickitti --data kitti --predictions predictions"
-    )(check)
-    submit.command(
-        epilog="Example: lidarpan submit pack nuscenes --data nuscenes --predictions results "
-        "--task tracking --out submission.zip"
-    )(pack)
-    app.add_typer(submit, name="submit")
+submit = typer.Typer(help="Check and pack what a benchmark's server takes.")
+app.add_typer(submit, name="submit")
 
 
 Sequences = Annotated[
@@ -54,6 +34,11 @@ Sequences = Annotated[
 ]
 
 
+@app.command(
+    epilog="Examples: lidarpan evaluate semantickitti --data kitti --predictions predictions "
+    "--split valid --json scores.json · lidarpan evaluate nuscenes --data nuscenes "
+    "--predictions results --split mini_val --per-scan scans.csv"
+)
 def evaluate(
     dataset: WhichDataset,
     data: Annotated[Path, typer.Option(help="Root of the dataset.")],
@@ -89,6 +74,7 @@ def evaluate(
 
     from lidarpan.evaluation import evaluate_folder
     from lidarpan.evaluation.report import format_table, write_csv, write_json
+    from lidarpan.fleet.score import score_on_cluster
     from lidarpan.fleet.store import local_copy
 
     chosen = sequences or split
@@ -107,7 +93,7 @@ def evaluate(
             chosen,
             min_points=min_points,
             protocol=protocol,
-            score=None if cluster is None else _on(cluster),
+            score=None if cluster is None else partial(score_on_cluster, cluster),
             progress=lambda results, total: track(
                 results,
                 "Scoring",
@@ -131,10 +117,8 @@ def evaluate(
     if tracking:
         from lidarpan.evaluation import tracking as over_time
 
-        followed, lstq = (
-            over_time.evaluate_tracking(evaluation),
-            over_time.evaluate_lstq(evaluation),
-        )
+        followed = over_time.evaluate_tracking(evaluation)
+        lstq = over_time.evaluate_lstq(evaluation)
         console.print(over_time.format_tracking(followed))
         console.print(over_time.format_lstq(lstq))
         extra["tracking"] = over_time.tracking_json(followed, evaluation.classes)
@@ -162,12 +146,10 @@ def evaluate(
         typer.echo(f"report: {report}" + (f" and {len(pages)} pages beside it" if pages else ""))
 
 
-def _on(cluster: Cluster) -> Score:
-    from lidarpan.fleet.score import ScoreOnCluster
-
-    return ScoreOnCluster(cluster)
-
-
+@app.command(
+    epilog="Examples: lidarpan compare before.json after.json --tolerance 0.002 · lidarpan "
+    "compare runs/a runs/b runs/c"
+)
 def compare(
     a: Annotated[Path, typer.Argument(help="Scores: evaluate --json; or the folder of a run.")],
     b: Annotated[Path, typer.Argument(help="Scores of the same scans; or another run's folder.")],
@@ -204,6 +186,9 @@ Split = Annotated[str, typer.Option(help="Which split.")]
 WhichTask = Annotated[Task, typer.Option(help="With tracking, ids must stay over a sequence.")]
 
 
+@submit.command(
+    epilog="Example: lidarpan submit check semantickitti --data kitti --predictions predictions"
+)
 def check(
     dataset: WhichDataset,
     data: Data,
@@ -225,6 +210,10 @@ def check(
     typer.echo(f"{len(submission.wanted)} files, no fault: {predictions}")
 
 
+@submit.command(
+    epilog="Example: lidarpan submit pack nuscenes --data nuscenes --predictions results "
+    "--task tracking --out submission.zip"
+)
 def pack(
     dataset: WhichDataset,
     data: Data,

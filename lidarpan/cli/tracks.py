@@ -10,30 +10,32 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lidarpan.classes import DEFAULT_TABLE
-from lidarpan.cli.options import Address, BoxFormat, Classes, Device, Engine, OnEngine, cluster_of
-from lidarpan.cli.recordings import make_folder
+from lidarpan.cli.options import (
+    Address,
+    BoxFormat,
+    Classes,
+    Device,
+    Engine,
+    OnDevice,
+    OnEngine,
+    Weights,
+    cluster_of,
+)
+from lidarpan.cli.root import app
 from lidarpan.errors import InputError, printable
+from lidarpan.whole_file import check_folder
 
 if TYPE_CHECKING:
-    from lidarpan.classes import ClassTable
     from lidarpan.fleet.cluster import Cluster
     from lidarpan.scans.source import ScanSource
-    from lidarpan.tracking.tracker import Mending
+    from lidarpan.track_files import Tracking
 
 
-def register(app: typer.Typer) -> None:
-    """Add this module's commands."""
-    app.command(
-        epilog="Examples: lidarpan track data/sequences/08/velodyne --labels predictions/ --out "
-        "tracked/ · lidarpan track scans/ --labels labels/ --classes nuscenes --poses poses.txt "
-        "--times times.txt --out tracked/"
-    )(track)
-    app.command(
-        epilog="Examples: lidarpan stream data/sequences/08/velodyne --out live/ · lidarpan stream "
-        "drive.mcap --out live/ · my_driver | lidarpan stream - --out live/"
-    )(stream)
-
-
+@app.command(
+    epilog="Examples: lidarpan track data/sequences/08/velodyne --labels predictions/ --out "
+    "tracked/ · lidarpan track scans/ --labels labels/ --classes nuscenes --poses poses.txt "
+    "--times times.txt --out tracked/"
+)
 def track(
     paths: Annotated[list[str], typer.Argument(help="Scan files, folders, recordings or globs.")],
     labels: Annotated[Path, typer.Option(help="Folder of labels, one file per scan.")],
@@ -86,9 +88,11 @@ def track(
     from lidarpan.datasets.open import find_classes
     from lidarpan.fleet.store import local_copy, local_output, url_of
     from lidarpan.scans.sources import open_sources
+    from lidarpan.track_files import Tracking
     from lidarpan.tracking.tracker import Mending
 
     table = find_classes(classes)
+    mending = Mending(mend_classes, join, cut, by_place, vote)
     with ExitStack() as stack:
         cluster = cluster_of(engine, address)
         if cluster is not None:
@@ -98,13 +102,9 @@ def track(
             open_sources(local),
             stack.enter_context(local_copy(labels)),
             stack.enter_context(local_output(out)),
-            table,
+            Tracking(table, online, odometry, mending, moving),
             poses=poses,
             times=times,
-            is_online=online,
-            has_odometry=odometry,
-            mending=Mending(mend_classes, join, cut, by_place, vote),
-            names_moving=moving,
             boxes=None if boxes is None else boxes.value,
             cluster=cluster,
         )
@@ -114,14 +114,10 @@ def run_tracking(
     sources: Sequence[ScanSource],
     labels: Path,
     out: Path,
-    table: ClassTable,
+    tracking: Tracking,
     *,
     poses: Path | None = None,
     times: Path | None = None,
-    is_online: bool = False,
-    has_odometry: bool = False,
-    mending: Mending | None = None,
-    names_moving: bool = True,
     boxes: str | None = None,
     cluster: Cluster | None = None,
 ) -> None:
@@ -133,40 +129,30 @@ def run_tracking(
     from rich.progress import track as show_progress
 
     from lidarpan.datasets.track_lists import write_kitti_tracking, write_nuscenes_tracking
-    from lidarpan.track_files import Summary, plan_drives, track_files, with_odometry
+    from lidarpan.track_files import Summary, plan_drives, track_files
 
     drives, notes = plan_drives(sources, labels, out, poses, times)
-    make_folder(out)
-    if has_odometry:
+    check_folder(out)
+    if tracking.has_odometry:
         notes = [note for note in notes if ": no poses" not in note]
     for note in notes:
         typer.echo(printable(f"note: {note}"), err=True)
     summary, count = Summary(), sum(len(drive.scans) for drive in drives)
     faults: list[str] = []
     if cluster is None:
-        if has_odometry:
-            drives = [with_odometry(drive) for drive in drives]
-        stream = track_files(
-            drives,
-            out,
-            table,
-            summary,
-            is_online=is_online,
-            mending=mending,
-            names_moving=names_moving,
-        )
-        total = count * (1 if is_online else 2)
+        stream = track_files(drives, out, tracking, summary)
+        total = count * (1 if tracking.is_online else 2)
         for _ in show_progress(stream, "Tracking", total=total, transient=True):
             pass
     else:
-        from lidarpan.fleet.track import Tracking, track_on_cluster
+        from lidarpan.fleet.track import track_on_cluster
 
-        how = Tracking(table, is_online, has_odometry, mending, names_moving)
-        done = track_on_cluster(cluster, drives, out, how, summary)
+        done = track_on_cluster(cluster, drives, out, tracking, summary)
         for drive in show_progress(done, "Tracking", total=len(drives), transient=True):
             if drive.error:
                 faults.append(drive.error)
                 typer.echo(printable(f"error: {drive.error}"), err=True)
+    table = tracking.classes
     if boxes == "kitti":
         write_kitti_tracking(out / "boxes", summary.rows, summary.poses, table)
     elif boxes == "nuscenes":
@@ -178,13 +164,17 @@ def run_tracking(
         raise InputError(f"{len(faults)} of {len(drives)} drives could not be tracked")
 
 
+@app.command(
+    epilog="Examples: lidarpan stream data/sequences/08/velodyne --out live/ · lidarpan stream "
+    "drive.mcap --out live/ · my_driver | lidarpan stream - --out live/"
+)
 def stream(
     paths: Annotated[
         list[str], typer.Argument(help="Scan files, a folder, a recording, or - for stdin.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the labels with lasting ids.")],
-    weights: Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")] = "town",
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.auto,
+    weights: Weights = "town",
+    device: OnDevice = Device.auto,
     file_format: Annotated[
         str | None,
         typer.Option("--format", help="As of predict. [default: that of the weights' classes]"),
@@ -210,7 +200,7 @@ def stream(
     is_pipe = paths == ["-"]
     arrivals = arrivals_of_pipe(sys.stdin.buffer) if is_pipe else arrivals_of(open_sources(paths))
     pipeline = PanopticPipeline.from_weights(weights, device.value)
-    make_folder(out)
+    check_folder(out)
     writer = StreamWriter(out, file_format or pipeline.classes.name, pipeline.classes)
     live = LiveStream(PanopticStream(pipeline, Tracker(pipeline.classes)), waits=pace == 0)
     begin = live.clock()

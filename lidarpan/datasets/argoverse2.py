@@ -23,7 +23,7 @@ from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in
 from lidarpan.scans.columns import open_table, read_columns
 from lidarpan.scans.fields import Fields, LoadedScan
-from lidarpan.scans.pcd import rotation
+from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
 from lidarpan.whole_file import while_unchanged
 

@@ -178,8 +178,8 @@ def _kitti_box(
 ) -> str:
     length, width, height = size_m
     x, y, z = CAMERA_T_SENSOR @ (center_m - np.array([0, 0, height / 2]))
-    turn = _wrapped(-yaw_rad - np.pi / 2)
-    seen_at = _wrapped(turn - np.arctan2(x, z))
+    turn = wrapped(-yaw_rad - np.pi / 2)
+    seen_at = wrapped(turn - np.arctan2(x, z))
     kind = kitti_type(class_name)
     numbers = (height, width, length, x, y, z, turn, score)
     return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
@@ -232,5 +232,6 @@ def nuscenes_row(
     }
 
 
-def _wrapped(angle: float) -> float:
+def wrapped(angle: float) -> float:
+    """An angle in [-pi, pi)."""
     return float((angle + np.pi) % (2 * np.pi) - np.pi)

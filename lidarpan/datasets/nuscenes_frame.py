@@ -7,32 +7,29 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.rotations import rotation
+
 NATIVE_T_SCAN = np.array(
     [[0.0, -1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
 """Turns points of a Scan into nuScenes' sensor frame."""
 
 
-def transform(translation: Sequence[float], rotation: Sequence[float]) -> NDArray[np.float64]:
-    """A (4, 4) transform from metres and a unit quaternion w x y z."""
-    w, x, y, z = np.asarray(rotation, np.float64) / np.linalg.norm(rotation)
+def transform(translation: Sequence[float], turn: Sequence[float]) -> NDArray[np.float64]:
+    """A (4, 4) transform from metres and a quaternion w x y z of any length."""
     matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
+    matrix[:3, :3] = rotation(np.asarray(turn, np.float64) / np.linalg.norm(turn))
     matrix[:3, 3] = translation
     return matrix
 
 
-def quaternion(rotation: NDArray[np.float64]) -> list[float]:
+def quaternion(turn: NDArray[np.float64]) -> list[float]:
     """The unit quaternion w x y z, w >= 0, of a (3, 3) rotation (from its trace and diagonal)."""
-    diagonal = np.diagonal(rotation)
+    diagonal = np.diagonal(turn)
     signs = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
     squares = (1 + signs @ diagonal) / 4  # of w, x, y, z
     i = int(np.argmax(squares))
-    r = rotation
+    r = turn
     off = {
         (0, 1): r[2, 1] - r[1, 2],
         (0, 2): r[0, 2] - r[2, 0],

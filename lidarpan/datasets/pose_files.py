@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
 
 Pose = NDArray[np.float64]
@@ -145,8 +146,6 @@ def _whose(poses: Pose) -> str | None:
 
 def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:
     """Lines of time x y z qx qy qz qw as (P, 4, 4) poses."""
-    from lidarpan.scans.pcd import rotation
-
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3, 3] = table[:, 1:4]
     for pose, (x, y, z, w) in zip(poses, table[:, 4:], strict=True):

@@ -122,18 +122,13 @@ def write_nuscenes_tracking(path: Path, rows: Iterable[TrackRow], classes: Class
         found = results[row.scan]
         if kind in TRACKED_BY_NUSCENES:
             length, width, height = (round(v, 4) for v in row.box[3:6])
-            half = row.box[6] / 2
+            turn = [round(float(f(row.box[6] / 2)), 6) for f in (np.cos, np.sin)]
             found.append(
                 {
                     "sample_token": row.scan,
                     "translation": [round(v, 4) for v in row.box[:3]],
                     "size": [width, length, height],
-                    "rotation": [
-                        round(float(np.cos(half)), 6),
-                        0,
-                        0,
-                        round(float(np.sin(half)), 6),
-                    ],
+                    "rotation": [turn[0], 0, 0, turn[1]],
                     "velocity": [round(v, 4) for v in row.velocity],
                     "tracking_id": f"{row.drive}-{row.id}",
                     "tracking_name": kind,

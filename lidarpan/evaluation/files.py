@@ -14,7 +14,7 @@ from lidarpan.datasets.label_files import read_scored
 from lidarpan.datasets.open import find_dataset
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import scan_stem
-from lidarpan.structures import InputError
+from lidarpan.errors import InputError, naming
 
 _SHOWN_FAULTS = 100
 _log = logging.getLogger("lidarpan")
@@ -54,8 +54,7 @@ class LabelFiles:
     @property
     def truth(self) -> Path:
         """The true label file."""
-        assert self.files.labels is not None
-        return self.files.labels
+        return self.files.truth
 
 
 def find_label_files(
@@ -157,10 +156,8 @@ def read_pair(files: LabelFiles) -> tuple[PackedLabels, PackedLabels]:
     rules = files.dataset
     if files.is_scored:
         labels, own = read_scored(files.prediction, rules.classes)
-        try:
+        with naming(files.prediction):
             predicted = rules.pack(labels, own)
-        except InputError as error:
-            raise InputError(f"{files.prediction}: {error}") from None
     else:
         predicted = rules.read_prediction(files.prediction)
     true = rules.truth_of(files.files)

@@ -28,7 +28,7 @@ from lidarpan.metrics.errors import POINT_KINDS
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.viewer import write_viewer
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_text
 
 MAP_PX = 640
 MEANS = {
@@ -96,8 +96,7 @@ def write_html_report(
     chosen = worst_scans(evaluation, num_worst)
     worst = [_worst_scan(evaluation, scan, folder, pages) for scan in chosen]
     text = _PAGES.get_template("report.html").render(_contents(explanation), worst=worst)
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    write_text(path, text)
     return [path, *pages]
 
 

@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 
 from lidarpan.evaluation.files import read_pair, read_xy
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import whole_file, write_text
 
 if TYPE_CHECKING:
     from lidarpan.evaluation import Evaluation, ScanScore
@@ -85,8 +85,7 @@ def write_json(
     scans = result.pop("scans")
     rows = ",\n".join(f"    {json.dumps(name)}: {json.dumps(row)}" for name, row in scans.items())
     text = json.dumps(result, indent=2, allow_nan=False)
-    with whole_file(Path(path)) as beside:
-        beside.write_text(f'{text[:-2]},\n  "scans": {{\n{rows}\n  }}\n}}\n')
+    write_text(Path(path), f'{text[:-2]},\n  "scans": {{\n{rows}\n  }}\n}}\n')
 
 
 def write_csv(evaluation: Evaluation, path: str | Path) -> None:

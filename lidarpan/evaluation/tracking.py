@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.evaluation import Evaluation, ScanScore
 from lidarpan.evaluation.files import read_pair
+from lidarpan.evaluation.report import fixed, or_null
 from lidarpan.metrics import (
     SegmentationTrackingQuality,
     SegmentationTrackingScores,
@@ -57,11 +62,7 @@ def evaluate_tracking(evaluation: Evaluation, *, num_threads: int | None = None)
     Raises:
         InputError: a file has been damaged since.
     """
-    total = _new_quality(evaluation)
-    with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
-        for part in threads.map(lambda scans: _track(evaluation, scans), _sequences(evaluation)):
-            total.merge(part)
-    return total.compute()
+    return _follow(evaluation, TrackingQuality, attrgetter("packed"), num_threads).compute()
 
 
 def evaluate_lstq(
@@ -75,11 +76,38 @@ def evaluate_lstq(
     Raises:
         InputError: a file has been damaged since.
     """
-    total = _new_quality_4d(evaluation)
+    ids = attrgetter("instance")
+    return _follow(evaluation, SegmentationTrackingQuality, ids, num_threads).compute()
+
+
+Quality = TypeVar("Quality", TrackingQuality, SegmentationTrackingQuality)
+
+
+def _follow(
+    evaluation: Evaluation,
+    kind: type[Quality],
+    ids: Callable[[PackedLabels], NDArray[np.int64]],
+    num_threads: int | None,
+) -> Quality:
+    """All sequences in one accumulator; `ids` of labels tell objects apart."""
+    classes, min_points = evaluation.classes, evaluation.protocol.min_points
+    sequences: dict[str, list[ScanScore]] = {}
+    for scan in evaluation.scans:
+        sequences.setdefault(scan.files.sequence, []).append(scan)
+
+    def follow(scans: list[ScanScore]) -> Quality:
+        quality = kind(classes.num_classes, classes.things, min_points=min_points)
+        for scan in scans:
+            predicted, true = read_pair(scan.files)
+            labels = (predicted.semantic, ids(predicted), true.semantic, ids(true))
+            quality.update(scan.files.sequence, *labels)
+        return quality
+
+    total = follow([])
     with ThreadPoolExecutor(num_threads or os.cpu_count()) as threads:
-        for part in threads.map(lambda scans: _track_4d(evaluation, scans), _sequences(evaluation)):
+        for part in threads.map(follow, sequences.values()):
             total.merge(part)
-    return total.compute()
+    return total
 
 
 def tracking_json(scores: TrackingScores, classes: ClassTable) -> dict[str, Any]:
@@ -124,51 +152,10 @@ def format_lstq(scores: SegmentationTrackingScores) -> Table:
     return _means_table("Tracking, rules of 4D-PLS", scores, MEANS_4D)
 
 
-def _new_quality(evaluation: Evaluation) -> TrackingQuality:
-    classes = evaluation.classes
-    return TrackingQuality(
-        classes.num_classes, classes.things, min_points=evaluation.protocol.min_points
-    )
-
-
-def _track(evaluation: Evaluation, scans: list[ScanScore]) -> TrackingQuality:
-    quality = _new_quality(evaluation)
-    for scan in scans:
-        predicted, true = read_pair(scan.files)
-        sequence = scan.files.sequence
-        quality.update(sequence, predicted.semantic, predicted.packed, true.semantic, true.packed)
-    return quality
-
-
-def _new_quality_4d(evaluation: Evaluation) -> SegmentationTrackingQuality:
-    classes = evaluation.classes
-    return SegmentationTrackingQuality(
-        classes.num_classes, classes.things, min_points=evaluation.protocol.min_points
-    )
-
-
-def _track_4d(evaluation: Evaluation, scans: list[ScanScore]) -> SegmentationTrackingQuality:
-    quality = _new_quality_4d(evaluation)
-    for scan in scans:
-        predicted, true = read_pair(scan.files)
-        ids = (predicted.instance, true.instance)
-        quality.update(scan.files.sequence, predicted.semantic, ids[0], true.semantic, ids[1])
-    return quality
-
-
-def _sequences(evaluation: Evaluation) -> list[list[ScanScore]]:
-    """The scans of each sequence, in order."""
-    sequences: dict[str, list[ScanScore]] = {}
-    for scan in evaluation.scans:
-        sequences.setdefault(scan.files.sequence, []).append(scan)
-    return list(sequences.values())
-
-
 def _means_json(
     scores: TrackingScores | SegmentationTrackingScores, names: dict[str, str]
 ) -> dict[str, float | None]:
-    values = {name: getattr(scores, name) for name in names}
-    return {name: None if math.isnan(v) else float(v) for name, v in values.items()}
+    return {name: or_null(getattr(scores, name)) for name in names}
 
 
 def _means_table(
@@ -178,6 +165,5 @@ def _means_table(
     table.add_column("score")
     table.add_column("value", justify="right")
     for name, words in names.items():
-        value = getattr(scores, name)
-        table.add_row(words, "-" if math.isnan(value) else f"{value:.4f}")
+        table.add_row(words, fixed(getattr(scores, name)))
     return table

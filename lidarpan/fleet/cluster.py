@@ -15,6 +15,7 @@ from lidarpan.errors import InputError
 from lidarpan.optional import need
 
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 RETRIES = 3
 """Times that a task is begun again when its process dies."""
@@ -42,6 +43,31 @@ class Part(Generic[Answer]):
     arguments: Sequence[Any]
     lost: Callable[[str], Answer]
     smaller: Callable[[], Sequence[Part[Answer]]] = field(default=lambda: ())
+
+
+def part_of_many(
+    call: Callable[..., list[Answer]],
+    arguments: tuple[Any, ...],
+    items: Sequence[Item],
+    lost: Callable[[Item, str], Answer],
+) -> Part[list[Answer]]:
+    """A part that answers several items and can be cut down to single ones, which may be lost.
+
+    Args:
+        call: takes the arguments, then a list of items; answers each.
+        arguments: as in Part.
+        items: of the part.
+        lost: what to answer for an item that is lost, from the reason.
+    """
+
+    def smaller() -> Sequence[Part[list[Answer]]]:
+        some = items if len(items) > 1 else ()
+        return [part_of_many(call, arguments, [item], lost) for item in some]
+
+    def all_lost(why: str) -> list[Answer]:
+        return [lost(item, why) for item in items]
+
+    return Part(call, (*arguments, list(items)), all_lost, smaller)
 
 
 class Cluster:

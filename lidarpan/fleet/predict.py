@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from lidarpan.datasets.predictions import prediction_paths, refuse_inputs_as_outputs
-from lidarpan.fleet.cluster import Cluster, Part
-from lidarpan.inference import Handling, Prediction, predict_pairs, predict_sources
+from lidarpan.fleet.cluster import Cluster, Part, part_of_many
+from lidarpan.inference import Asked, Prediction, predict_pairs, predict_sources
 from lidarpan.model.weights import find_weights, read_classes
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import all_empty
@@ -45,20 +45,6 @@ class Loading:
     sparse: str | None = None
     precision: str = "fp32"
     choices: tuple[tuple[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is wanted of all scans, as in `predict_pairs`, and where the outputs go."""
-
-    out: Path
-    file_format: str
-    sensor_height_m: float | None = None
-    overwrite: bool = False
-    is_overlapped: bool | None = None
-    handling: Handling | None = None
-    may_be_empty: bool = True
-    begun_s: float | None = None
 
 
 def predict_on_cluster(
@@ -118,21 +104,13 @@ def _parts_of_files(
         of_folder = list(run)
         for start in range(0, len(of_folder), size):
             some = of_folder[start : start + size]
-            yield file_part(predict_part, (loading, weights, whole, asked), some)
+            yield part_of_many(predict_part, (loading, weights, whole, asked), some, lost_scan)
 
 
-def file_part(
-    call: Callable[..., list[Prediction]], arguments: tuple[Any, ...], pairs: Sequence[Pair]
-) -> Part[list[Prediction]]:
-    """A part that can be cut down to single scans, each of which may be lost."""
-
-    def smaller() -> Sequence[Part[list[Prediction]]]:
-        return [file_part(call, arguments, [pair]) for pair in pairs] if len(pairs) > 1 else ()
-
-    def lost(why: str) -> list[Prediction]:
-        return [Prediction(scan, path, error=f"{scan}: {why}") for scan, path in pairs]
-
-    return Part(call, (*arguments, list(pairs)), lost, smaller)
+def lost_scan(pair: Pair, why: str) -> Prediction:
+    """What is said of a scan that kills its process."""
+    scan, path = pair
+    return Prediction(scan, path, error=f"{scan}: {why}")
 
 
 def part_size(total: int, workers: int) -> int:
@@ -144,18 +122,7 @@ def predict_part(
     loading: Loading, weights: bytes | None, source: FileSource, asked: Asked, pairs: list[Pair]
 ) -> list[Prediction]:
     """Predict some scans in a worker."""
-    stream = predict_pairs(
-        _pipeline(loading, weights),
-        source,
-        pairs,
-        asked.file_format,
-        sensor_height_m=asked.sensor_height_m,
-        overwrite=asked.overwrite,
-        is_overlapped=asked.is_overlapped,
-        handling=asked.handling,
-        may_be_empty=asked.may_be_empty,
-        begun_s=asked.begun_s,
-    )
+    stream = predict_pairs(_pipeline(loading, weights), source, pairs, asked)
     return [_light(result) for result in stream]
 
 
@@ -174,16 +141,7 @@ def predict_recording(
     loading: Loading, weights: bytes | None, source: ScanSource, asked: Asked
 ) -> list[Prediction]:
     """Predict a whole recording in a worker."""
-    stream = predict_sources(
-        _pipeline(loading, weights),
-        [source],
-        asked.out,
-        asked.file_format,
-        sensor_height_m=asked.sensor_height_m,
-        overwrite=asked.overwrite,
-        is_overlapped=asked.is_overlapped,
-        handling=asked.handling,
-    )
+    stream = predict_sources(_pipeline(loading, weights), [source], asked)
     return [_light(result) for result in stream]
 
 

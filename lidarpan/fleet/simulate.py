@@ -14,23 +14,13 @@ if TYPE_CHECKING:
     from lidarpan.synthetic.simulated import Town
 
 
-class TownsOnCluster:
-    """Makes towns on a cluster: the `make_towns` of `write_simulated`, with the same scans.
+def towns_on_cluster(cluster: Cluster, towns: Sequence[Town]) -> Iterator[list[SimulatedScan]]:
+    """Make towns on a cluster, in its block: the `make_towns` of `write_simulated`, same scans.
 
-    Args:
-        cluster: in its block.
+    Raises:
+        InputError: a town's process dies every time.
     """
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-
-    def __call__(self, towns: Sequence[Town]) -> Iterator[list[SimulatedScan]]:
-        """The scans of each town, in order.
-
-        Raises:
-            InputError: a town's process dies every time.
-        """
-        yield from self.cluster.run(Part(make_town, town, _refuse) for town in towns)
+    yield from cluster.run(Part(make_town, town, _refuse) for town in towns)
 
 
 def _refuse(why: str) -> list[SimulatedScan]:

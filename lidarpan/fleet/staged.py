@@ -11,18 +11,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lidarpan.datasets.predictions import prediction_paths
-from lidarpan.fleet.cluster import Cluster
+from lidarpan.fleet.cluster import Cluster, part_of_many
 from lidarpan.fleet.predict import (
-    Asked,
     Loading,
     Pair,
-    file_part,
+    lost_scan,
     part_size,
     predict_part,
     weights_of,
 )
 from lidarpan.fleet.store import Store, Stored, url_of
-from lidarpan.inference import Prediction
+from lidarpan.inference import Asked, Prediction
 from lidarpan.inference_job import looked_at
 from lidarpan.model.weights import read_classes
 from lidarpan.scans.find import scans_among
@@ -127,7 +126,8 @@ def _predict(
             wanted = [pair for pair in folder if pair[1] not in done]
             for start in range(0, len(wanted), size):
                 some = wanted[start : start + size]
-                yield file_part(predict_fetched, (loading, weights, whole, asked), some)
+                arguments = (loading, weights, whole, asked)
+                yield part_of_many(predict_fetched, arguments, some, lost_scan)
 
     answers = (result for results in cluster.run(parts()) for result in results)
     for scan, path in pairs:

@@ -7,31 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from lidarpan.classes import ClassTable
 from lidarpan.datasets.track_lists import write_tracks
 from lidarpan.fleet.cluster import Cluster, Part
 from lidarpan.structures import InputError
-from lidarpan.track_files import Drive, Summary, track_drive, with_odometry
-from lidarpan.tracking.tracker import Mending
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """How drives are tracked, as in `track_files`.
-
-    Attributes:
-        classes: of the labels.
-        is_online: answer each scan from the scans before it alone.
-        has_odometry: estimate poses where there are none.
-        mending: what is corrected on the way.
-        names_moving: write the class table's labels for things that move.
-    """
-
-    classes: ClassTable
-    is_online: bool = False
-    has_odometry: bool = False
-    mending: Mending | None = None
-    names_moving: bool = True
+from lidarpan.track_files import Drive, Summary, Tracking, track_drive
 
 
 @dataclass(frozen=True)
@@ -76,16 +55,7 @@ def track_part(drive: Drive, tracking: Tracking) -> TrackedDrive:
     """Track a drive in a worker."""
     summary = Summary()
     try:
-        if tracking.has_odometry:
-            drive = with_odometry(drive)
-        for _ in track_drive(
-            drive,
-            tracking.classes,
-            summary,
-            is_online=tracking.is_online,
-            mending=tracking.mending,
-            names_moving=tracking.names_moving,
-        ):
+        for _ in track_drive(drive, tracking, summary):
             pass
     except InputError as error:
         return TrackedDrive(drive.name, Summary(), str(error))

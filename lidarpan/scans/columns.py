@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.fields import Fields
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
-from lidarpan.structures import InputError
+from lidarpan.scans.numpy_files import wanted
 from lidarpan.whole_file import whole_file
 
 SUFFIXES = (".feather", ".parquet")
@@ -30,12 +29,8 @@ def read_columns(path: Path) -> Fields:
     table = open_table(path)
     fields: Fields = {}
     for name in table.column_names:
-        try:
+        with wanted(f"{path}: the column {name!r} cannot be read"):
             values = np.asarray(table.column(name).to_numpy())
-        except Exception as error:  # the library raises all kinds
-            raise InputError(
-                f"{path}: the column {name!r} cannot be read, {one_line(error)}"
-            ) from None
         if values.dtype.kind in "iufb":
             fields[_NAMES.get(name, name)] = values
     return fields
@@ -44,11 +39,9 @@ def read_columns(path: Path) -> Fields:
 def open_table(path: Path) -> Any:
     """The pyarrow table of a file; raises InputError."""
     is_feather = path.suffix.lower() == ".feather"
-    library = need("pyarrow.feather" if is_feather else "pyarrow.parquet", EXTRA)
-    try:
+    library = need("pyarrow.feather" if is_feather else "pyarrow.parquet", RECORDINGS)
+    with wanted(f"{path}: wanted a {path.suffix} table"):
         return library.read_table(path)
-    except Exception as error:  # the library raises all kinds
-        raise InputError(f"{path}: wanted a {path.suffix} table, {one_line(error)}") from None
 
 
 def write_columns(path: Path, columns: Fields) -> None:
@@ -61,9 +54,9 @@ def write_columns(path: Path, columns: Fields) -> None:
     Raises:
         InputError: pyarrow is not installed, or the file cannot be written.
     """
-    table = need("pyarrow", EXTRA).table({name: np.asarray(c) for name, c in columns.items()})
+    table = need("pyarrow", RECORDINGS).table({name: np.asarray(c) for name, c in columns.items()})
     with whole_file(path) as beside:
         if path.suffix.lower() == ".feather":
-            need("pyarrow.feather", EXTRA).write_feather(table, str(beside))
+            need("pyarrow.feather", RECORDINGS).write_feather(table, str(beside))
         else:
-            need("pyarrow.parquet", EXTRA).write_table(table, str(beside))
+            need("pyarrow.parquet", RECORDINGS).write_table(table, str(beside))

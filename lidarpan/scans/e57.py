@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.intensity import IntensityScale
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.scans.numpy_files import wanted
 from lidarpan.scans.recordings.transforms import matrix_of
 from lidarpan.scans.source import Frame, column_frame, frame_path
 from lidarpan.structures import InputError
@@ -45,11 +45,9 @@ class E57Source:
         with self.path.open("rb") as file:
             if file.read(8) != b"ASTM-E57":
                 raise InputError(f"{self.path}: wanted an E57 file, got another one")
-        pye57 = need("pye57", EXTRA)
-        try:
+        pye57 = need("pye57", RECORDINGS)
+        with wanted(f"{self.path}: wanted an E57 file"):
             return pye57.E57(str(self.path))
-        except Exception as error:  # the library raises all kinds
-            raise InputError(f"{self.path}: wanted an E57 file, {one_line(error)}") from None
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The scans from number `start` on; a damaged one says so when it is loaded."""
@@ -65,7 +63,7 @@ class E57Source:
 
 
 def _read(file: Any, number: int, path: Path) -> FileFields:
-    try:
+    with wanted(f"{path}: cannot be read"):
         columns = file.read_scan_raw(number)
         header = file.get_header(number)
         if "cartesianX" not in columns:  # spherical, or with a flag: the library turns it
@@ -73,8 +71,6 @@ def _read(file: Any, number: int, path: Path) -> FileFields:
                 number, intensity=True, ignore_missing_fields=True, transform=False
             )
         scale = _intensity_range(header)
-    except Exception as error:  # the library raises all kinds
-        raise InputError(f"{path}: cannot be read, {one_line(error)}") from None
     fields: Fields = {axis.lower(): columns[f"cartesian{axis}"] for axis in "XYZ"}
     for name, ours in (("intensity", "intensity"), ("timeStamp", "time"), ("rowIndex", "ring")):
         if name in columns:

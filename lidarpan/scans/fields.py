@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -251,8 +251,3 @@ def _seconds(column: NDArray[Any] | None, valid: BoolArray) -> FloatArray | None
         seconds = seconds - seconds.min()
     relative: FloatArray = seconds.astype(np.float32)
     return relative
-
-
-def with_warnings(loaded: LoadedScan, more: list[str]) -> LoadedScan:
-    """A loaded scan with more to say."""
-    return replace(loaded, warnings=(*loaded.warnings, *more))

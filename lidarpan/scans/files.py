@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.errors import InputError, readable
 from lidarpan.scans.columns import read_columns
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.find import PANDASET, SUFFIXES, find_scans
@@ -25,7 +26,7 @@ from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
 from lidarpan.scans.pandaset import read_pandaset
 from lidarpan.scans.pcd import read_pcd, read_viewpoint
 from lidarpan.scans.ply import read_ply
-from lidarpan.structures import InputError, Scan
+from lidarpan.structures import Scan
 
 __all__ = ["LoadedScan", "find_scans", "inspect_scan", "load_scan", "read_scan"]
 
@@ -96,10 +97,8 @@ def read_file(path: Path, columns: str | None = None) -> FileFields:
         raise InputError(
             f"{path}: wanted a scan, got an empty file: fetch it again or leave it out"
         )
-    try:
+    with readable(path):
         return _read_file(path, columns)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def empty_frame(path: Path) -> LoadedScan | None:

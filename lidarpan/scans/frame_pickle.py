@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import InputError
+from lidarpan.errors import InputError, naming
 
 _MAX_BYTES = 1 << 29
 """Of an unpacked table: a sweep has 8 MB."""
@@ -85,11 +85,10 @@ def read_frame_pickle(path: Path) -> dict[str, NDArray[Any]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        content = _unpacked(path)
-        frame = _Recorder(io.BytesIO(content)).load()
-        return _columns(frame)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        with naming(path):
+            return _columns(_Recorder(io.BytesIO(_unpacked(path))).load())
+    except InputError:
+        raise
     except (pickle.UnpicklingError, EOFError, OSError, zlib.error) as error:
         raise InputError(f"{path}: wanted a table that pandas pickled, got {error}") from None
     except Exception as error:  # a damaged pickle may do anything to the stack of its reader

@@ -11,7 +11,7 @@ import numpy as np
 from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.laz_process import decode_laz, read_with_laspy
-from lidarpan.scans.numpy_files import one_line
+from lidarpan.scans.numpy_files import wanted
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -25,12 +25,8 @@ def read_las(path: Path) -> Fields:
     need("laspy", "las", f"{path}:")
     if _check_header(path):
         return decode_laz(path)
-    try:
+    with wanted(f"{path}: wanted a .las or .laz file"):
         return read_with_laspy(path)
-    except InputError:
-        raise
-    except Exception as error:  # damaged headers raise all kinds
-        raise InputError(f"{path}: wanted a .las or .laz file, {one_line(error)}") from None
 
 
 def _check_header(path: Path) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from lidarpan.structures import InputError
+from lidarpan.errors import InputError, readable
 
 _SMALL_BYTES = 64 << 20
 _MAX_RATIO = 50
@@ -52,18 +53,11 @@ def check_expansion(packed: int, unpacked: int, path: Path) -> None:
 
 def read_array(path: Path) -> NDArray[Any]:
     """The array of an `.npy` file; raises InputError for a damaged file or one with pickles."""
-    try:
-        with path.open("rb") as stream:
-            if stream.read(4).startswith(b"PK"):
-                raise InputError(f"{path}: wanted an .npy file, got an archive: name it .npz")
-            stream.seek(0)
-            return _read(stream, path.stat().st_size)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # damaged headers raise all kinds
-        raise InputError(f"{path}: wanted .npy without pickles, {one_line(error)}") from None
+    with wanted(f"{path}: wanted .npy without pickles"), readable(path), path.open("rb") as stream:
+        if stream.read(4).startswith(b"PK"):
+            raise InputError(f"{path}: wanted an .npy file, got an archive: name it .npz")
+        stream.seek(0)
+        return _read(stream, path.stat().st_size)
 
 
 def array_headers(path: Path) -> dict[str, ArrayHeader]:
@@ -107,24 +101,21 @@ def _each_member(
     is_unpacked: bool = True,
 ) -> None:
     """Open every wanted array of an archive in turn."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
-            chosen = [(info.filename[:-4], info) for info in members]
-            chosen = [(name, info) for name, info in chosen if is_wanted(name)]
-            packed = sum(info.compress_size for _, info in chosen)
-            size = path.stat().st_size
-            if is_unpacked:
-                check_expansion(min(packed, size), sum(info.file_size for _, info in chosen), path)
-            for name, info in chosen:
-                with archive.open(info) as stream:
-                    use(name, stream, info.file_size)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # damaged archives raise all kinds
-        raise InputError(f"{path}: wanted .npz without pickles, {one_line(error)}") from None
+    with (
+        wanted(f"{path}: wanted .npz without pickles"),
+        readable(path),
+        zipfile.ZipFile(path) as archive,
+    ):
+        members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+        chosen = [(info.filename[:-4], info) for info in members]
+        chosen = [(name, info) for name, info in chosen if is_wanted(name)]
+        packed = sum(info.compress_size for _, info in chosen)
+        size = path.stat().st_size
+        if is_unpacked:
+            check_expansion(min(packed, size), sum(info.file_size for _, info in chosen), path)
+        for name, info in chosen:
+            with archive.open(info) as stream:
+                use(name, stream, info.file_size)
 
 
 def _header(stream: IO[bytes]) -> ArrayHeader:
@@ -158,6 +149,20 @@ def _read(stream: IO[bytes], size: int) -> NDArray[Any]:
     if header.is_fortran:
         return values.reshape(header.shape[::-1]).T
     return values.reshape(header.shape)
+
+
+@contextmanager
+def wanted(what: str) -> Iterator[None]:
+    """Let whatever a library raises in the block be an InputError: `what` was wanted, what came.
+
+    An InputError is left as it is. Damaged files make libraries raise all kinds.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what}, {one_line(error)}") from None
 
 
 def one_line(error: BaseException) -> str:

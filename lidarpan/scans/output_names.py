@@ -7,7 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from lidarpan.scans.source import Pose, ScanSource
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_text
 
 
 def output_folders(out: Path, sources: Sequence[ScanSource]) -> list[Path]:
@@ -44,10 +44,8 @@ def write_times_and_poses(
     known = [stamp for stamp in stamps_ns if stamp is not None]
     if known and len(known) == len(stamps_ns):
         lines = [f"{stamp // 10**9}.{stamp % 10**9:09d}\n" for stamp in known]
-        with whole_file(out / "times.txt") as beside:
-            beside.write_text("".join(lines), encoding="ascii")
+        write_text(out / "times.txt", "".join(lines))
     placed = [pose for pose in poses if pose is not None]
     if placed and len(placed) == len(poses):
         rows = [" ".join(f"{value:.12g}" for value in pose[:3].reshape(-1)) for pose in placed]
-        with whole_file(out / "poses.txt") as beside:
-            beside.write_text("\n".join(rows) + "\n", encoding="ascii")
+        write_text(out / "poses.txt", "\n".join(rows) + "\n")

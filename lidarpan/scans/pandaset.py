@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.frame_pickle import read_frame_pickle
 from lidarpan.scans.intensity import BYTES
-from lidarpan.scans.pcd import rotation
+from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_json_tree
 from lidarpan.whole_file import while_unchanged

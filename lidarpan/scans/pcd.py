@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
+from lidarpan.scans.rotations import rotation
 from lidarpan.scans.text_table import number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
@@ -61,18 +62,6 @@ def read_viewpoint(path: Path) -> NDArray[np.float64] | None:
         return None
     pose[:3, :3] = rotation(np.array([qw, qx, qy, qz]) / length)
     return None if np.allclose(pose, np.eye(4)) else pose
-
-
-def rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(3, 3) rotation of a unit quaternion w x y z."""
-    w, x, y, z = quaternion
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _num_points(header: dict[str, list[str]]) -> int:

@@ -16,7 +16,6 @@ from lidarpan.scans.files import read_fields
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
 from lidarpan.scans.intensity import IntensityScale
 from lidarpan.scans.reader import ScanReader
-from lidarpan.structures import InputError
 
 Pose = NDArray[np.float64]
 
@@ -156,15 +155,3 @@ def load_fields(
     loaded = scan_of_fields(fields, origin, expected_height_m, scale)
     said = inspect_scan(loaded.scan, expected_height_m)
     return LoadedScan(loaded.scan, loaded.valid, (*loaded.warnings, *said))
-
-
-def read_frame(source: ScanSource, number: int) -> Frame:
-    """Frame `number` of a source.
-
-    Raises:
-        InputError: there are fewer, or the source cannot be read so far.
-    """
-    frame = next(source.frames(number), None)
-    if frame is None:
-        raise InputError(f"{source.path}: wanted frame {number}, but the recording ends before it")
-    return frame

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.intensity import IntensityScale
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.scans.numpy_files import wanted
 from lidarpan.scans.source import Frame, Pose, column_frame, frame_path
 from lidarpan.structures import InputError
 
@@ -63,11 +63,9 @@ class WaymoSource:
     is_recording: bool = True
 
     def __post_init__(self) -> None:
-        library = need("pyarrow.parquet", EXTRA)
-        try:
+        library = need("pyarrow.parquet", RECORDINGS)
+        with wanted(f"{self.path}: wanted a parquet file"):
             keys = library.read_table(self.path, columns=[_NAME, _TIME])
-        except Exception as error:  # the library raises all kinds
-            raise InputError(f"{self.path}: wanted a parquet file, {one_line(error)}") from None
         rows = np.flatnonzero(np.asarray(keys.column(_NAME).to_numpy()) == TOP)
         times = np.asarray(keys.column(_TIME).to_numpy())[rows]
         self._rows = rows[np.argsort(times, kind="stable")]
@@ -86,7 +84,7 @@ class WaymoSource:
         if not file.is_file():
             raise InputError(f"{self.path}: wanted the calibration in {file}: fetch it too")
         base = "[LiDARCalibrationComponent]."
-        for row in need("pyarrow.parquet", EXTRA).read_table(file).to_pylist():
+        for row in need("pyarrow.parquet", RECORDINGS).read_table(file).to_pylist():
             if row.get(_NAME) != TOP:
                 continue
             transform = np.array(row[f"{base}extrinsic.transform"], np.float64).reshape(4, 4)
@@ -101,7 +99,7 @@ class WaymoSource:
         if not file.is_file():
             return {}
         column = "[VehiclePoseComponent].world_from_vehicle.transform"
-        rows = need("pyarrow.parquet", EXTRA).read_table(file).to_pylist()
+        rows = need("pyarrow.parquet", RECORDINGS).read_table(file).to_pylist()
         return {row[_TIME]: np.array(row[column], np.float64).reshape(4, 4) for row in rows}
 
     def stamps(self) -> list[tuple[int, Pose | None]]:
@@ -114,7 +112,7 @@ class WaymoSource:
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The scans from number `start` on, by time."""
-        file = need("pyarrow.parquet", EXTRA).ParquetFile(self.path)
+        file = need("pyarrow.parquet", RECORDINGS).ParquetFile(self.path)
         bounds = np.cumsum(
             [0, *(file.metadata.row_group(i).num_rows for i in range(file.num_row_groups))]
         )

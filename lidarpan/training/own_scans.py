@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.inference import Handling, sensor_height
+from lidarpan.inference import Handling
 from lidarpan.model.copies import Copy
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.network import PanopticNetwork
@@ -19,7 +19,7 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.ego import hide_ego
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
-from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, sensor_height
 from lidarpan.structures import InputError, Scan
 
 FEWEST_POINTS = 100

@@ -10,7 +10,7 @@ import numpy as np
 
 from lidarpan.config import Config, DataSource
 from lidarpan.datasets.open import open_dataset
-from lidarpan.inference import sensor_height
+from lidarpan.scans.inspection import sensor_height
 from lidarpan.structures import InputError, PanopticLabels, Scan, SemanticArray
 from lidarpan.training.augment import Sample
 from lidarpan.training.cache import CachedScans

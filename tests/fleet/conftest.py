@@ -3,7 +3,7 @@ import pytest
 
 from lidarpan.bench.scans import street_scan
 from lidarpan.fleet.cluster import Cluster
-from lidarpan.inference import predict_sources
+from lidarpan.inference import Asked, predict_sources
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.sources import open_sources
 
@@ -38,5 +38,6 @@ def predicted(scans, tmp_path_factory):
     """What one process makes of them."""
     out = tmp_path_factory.mktemp("one")
     pipeline = PanopticPipeline.from_weights(device="cpu")
-    results = list(predict_sources(pipeline, open_sources([scans]), out, "semantickitti"))
+    asked = Asked(out, "semantickitti")
+    results = list(predict_sources(pipeline, open_sources([scans]), asked))
     return out, results

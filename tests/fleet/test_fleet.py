@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,16 @@ from lidarpan.datasets.check import DatasetCheck
 from lidarpan.errors import InputError
 from lidarpan.evaluation import evaluate_folder
 from lidarpan.fleet import cluster as cluster_module
-from lidarpan.fleet.check import CheckOnCluster
-from lidarpan.fleet.cluster import Part
-from lidarpan.fleet.predict import Asked, Loading, file_part, part_size, predict_on_cluster
-from lidarpan.fleet.score import ScoreOnCluster
-from lidarpan.fleet.simulate import TownsOnCluster
-from lidarpan.fleet.track import Tracking, track_on_cluster
+from lidarpan.fleet.check import check_on_cluster
+from lidarpan.fleet.cluster import Part, part_of_many
+from lidarpan.fleet.predict import Loading, lost_scan, part_size, predict_on_cluster
+from lidarpan.fleet.score import score_on_cluster
+from lidarpan.fleet.simulate import towns_on_cluster
+from lidarpan.fleet.track import track_on_cluster
+from lidarpan.inference import Asked
 from lidarpan.scans.sources import open_sources
 from lidarpan.synthetic.simulated import write_simulated
-from lidarpan.track_files import Summary, plan_drives, track_files
+from lidarpan.track_files import Summary, Tracking, plan_drives, track_files
 
 CLASSES = load_class_table("semantickitti")
 pytestmark = pytest.mark.xdist_group("fleet")  # one cluster for all
@@ -121,7 +123,7 @@ def test_drives_are_tracked_apart(cluster, scans, predicted, tmp_path):
     first = [scans / "sequences/08/velodyne"]
     drives, _ = plan_drives(open_sources(first), predicted[0], tmp_path / "one")
     summary = Summary()
-    list(track_files(drives, tmp_path / "one", CLASSES, summary))
+    list(track_files(drives, tmp_path / "one", Tracking(CLASSES), summary))
     (predicted[0] / "sequences/09/predictions/000001.label").write_bytes(bytes(4))
     both, _ = plan_drives(open_sources([scans]), predicted[0], tmp_path / "two")
     (predicted[0] / "sequences/09/predictions/000001.label").unlink()
@@ -138,7 +140,10 @@ def test_drives_are_tracked_apart(cluster, scans, predicted, tmp_path):
 
 def test_scores_are_the_same_numbers(cluster, scans, predicted):
     words = ("semantickitti", scans, predicted[0], "08")
-    one, other = evaluate_folder(*words), evaluate_folder(*words, score=ScoreOnCluster(cluster))
+    one, other = (
+        evaluate_folder(*words),
+        evaluate_folder(*words, score=partial(score_on_cluster, cluster)),
+    )
     assert one.scores.pq == other.scores.pq
     for here, there in zip(one.scans, other.scans, strict=True):
         assert (here.files.name, here.worst) == (there.files.name, there.worst)
@@ -148,7 +153,9 @@ def test_scores_are_the_same_numbers(cluster, scans, predicted):
 def test_a_dataset_has_the_same_faults(cluster, scans):
     runs = [DatasetCheck("semantickitti", scans, "08,09") for _ in range(2)]
     one = [fault for faults in runs[0].run() for fault in faults]
-    other = [fault for faults in runs[1].run(CheckOnCluster(cluster)) for fault in faults]
+    other = [
+        fault for faults in runs[1].run(partial(check_on_cluster, cluster)) for fault in faults
+    ]
     assert one == other
     assert any("000001.bin" in str(fault) for fault in one)
     np.testing.assert_array_equal(runs[0].summary.counts, runs[1].summary.counts)
@@ -157,7 +164,7 @@ def test_a_dataset_has_the_same_faults(cluster, scans):
 def test_towns_are_the_same_bytes(cluster, tmp_path):
     settings = {"num_scans": 2, "seed": 1, "sensor": "vlp16", "scans_per_town": 1}
     list(write_simulated("semantickitti", tmp_path / "one", **settings))
-    towns = TownsOnCluster(cluster)
+    towns = partial(towns_on_cluster, cluster)
     list(write_simulated("semantickitti", tmp_path / "two", **settings, make_towns=towns))
     assert same_bytes(tmp_path / "one", tmp_path / "two")
 
@@ -171,12 +178,7 @@ def test_a_scan_that_kills_its_process_is_told_alone(cluster, monkeypatch):
         return names
 
     def part(names):
-        return Part(
-            work,
-            (names,),
-            lost=lambda why: [f"{names[0]}: {why}"],
-            smaller=lambda: [part([name]) for name in names] if len(names) > 1 else (),
-        )
+        return part_of_many(work, (), names, lambda name, why: f"{name}: {why}")
 
     first, lost, last = (n for some in cluster.run([part(["a", "bad"]), part(["b"])]) for n in some)
     assert (first, last) == ("a", "b")
@@ -185,7 +187,7 @@ def test_a_scan_that_kills_its_process_is_told_alone(cluster, monkeypatch):
 
 def test_a_part_of_files_can_be_cut_down():
     pairs = [(Path(name), Path("out")) for name in ("a", "b")]
-    one, other = file_part(len, (1,), pairs).smaller()
+    one, other = part_of_many(len, (1,), pairs, lost_scan).smaller()
     assert (one.arguments, other.arguments) == ((1, pairs[:1]), (1, pairs[1:]))
     assert not one.smaller()
     (lost,) = one.lost("it died")

@@ -85,8 +85,9 @@ def test_scores_of_a_store(tmp_path):
 def test_predictions_from_store_to_store(cluster, scans, predicted, tmp_path):
     """Bytes as of local files, though a worker has only what it asked for; then there is no more
     to do."""
-    from lidarpan.fleet.predict import Asked, Loading
+    from lidarpan.fleet.predict import Loading
     from lidarpan.fleet.staged import predict_all_stored
+    from lidarpan.inference import Asked
 
     words = (Loading(device="cpu"), [f"file://{scans}"], Path(f"file://{tmp_path}/out"))
     asked = Asked(Path(), "semantickitti")

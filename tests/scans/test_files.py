@@ -340,8 +340,11 @@ def test_other_heights_and_tilts_are_named():
     assert inspect_scan(scan_of(street(height=0.6)), expected_height_m=0.6) == []
     rows = street()
     rows[:, 2] += 0.2 * rows[:, 0]
-    assert any("tilted by 11 degrees" in said for said in inspect_scan(scan_of(rows)))
-    assert "too few" in inspect_scan(scan_of(ROWS))[0]
+    tilted = inspect_scan(scan_of(rows))
+    assert [said.kind for said in tilted] == ["tilt"]
+    assert "tilted by 11 degrees" in tilted[0]
+    (few,) = inspect_scan(scan_of(ROWS))
+    assert f"only {len(ROWS)} points: too few" in few
 
 
 def test_real_scans_read_without_surprises(real_data):

@@ -21,6 +21,7 @@ from lidarpan.datasets.tools.frames import (
     made,
     numbers,
     read_tree,
+    score_of,
     thing_names,
 )
 from lidarpan.structures import InputError
@@ -48,32 +49,12 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
             if box.score is not None:
                 tag = {"name": _CONFIDENCE, "value": round(box.score, 4), **_USER}
                 tags = [{"key": _key(drive, "tag", frame.name, box.id), **tag}]
-            objects.append(
-                {
-                    "key": object_key,
-                    "classTitle": classes.names[box.class_id],
-                    "tags": tags,
-                    "objects": [],
-                    "figures": [],
-                    **_USER,
-                }
-            )
-            figures.append(
-                {
-                    "key": figure_key,
-                    "objectKey": object_key,
-                    "geometryType": "cuboid_3d",
-                    "geometry": _geometry(box),
-                    **_USER,
-                }
-            )
-        content = {
-            "description": "",
-            "key": frame_key,
-            "tags": [],
-            "objects": objects,
-            "figures": figures,
-        }
+            named = {"key": object_key, "classTitle": classes.names[box.class_id], "tags": tags}
+            objects.append({**named, "objects": [], "figures": [], **_USER})
+            placed = {"key": figure_key, "objectKey": object_key, "geometryType": "cuboid_3d"}
+            figures.append({**placed, "geometry": _geometry(box), **_USER})
+        content = {"description": "", "key": frame_key, "tags": [], "objects": objects}
+        content["figures"] = figures
         write_json(top / "ds0" / "ann" / f"{frame.name}.pcd.json", content, indent=1)
     kinds = [
         {"id": thing, "title": classes.names[thing], "shape": "cuboid_3d",
@@ -131,7 +112,7 @@ def _box(figure: Any, one: Any, ids: dict[str, int], names: dict[str, int], file
         numbers([figure["geometry"][part][axis] for axis in "xyz"], 3, file, what)
         for part in ("position", "rotation", "dimensions")
     )
-    said = [tag["value"] for tag in one.get("tags", []) if tag["name"] == _CONFIDENCE]
-    score = numbers(said[:1], 1, file, what)[0] if said else None
+    said = (tag["value"] for tag in one.get("tags", []) if tag["name"] == _CONFIDENCE)
+    score = score_of(next(said, None), file, what)
     kind = class_of(str(one["classTitle"]), names, file)
     return made(int(ids[one["key"]]), kind, center, size, turn[2], score)

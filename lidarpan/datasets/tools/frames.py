@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.boxes import wrapped
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_json_tree
 
@@ -115,6 +116,19 @@ def numbers(values: Any, count: int, file: Path, what: str) -> list[float]:
     return found
 
 
+def score_of(value: Any, file: Path, what: str) -> float | None:
+    """A confidence as a tool wrote it, None where it wrote none; InputError: no number."""
+    return None if value is None else numbers([value], 1, file, what)[0]
+
+
+def id_of(word: Any, file: Path, what: str) -> int:
+    """The id of an object as a tool wrote it, 0 for none; InputError: no whole number."""
+    text = str(word or 0)
+    if not text.isdecimal():
+        raise InputError(f"{file}: {what}: wanted a number for its id, got {text!r}")
+    return int(text)
+
+
 def made(
     number: int,
     class_id: int,
@@ -127,8 +141,3 @@ def made(
     x, y, z = center
     length, width, height = (abs(side) for side in size)
     return ToolBox(number, class_id, (x, y, z), (length, width, height), wrapped(yaw), score)
-
-
-def wrapped(angle: float) -> float:
-    """An angle in [-pi, pi)."""
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)

@@ -17,6 +17,7 @@ from lidarpan.datasets.tools.frames import (
     ToolBox,
     ToolFrame,
     class_of,
+    id_of,
     made,
     numbers,
     read_tree,
@@ -85,12 +86,10 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
             said = row.get("class_name")
             is_own = said in own and theirs.get(detected) is not None
             kind = own[said] if is_own else class_of(detected, theirs, file)
-            number = str(row.get("tracking_id", 0))
-            if not number.isdecimal():
-                raise InputError(f"{file}: {what}: wanted a number for tracking_id, got {number!r}")
+            number = id_of(row.get("tracking_id"), file, what)
             score = numbers([row.get("detection_score", 1.0)], 1, file, what)[0]
             place = sensor_T[:3, :3] @ center + sensor_T[:3, 3]
             size = (length, width, height)
-            boxes.append(made(int(number), kind, place.tolist(), size, float(yaw), score))
+            boxes.append(made(number, kind, place.tolist(), size, float(yaw), score))
         found[frame.name] = boxes
     return found

@@ -15,6 +15,7 @@ from lidarpan.datasets.tools.frames import (
     ToolBox,
     ToolFrame,
     class_of,
+    id_of,
     made,
     numbers,
     read_tree,
@@ -122,7 +123,5 @@ def _box(key: str, one: Any, kinds: dict[str, str], names: dict[str, int], file:
         yaw = float(np.arctan2(turn[1, 0], turn[0, 0]))
     scores = cuboid.get("attributes", {}).get("num", [])
     score = next((float(s["val"]) for s in scores if s["name"] == "confidence"), None)
-    if not key.isdecimal():
-        raise InputError(f"{file}: {what}: wanted a number for its id")
-    kind = class_of(kinds[key], names, file)
-    return made(int(key), kind, values[:3], values[-3:], yaw, score)
+    kind, number = class_of(kinds[key], names, file), id_of(key, file, what)
+    return made(number, kind, values[:3], values[-3:], yaw, score)

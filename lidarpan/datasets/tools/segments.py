@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.tools.frames import Boxes, ToolBox, ToolFrame, made, numbers, read_tree
+from lidarpan.datasets.tools.frames import (
+    Boxes,
+    ToolBox,
+    ToolFrame,
+    made,
+    numbers,
+    read_tree,
+    score_of,
+)
 from lidarpan.structures import InputError
 from lidarpan.whole_file import write_json
 
@@ -94,9 +102,8 @@ def _box(row: dict[str, Any], classes: ClassTable, file: Path, what: str) -> Too
     )
     if int(kind) not in classes.things:
         raise InputError(f"{file}: {what}: wanted a category of {list(classes.things)}, got {kind}")
-    score = (row.get("attributes") or {}).get("confidence")
-    known = None if score is None else numbers([score], 1, file, what)[0]
-    return made(int(number), int(kind), center, size, yaw, known)
+    score = score_of((row.get("attributes") or {}).get("confidence"), file, what)
+    return made(int(number), int(kind), center, size, yaw, score)
 
 
 def _short(value: float) -> float:

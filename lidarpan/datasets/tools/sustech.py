@@ -10,9 +10,11 @@ from lidarpan.datasets.tools.frames import (
     Boxes,
     ToolFrame,
     class_of,
+    id_of,
     made,
     numbers,
     read_tree,
+    score_of,
     thing_names,
 )
 from lidarpan.structures import InputError
@@ -58,12 +60,9 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
                 numbers([place.get(axis) for axis in "xyz"], 3, file, what) for place in places
             )
             kind = class_of(str(row.get("obj_type")), names, file)
-            score = row.get("score")
-            known = None if score is None else numbers([score], 1, file, what)[0]
-            number = str(row.get("obj_id") or "0")
-            if not number.isdecimal():
-                raise InputError(f"{file}: {what}: wanted a number for obj_id")
-            boxes.append(made(int(number), kind, position, scale, rotation[2], known))
+            score = score_of(row.get("score"), file, what)
+            number = id_of(row.get("obj_id"), file, what)
+            boxes.append(made(number, kind, position, scale, rotation[2], score))
         found[frame.name] = boxes
     return found
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lidarpan.optional import need
 from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import need
 from lidarpan.scans.packets.ouster import OusterFrame, frame_fields
 from lidarpan.scans.packets.ouster_info import read_info
 from lidarpan.scans.source import Frame, Pose, column_frame, frame_path

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -64,15 +66,10 @@ def open_capture(path: Path) -> PacketSource:
             without its metadata.
     """
     looked_at = list(_as_far_as_whole(path))
-    sizes: dict[tuple[str, int], int] = {}
-    for datagram in looked_at:
-        sizes[datagram.source, len(datagram.payload)] = (
-            sizes.get((datagram.source, len(datagram.payload)), 0) + 1
-        )
+    sizes = Counter((datagram.source, len(datagram.payload)) for datagram in looked_at)
     senders = {source for source, size in sizes if size == PACKET_BYTES}
     if senders:
-        if len({sender.rsplit(":", 1)[0] for sender in senders}) > 1:
-            raise _several(path, senders)
+        _refuse_several(path, senders)
         return PacketSource(path, "Velodyne", lambda: _velodyne(path))
     if not looked_at:
         raise InputError(f"{path}: no points: wanted UDP packets of a sensor, got none")
@@ -89,67 +86,48 @@ def open_capture(path: Path) -> PacketSource:
             f"{path}: wanted packets of {PACKET_BYTES} bytes (Velodyne) or {info.packet_bytes} "
             f"(as the Ouster metadata beside it say), got {there[:60]}"
         )
-    if len({sender.rsplit(":", 1)[0] for sender in senders}) > 1:
-        raise _several(path, senders)
+    _refuse_several(path, senders)
     return PacketSource(path, f"Ouster {info.product}", lambda: _ouster_capture(path, info))
 
 
-def _several(path: Path, senders: set[str]) -> InputError:
-    addresses = ", ".join(sorted({sender.rsplit(":", 1)[0] for sender in senders}))
-    return InputError(
-        f"{path}: two sensors in one capture ({addresses}): split it with a filter, such as "
-        "`tcpdump -r IN -w OUT src host ADDRESS`"
-    )
+def _refuse_several(path: Path, senders: set[str]) -> None:
+    addresses = sorted({sender.rsplit(":", 1)[0] for sender in senders})
+    if len(addresses) > 1:
+        raise InputError(
+            f"{path}: two sensors in one capture ({', '.join(addresses)}): split it with a filter, "
+            "such as `tcpdump -r IN -w OUT src host ADDRESS`"
+        )
 
 
 def _as_far_as_whole(path: Path) -> Iterator[Datagram]:
     """The first datagrams; a capture that breaks off among them says so when it is read."""
     stream = islice(read_datagrams(path), _LOOKED_AT)
-    try:
-        first = next(stream, None)
-    except InputError:
-        raise
-    if first is None:
-        return
-    yield first
-    try:
+    yield from islice(stream, 1)
+    with suppress(InputError):
         yield from stream
-    except InputError:
-        return
+
+
+def _packets(path: Path, cut: list[InputError]) -> Iterator[tuple[int, bytes]]:
+    """Stamps and payloads; an error goes to `cut`: the packets before it make a last scan."""
+    try:
+        for datagram in read_datagrams(path):
+            yield datagram.stamp_ns, datagram.payload
+    except InputError as error:
+        cut.append(error)
 
 
 def _velodyne(path: Path) -> Iterator[tuple[int, Callable[[], FileFields]]]:
     cut: list[InputError] = []
-
-    def packets() -> Iterator[tuple[int, bytes]]:
-        try:
-            for datagram in read_datagrams(path):
-                if len(datagram.payload) == PACKET_BYTES:
-                    yield datagram.stamp_ns, datagram.payload
-        except InputError as error:
-            cut.append(error)  # the packets before it make a last scan
-
-    for stamp_ns, fields in decode_stream(packets(), str(path)):
-        yield stamp_ns, partial(_given, fields)
+    own = (packet for packet in _packets(path, cut) if len(packet[1]) == PACKET_BYTES)
+    for stamp_ns, fields in decode_stream(own, str(path)):
+        yield stamp_ns, lambda fields=fields: fields  # type: ignore[misc]
     if cut:
         raise cut[0]
 
 
-def _given(fields: FileFields) -> FileFields:
-    return fields
-
-
 def _ouster_capture(path: Path, info: OusterInfo) -> Iterator[tuple[int, Callable[[], FileFields]]]:
     cut: list[InputError] = []
-
-    def packets() -> Iterator[tuple[int, bytes]]:
-        try:
-            for datagram in read_datagrams(path):
-                yield datagram.stamp_ns, datagram.payload
-        except InputError as error:
-            cut.append(error)
-
-    for frame in assemble_frames(packets(), info):
+    for frame in assemble_frames(_packets(path, cut), info):
         yield frame.stamp_ns, partial(frame_fields, frame, info)
     if cut:
         raise cut[0]

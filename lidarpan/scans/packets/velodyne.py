@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.fields import Fields, FileFields
 from lidarpan.scans.intensity import BYTES
 from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
 from lidarpan.structures import InputError
 
 PACKET_BYTES = 1206
@@ -30,7 +30,7 @@ def decode_scan(packets: Sequence[Packet], stamp_ns: int, origin: str) -> FileFi
     Raises:
         InputError: packets that are not Velodyne's, or no point in them.
     """
-    decoder = need("velodyne_decoder", EXTRA)
+    decoder = need("velodyne_decoder", RECORDINGS)
     if not packets:
         raise InputError(f"{origin}: wanted packets, got an empty message")
     try:
@@ -48,7 +48,7 @@ def decode_stream(packets: Iterable[Packet], origin: str) -> Iterator[tuple[int,
     Raises:
         InputError: packets that are not Velodyne's.
     """
-    decoder = need("velodyne_decoder", EXTRA)
+    decoder = need("velodyne_decoder", RECORDINGS)
     stream = decoder.StreamDecoder(decoder.Config())
     try:
         for stamp_ns, data in packets:

@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.optional import RECORDINGS, need
+from lidarpan.scans.numpy_files import wanted
 from lidarpan.scans.recordings.messages import Definition, Message, Topic, ending
-from lidarpan.structures import InputError
 
 _MAGIC = b"SQLite format 3\x00"
 _SYSTEM = "lidarpan-cut"
@@ -48,20 +47,11 @@ class CutDatabase:
 
     def __init__(self, path: Path, file: Path) -> None:
         self.path, self._file = path, file
-        try:
+        with wanted(f"{path}: wanted a rosbag2 database"):
             database = _connect(file)
             rows = list(database.execute("SELECT name, type FROM topics"))
             database.close()
-        except InputError:
-            raise
-        except Exception as error:  # the library raises all kinds
-            raise InputError(f"{path}: wanted a rosbag2 database, {one_line(error)}") from None
-        self._topics = {name: Topic(name, Definition(kind, "cdr")) for name, kind in rows}
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Topic of each name."""
-        return self._topics
+        self.topics = {name: Topic(name, Definition(kind, "cdr")) for name, kind in rows}
 
     def messages(self, topics: Collection[str]) -> Iterator[Message]:
         """Messages of some topics as they were written; raises InputError where they break off."""
@@ -73,7 +63,7 @@ class CutDatabase:
             for number, stamp_ns, data in database.execute(query):
                 if names.get(number) in topics:
                     seen += 1
-                    yield Message(self._topics[names[number]], stamp_ns, data)
+                    yield Message(self.topics[names[number]], stamp_ns, data)
         except Exception as error:  # the library raises all kinds
             raise ending(self.path, seen, error) from None
         finally:
@@ -83,7 +73,7 @@ class CutDatabase:
 
 def _connect(file: Path) -> Any:
     """Open a database whose missing pages read as zeros."""
-    apsw = need("apsw", EXTRA)
+    apsw = need("apsw", RECORDINGS)
     size = stated_size(file)
 
     class Zeros(apsw.VFSFile):  # type: ignore[misc, name-defined]

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.errors import InputError, readable
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.recordings.messages import Definition, Message, Topic, ending, normal_type
-from lidarpan.structures import InputError
 
 _MAGIC = b"\x89MCAP0\r\n"
 _RECORD_LIMIT = 1 << 31
@@ -32,13 +32,8 @@ class McapFiles:
         self.path = path
         self._files = files
         self._is_compressed = is_compressed
-        self._topics: dict[str, Topic] = {}
+        self.topics: dict[str, Topic] = {}
         self._is_indexed = {file: self._note_topics(file) for file in files}
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Topic of each name."""
-        return self._topics
 
     def messages(self, topics: Collection[str]) -> Iterator[Message]:
         """Messages of some topics: by time in an indexed file, else in file order.
@@ -59,19 +54,19 @@ class McapFiles:
                     except Exception as error:  # the library raises all kinds
                         raise ending(file, seen, error) from None
                     seen += 1
-                    yield Message(self._topics[channel.topic], message.log_time, data)
+                    yield Message(self.topics[channel.topic], message.log_time, data)
 
     def _data(self, data: bytes) -> bytes:
         if not self._is_compressed:
             return data
         unpacked: bytes = (
-            need("zstandard", EXTRA).ZstdDecompressor().decompressobj().decompress(data)
+            need("zstandard", RECORDINGS).ZstdDecompressor().decompressobj().decompress(data)
         )
         return unpacked
 
     def _note_topics(self, file: Path) -> bool:
         """Enter the topics of a file; whether it has an index of chunks."""
-        reader = need("mcap.reader", EXTRA)
+        reader = need("mcap.reader", RECORDINGS)
         begin = b""
         with _open(file) as stream:
             with suppress(EOFError):
@@ -109,13 +104,13 @@ class McapFiles:
 
     def _note(self, schema: Any, channel: Any, number: int | None) -> None:
         name = channel.topic
-        known = self._topics.get(name)
+        known = self.topics.get(name)
         definition = _definition(schema, channel)
         if known is not None:
             definition = known.definition
             both = known.num_messages is not None and number is not None
             number = cast(int, known.num_messages) + cast(int, number) if both else None
-        self._topics[name] = Topic(name, definition, number)
+        self.topics[name] = Topic(name, definition, number)
 
 
 def _definition(schema: Any, channel: Any) -> Definition:
@@ -128,7 +123,7 @@ def _definition(schema: Any, channel: Any) -> Definition:
 
 
 def _raw(stream: _Exact, topics: Collection[str] | None, is_indexed: bool) -> Iterator[Any]:
-    reader = need("mcap.reader", EXTRA)
+    reader = need("mcap.reader", RECORDINGS)
     if is_indexed:
         seeking = reader.SeekingReader(stream, True, record_size_limit=_RECORD_LIMIT)
         return iter(seeking.iter_messages(topics))
@@ -157,12 +152,10 @@ class _Exact:
 
 
 def _open(file: Path) -> _Exact:
-    try:
+    with readable(file):
         stream = file.open("rb")
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read: {error.strerror or error}") from None
     if file.suffix.lower() in (".zstd", ".zst"):
-        zstandard = need("zstandard", EXTRA)
+        zstandard = need("zstandard", RECORDINGS)
         unpacked = zstandard.ZstdDecompressor().stream_reader(stream, closefd=True)
         return _Exact(cast(BinaryIO, unpacked))
     return _Exact(stream)

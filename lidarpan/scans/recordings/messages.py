@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.optional import RECORDINGS, need
+from lidarpan.scans.numpy_files import one_line, wanted
 from lidarpan.structures import InputError
 
 
@@ -71,11 +71,7 @@ class Recording(Protocol):
     """
 
     path: Path
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Topic of each name."""
-        ...
+    topics: dict[str, Topic]
 
     def messages(self, topics: Collection[str]) -> Iterator[Message]:
         """Messages of some topics in the order in which they were recorded.
@@ -108,17 +104,11 @@ class RosDecoder:
         Raises:
             InputError: the bytes or the definition do not fit the type.
         """
-        try:
+        with wanted(f"{origin}: wanted a message {definition.type}"):
             store, name = self._store(definition)
             if definition.encoding == "ros1":
                 return store.deserialize_ros1(data, name)
             return store.deserialize_cdr(data, name)
-        except InputError:
-            raise
-        except Exception as error:  # damaged bytes raise all kinds
-            raise InputError(
-                f"{origin}: wanted a message {definition.type}, {one_line(error)}"
-            ) from None
 
     def _store(self, definition: Definition) -> tuple[Any, str]:
         name = normal_type(definition.type)
@@ -129,7 +119,7 @@ class RosDecoder:
 
 
 def _typestore(definition: Definition, name: str) -> Any:
-    rosbags = need("rosbags.typesys", EXTRA)
+    rosbags = need("rosbags.typesys", RECORDINGS)
     if definition.schema:
         store = rosbags.get_typestore(rosbags.Stores.EMPTY)
         if definition.schema_encoding in ("ros2idl", "omgidl"):

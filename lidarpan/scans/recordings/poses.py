@@ -63,8 +63,8 @@ def _enter(
             parent, child = decoded.header.frame_id, decoded.child_frame_id
             stamp_ns = stamp_of(decoded.header.stamp) or message.log_ns
             odometry.add(
-                _plain(parent) or "odom",
-                _plain(child) or "base_link",
+                plain_frame(parent) or "odom",
+                plain_frame(child) or "base_link",
                 stamp_ns,
                 _seven(pose.position, pose.orientation),
             )
@@ -72,8 +72,8 @@ def _enter(
         for entry in decoded.transforms:
             transform = entry.transform
             tree.add(
-                _plain(entry.header.frame_id),
-                _plain(entry.child_frame_id),
+                plain_frame(entry.header.frame_id),
+                plain_frame(entry.child_frame_id),
                 stamp_of(entry.header.stamp) or message.log_ns,
                 _seven(transform.translation, transform.rotation),
                 is_static=topic.name.endswith("tf_static"),
@@ -86,6 +86,6 @@ def _seven(position: Any, turn: Any) -> tuple[float, ...]:
     return (position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w)
 
 
-def _plain(frame: str) -> str:
+def plain_frame(frame: str) -> str:
     """ROS 1 wrote some frames with a slash before them."""
     return frame.removeprefix("/")

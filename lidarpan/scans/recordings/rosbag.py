@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lidarpan.scans.numpy_files import one_line
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.optional import RECORDINGS, need
+from lidarpan.scans.numpy_files import one_line, wanted
 from lidarpan.scans.recordings.messages import Definition, Message, Topic, ending
 from lidarpan.scans.recordings.rosbag1_linear import read_rosbag1
 from lidarpan.structures import InputError
@@ -32,12 +32,8 @@ class RosBag:
         self.path = path
         self._is_ros1 = path.suffix.lower() == ".bag"
         with self._open() as reader:
-            self._topics = {name: self._topic(name, info) for name, info in _topics(reader)}
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Topic of each name."""
-        return self._topics
+            topics = sorted(reader.topics.items())
+            self.topics = {name: self._topic(name, info) for name, info in topics}
 
     def messages(self, topics: Collection[str]) -> Iterator[Message]:
         """Messages of some topics by the time at which they were recorded; raises InputError."""
@@ -55,11 +51,20 @@ class RosBag:
                 except Exception as error:  # the library and the database raise all kinds
                     raise ending(self.path, seen, error) from None
                 seen += 1
-                yield Message(self._topics[connection.topic], log_ns, data)
+                yield Message(self.topics[connection.topic], log_ns, data)
 
-    def _open(self) -> _Open:
-        name = "rosbags.rosbag1" if self._is_ros1 else "rosbags.rosbag2"
-        return _Open(self.path, need(name, EXTRA).Reader)
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The reader within a `with` block; what it says about a bad bag is one line."""
+        library = need("rosbags.rosbag1" if self._is_ros1 else "rosbags.rosbag2", RECORDINGS)
+        with wanted(f"{self.path}: wanted a ROS bag"):
+            reader = library.Reader(self.path)
+            reader.open()
+        try:
+            yield reader
+        finally:
+            with suppress(Exception):  # a database that broke does not close either
+                reader.close()
 
     def _topic(self, name: str, info: Any) -> Topic:
         connection = info.connections[0]
@@ -69,35 +74,6 @@ class RosBag:
         schema = connection.msgdef.data if schema_encoding else ""
         definition = Definition(connection.msgtype, encoding, schema, schema_encoding)
         return Topic(name, definition, info.msgcount)
-
-
-class _Open:
-    """A bag's reader, open within a `with` block; what it says about a bad bag is one line."""
-
-    def __init__(self, path: Path, reader_class: Any) -> None:
-        self._path, self._reader_class = path, reader_class
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Any:
-        try:
-            reader = self._reader_class(self._path)
-            reader.open()
-        except Exception as error:  # the library and the database raise all kinds
-            raise InputError(f"{self._path}: wanted a ROS bag, {one_line(error)}") from None
-        self._stack.callback(_close, reader)
-        return reader
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-
-def _close(reader: Any) -> None:
-    with suppress(Exception):  # a database that broke does not close either
-        reader.close()
-
-
-def _topics(reader: Any) -> Iterator[tuple[str, Any]]:
-    yield from sorted(reader.topics.items())
 
 
 class LinearRosBag:
@@ -112,15 +88,10 @@ class LinearRosBag:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._topics: dict[str, Topic] = {}
+        self.topics: dict[str, Topic] = {}
         with suppress(InputError):  # what the recording breaks off with is said when it is read
             for message in read_rosbag1(path):
-                self._topics[message.topic.name] = message.topic
-
-    @property
-    def topics(self) -> dict[str, Topic]:
-        """Topic of each name."""
-        return self._topics
+                self.topics[message.topic.name] = message.topic
 
     def messages(self, topics: Collection[str]) -> Iterator[Message]:
         """Messages of some topics in file order; raises InputError where the file breaks off."""
@@ -129,7 +100,7 @@ class LinearRosBag:
 
 def open_rosbag1(path: Path) -> RosBag | LinearRosBag:
     """A rosbag1 file, by its index where it has one; raises InputError."""
-    need("rosbags.rosbag1", EXTRA)
+    need("rosbags.rosbag1", RECORDINGS)
     with path.open("rb") as file:
         if not file.read(12).startswith(b"#ROSBAG V2.0"):
             raise InputError(f"{path}: wanted a ROS bag of version 2.0, got another file")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.recordings.messages import Definition, Message, Topic, ending, normal_type
 from lidarpan.structures import InputError
 
@@ -97,7 +97,7 @@ def _unpack(header: Header, data: bytes) -> bytes:
         case b"bz2":
             return bz2.decompress(data)
         case b"lz4":
-            unpacked: bytes = need("lz4.frame", EXTRA).decompress(data)
+            unpacked: bytes = need("lz4.frame", RECORDINGS).decompress(data)
             return unpacked
         case other:
             raise _DamagedError(f"compression {other.decode('latin-1')}")

@@ -15,7 +15,7 @@ from lidarpan.scans.intensity import IntensityScale, choose_scale, contradicts
 from lidarpan.scans.recordings.clouds import Cloud, read_message
 from lidarpan.scans.recordings.merge import merge
 from lidarpan.scans.recordings.messages import Recording, RosDecoder
-from lidarpan.scans.recordings.poses import read_tree
+from lidarpan.scans.recordings.poses import plain_frame, read_tree
 from lidarpan.scans.recordings.transforms import Matrix, TransformTree
 from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
 from lidarpan.structures import InputError
@@ -70,11 +70,11 @@ class TopicSource:
             InputError: the recording is cut off, a message is damaged, or a second sensor writes
                 to the topic.
         """
-        order = _Order()
+        last_ns: int | None = None
         groups = self._groups() if len(self.topic_names) > 1 else self._single()
         for number, group in enumerate(groups):
             first = group[0]
-            said = order.check(first, number)
+            said, last_ns = _check_order(last_ns, first, number), first.stamp_ns
             if number < start:
                 continue
             if number == start:
@@ -129,7 +129,7 @@ class TopicSource:
     def _pose(self, cloud: Cloud) -> tuple[Pose | None, tuple[str, ...]]:
         """world_T_points of a cloud, and what there is to say about it."""
         tree = self._transforms[0]
-        frame, inner = _plain(cloud.frame_id), cloud.frame_T_points
+        frame, inner = plain_frame(cloud.frame_id), cloud.frame_T_points
         world = tree.world_of(frame)
         said: tuple[str, ...] = ()
         if world is None:
@@ -149,7 +149,7 @@ class TopicSource:
     def _between(self, first: Cloud, other: Cloud) -> Matrix:
         """Transform of another sensor's points into the first one's."""
         tree = self._transforms[0]
-        target, source = _plain(first.frame_id), _plain(other.frame_id)
+        target, source = plain_frame(first.frame_id), plain_frame(other.frame_id)
         found = np.eye(4) if target == source else None
         if tree.world_of(target) is not None:  # the vehicle moved between the two scans
             found = tree.between(target, first.stamp_ns, source, other.stamp_ns)
@@ -225,18 +225,12 @@ class _Part:
     error: str = ""
 
 
-class _Order:
-    """Watches that stamps rise."""
-
-    def __init__(self) -> None:
-        self._last_ns: int | None = None
-
-    def check(self, part: _Part, number: int) -> tuple[str, ...]:
-        last, self._last_ns = self._last_ns, part.stamp_ns
-        if last is None or part.stamp_ns >= last:
-            return ()
-        back = (last - part.stamp_ns) * 1e-9
-        return (f"out of order: frame {number} was taken {back:.3f} s before the one before it",)
+def _check_order(last_ns: int | None, part: _Part, number: int) -> tuple[str, ...]:
+    """What there is to say of a scan whose stamp is before the last one's."""
+    if last_ns is None or part.stamp_ns >= last_ns:
+        return ()
+    back = (last_ns - part.stamp_ns) * 1e-9
+    return (f"out of order: frame {number} was taken {back:.3f} s before the one before it",)
 
 
 def _nearest(first: _Part, recent: dict[str, deque[_Part]]) -> list[_Part]:
@@ -252,10 +246,6 @@ def _scale_of(fields: Fields | FileFields) -> IntensityScale | None:
     file = fields if isinstance(fields, FileFields) else FileFields(fields)
     found = intensity_values(file)
     return file.scale or (None if found is None else choose_scale([found[1]]))
-
-
-def _plain(frame: str) -> str:
-    return frame.removeprefix("/")
 
 
 def _fail(error: str) -> LoadedScan:

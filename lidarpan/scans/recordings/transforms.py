@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
 
 Matrix = NDArray[np.float64]
@@ -31,12 +32,7 @@ def matrix_of(translation: ArrayLike, quaternion_xyzw: ArrayLike) -> Matrix:
         )
     x, y, z, w = q / norm
     matrix = np.eye(4)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    matrix[:3, 3] = t
+    matrix[:3, :3], matrix[:3, 3] = rotation((w, x, y, z)), t
     return matrix
 
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.optional import EXTRA, need
+from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.recordings.pointcloud2 import ROS_TYPES, PackedPoints
 
 _ROS_NUMBERS = {kind: number for number, kind in ROS_TYPES.items()}
@@ -50,8 +50,8 @@ class RosMcapWriter:
     """
 
     def __init__(self, path: Path, metadata: dict[str, str] | None = None) -> None:
-        library = need("mcap.writer", EXTRA)
-        typesys = need("rosbags.typesys", EXTRA)
+        library = need("mcap.writer", RECORDINGS)
+        typesys = need("rosbags.typesys", RECORDINGS)
         self._store = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
         self._stream: BinaryIO = path.open("wb")
         self._writer = library.Writer(self._stream, compression=library.CompressionType.ZSTD)

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from score_maps import FEWEST, fit_score_map
 
-from lidarpan.metrics.score_map import FEWEST, fit_score_map
 from lidarpan.structures import InputError
 
 

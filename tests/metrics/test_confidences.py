@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-
-from lidarpan.metrics.confidence import (
+from confidences import (
     auroc,
     expected_calibration_error,
     fit_temperature,
     risk_coverage,
 )
+
 from lidarpan.structures import InputError
 
 
