@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray
+from lidarpan.voxels.sorting import stable_order
 
 NEAREST_M, FARTHEST_M = 2.0, 50.0
 """A point counts by its range within these bounds: near ones are many and see little."""
@@ -65,10 +66,10 @@ def rank_brightness(points: FloatArray, intensity: FloatArray) -> FloatArray:
 
 def _sorted_groups(value: FloatArray) -> tuple[NDArray[Any], NDArray[Any]]:
     """Order that sorts values, and where in it each run of equal values begins. (N,), (G,)."""
-    bits = value.view(np.int32).astype(np.int64)
-    key = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits) << 32  # in the order of the values
-    key = np.sort(key | np.arange(len(value)))  # one sort of plain integers is the fastest
-    order = key & 0xFFFFFFFF
-    level = key >> 32
+    bits = value.view(np.uint32)
+    sign = np.uint32(1 << 31)
+    keys = np.where(bits >= sign, ~bits, bits | sign)  # in the order of the values
+    order = stable_order(keys)
+    level = keys[order]
     first = np.flatnonzero(np.r_[True, level[1:] != level[:-1]])
     return order, first

@@ -89,8 +89,13 @@ def sums_around(
             for k in range(count):
                 cells[x, y, k] += values[v, k]
     sums = np.zeros_like(values)
+    first = np.full((size_x + 2, size_y + 2), -1, np.int32)  # voxel of each cell that has the sum
     for v in range(len(values)):
         x, y = indices[v, 0] // stride + 1, indices[v, 1] // stride + 1
+        if first[x, y] >= 0:
+            sums[v] = sums[first[x, y]]
+            continue
+        first[x, y] = v
         for dx in range(-1, 2):
             for dy in range(-1, 2):
                 for k in range(count):

@@ -8,6 +8,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from lidarpan.voxels.sorting import stable_order
+
 Array = NDArray[Any]
 
 
@@ -55,7 +57,10 @@ def number_patches(
 @njit(cache=True, nogil=True)
 def mean_by_group(values: Array, group: Array) -> Array:
     """Mean of the rows of each group, given to each of its rows. (V, K), (V,) -> (V, K) float32."""
-    order = np.argsort(group, kind="mergesort")
+    if len(group) and group.max() < 1 << 32:
+        order = stable_order(group.astype(np.uint32))
+    else:
+        order = np.argsort(group, kind="mergesort").astype(np.int32)
     out = np.empty_like(values)
     begin = 0
     total = np.empty(values.shape[1], np.float64)
