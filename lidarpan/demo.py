@@ -12,7 +12,7 @@ from lidarpan.classes import ClassTable
 from lidarpan.clock import StageClock
 from lidarpan.datasets.kitti_labels import write_predictions
 from lidarpan.draw import draw_panoptic, save_png
-from lidarpan.metrics import PanopticQuality, PanopticScores
+from lidarpan.metrics import PanopticScores, score_labels
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.convert import scan_fields, write_fields
 from lidarpan.scans.fields import LoadedScan
@@ -50,13 +50,7 @@ def run_demo(
     pipeline.predict(scan)  # the first call loads kernels: it is not timed
     labels = pipeline.predict(scan, clock=clock)
     with clock("score"):
-        quality = PanopticQuality(
-            pipeline.classes.num_classes,
-            pipeline.classes.things,
-            min_points=pipeline.classes.min_points,
-        )
-        quality.update(labels.semantic, labels.instance, truth.semantic, truth.instance)
-        scores = quality.compute()
+        scores = score_labels(labels, truth, pipeline.classes)
     with clock("draw"):
         title = f"town {seed}, PQ {_present_mean(scores, truth, labels):.2f} over classes present"
         picture = draw_panoptic(scan, labels, pipeline.classes, truth=truth, title=title)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
 from lidarpan.datasets.dataset import (
+    DriveDataset,
     Report,
     ScanFiles,
-    ShippedDataset,
-    found,
+    named_drives,
     posed_scan,
     tolerated,
 )
 from lidarpan.datasets.packed_labels import PackedLabels
 from lidarpan.datasets.paths import names_in
-from lidarpan.scans.columns import open_table, read_columns
+from lidarpan.scans.columns import read_columns, table_columns
 from lidarpan.scans.fields import Fields, LoadedScan
 from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
@@ -34,7 +34,7 @@ _SIZE = ("length_m", "width_m", "height_m")
 _SENSOR = "up_lidar"
 
 
-class Argoverse2(ShippedDataset):
+class Argoverse2(DriveDataset):
     """An Argoverse 2 tree: `ROOT/SPLIT/LOG/sensors/lidar/NANOSECONDS.feather`.
 
     Scan i is called "LOG/NANOSECONDS". Its points, of both sensors, are counted from the upper one,
@@ -46,10 +46,8 @@ class Argoverse2(ShippedDataset):
     name = "argoverse2"
     title = "Argoverse 2"
     layout = "LOG/NANOSECONDS.label"
-
-    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
-        """The sweeps of a split; InputError: no such folder or split, no sweeps, or no poses."""
-        return found(self.iter_scans(root, split), root, f"sweeps of the {split} split")
+    scans = "sweeps"
+    drive_of = r"([^/]+)/sensors/lidar/[^/]+$"
 
     def iter_scans(
         self, root: Path, split: str, report: Report | None = None
@@ -108,13 +106,6 @@ class Argoverse2(ShippedDataset):
             instance=np.array([ids[str(table["track_uuid"][row])] for row in rows], np.int64),
         )
 
-    def prediction_path(self, out: Path, scan_path: Path) -> Path:
-        """`LOG/NANOSECONDS.label`."""
-        above = scan_path.absolute().parents
-        if scan_path.absolute().parts[-3:-1] != ("sensors", "lidar"):
-            return super().prediction_path(out, scan_path)
-        return out / above[2].name / f"{scan_path.stem}{self.suffix}"
-
 
 def _top(root: Path) -> Path:
     """The folder that has the splits, or else the logs."""
@@ -129,13 +120,7 @@ def _logs(root: Path, split: str) -> list[Path]:
     if split in SPLITS and (top / split).is_dir():
         return sorted(at.parents[1] for at in (top / split).glob("*/sensors/lidar"))
     logs = {at.parents[1].name: at.parents[1] for at in sorted(top.glob("**/sensors/lidar"))}
-    names = split.split(",")
-    if not all(name in logs for name in names):
-        raise InputError(
-            f"no split {split!r} of Argoverse 2: wanted {', '.join(SPLITS)} or logs of {root}, "
-            f"which has {', '.join(list(logs)[:3]) or 'none'}"
-        )
-    return [logs[name] for name in names]
+    return named_drives(split, logs, Argoverse2.title, f"{', '.join(SPLITS)} or logs", root, most=3)
 
 
 @while_unchanged(2, lambda file: (file, _mount_file(file.parents[2])))
@@ -162,7 +147,7 @@ def _mount_file(log: Path) -> Path:
 def mount_of(log: Path) -> NDArray[np.float64]:
     """(4, 4) place of a log's upper sensor on the vehicle, with the vehicle's axes."""
     file = _mount_file(log)
-    table = _columns(file, ("sensor_name", *_TURN, *_PLACE))
+    table = table_columns(file, ("sensor_name", *_TURN, *_PLACE))
     rows = np.flatnonzero(table["sensor_name"] == _SENSOR)
     if not len(rows):
         raise InputError(f"{file}: wanted a row of {_SENSOR}, got {table['sensor_name'].tolist()}")
@@ -174,13 +159,13 @@ def mount_of(log: Path) -> NDArray[np.float64]:
 @while_unchanged(4, lambda file: (file,))
 def _annotations(file: Path) -> dict[str, NDArray[Any]]:
     names = ("timestamp_ns", "track_uuid", "category", *_SIZE, *_TURN, *_PLACE)
-    return _columns(file, names)
+    return table_columns(file, names)
 
 
 def _sensor_poses(log: Path) -> dict[int, NDArray[np.float64]]:
     """World_T_sensor by time."""
     file = log / "city_SE3_egovehicle.feather"
-    table = _columns(file, ("timestamp_ns", *_TURN, *_PLACE))
+    table = table_columns(file, ("timestamp_ns", *_TURN, *_PLACE))
     times = table["timestamp_ns"].astype(np.int64).tolist()
     return dict(zip(times, _transforms(table, file) @ mount_of(log), strict=True))
 
@@ -196,14 +181,3 @@ def _transforms(table: dict[str, NDArray[Any]], file: Path) -> NDArray[np.float6
     for pose, turn in zip(poses, turns / length, strict=True):
         pose[:3, :3] = rotation(turn)
     return poses
-
-
-def _columns(file: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Columns of a small table; InputError: no such file, damaged, or a column is missing."""
-    if not file.is_file():
-        raise InputError(f"{file}: no such file: fetch it too")
-    table = open_table(file)
-    missing = [name for name in names if name not in table.column_names]
-    if missing:
-        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {table.column_names}")
-    return {name: np.asarray(table.column(name).to_pylist()) for name in names}

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.nuscenes_labels import INPUTS
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
+from lidarpan.datasets.pose_files import CAMERA_T_SENSOR
 from lidarpan.errors import InputError
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.whole_file import whole_file, write_json, write_text
@@ -22,7 +23,6 @@ _COLUMNS = (
     "scan", "id", "class", "score", "points", "distance_m", "x_m", "y_m", "z_m", "length_m",
     "width_m", "height_m", "yaw_rad", "seen_length_m", "seen_width_m",
 )  # fmt: skip
-CAMERA_T_SENSOR = np.array([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]])
 _KITTI_TYPES = {"car": "Car", "person": "Pedestrian", "bicyclist": "Cyclist", "truck": "Truck"}
 """KITTI's own words; other classes keep theirs."""
 
@@ -79,7 +79,11 @@ def write_kitti(path: Path, objects: Sequence[PanopticObject]) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    write_text(path, "".join(_kitti_line(one) for one in objects))
+    lines = (
+        kitti_line(one.class_name, one.center_m, one.size_m, one.yaw_rad, one.score)
+        for one in objects
+    )
+    write_text(path, "".join(lines))
 
 
 def write_nuscenes(path: Path, scans: Iterable[ScanObjects], classes: ClassTable) -> int:
@@ -136,52 +140,33 @@ def _csv_row(scan: str, one: PanopticObject) -> dict[str, Any]:
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def kitti_tracking_line(
-    frame: int,
-    track: int,
-    class_name: str,
-    center_m: NDArray[np.float64],
-    size_m: Sequence[float],
-    yaw_rad: float,
-    score: float,
-) -> str:
-    """A line of KITTI's tracking results: frame, track, then as its detections.
-
-    Args:
-        frame: number of the scan.
-        track: lasting id.
-        class_name: as the class table has it.
-        center_m: (3,) middle of the box, x forward, y left, z up.
-        size_m: length, width, height.
-        yaw_rad: heading in that frame.
-        score: in [0, 1].
-    """
-    return f"{frame} {track} {_kitti_box(class_name, center_m, size_m, yaw_rad, score)}"
-
-
 def kitti_type(class_name: str) -> str:
     """What KITTI calls a class: its own word, or ours with a capital letter."""
     return _KITTI_TYPES.get(class_name, class_name.replace(" ", "_").capitalize())
 
 
-def _kitti_line(one: PanopticObject) -> str:
-    score = 1.0 if one.score is None else one.score
-    return _kitti_box(one.class_name, np.array(one.center_m), one.size_m, one.yaw_rad, score)
-
-
-def _kitti_box(
+def kitti_line(
     class_name: str,
-    center_m: NDArray[np.float64],
+    center_m: ArrayLike,
     size_m: Sequence[float],
     yaw_rad: float,
-    score: float,
+    score: float | None,
 ) -> str:
+    """A line of KITTI's detections, and what follows frame and track in its tracking results.
+
+    Args:
+        class_name: as the class table has it.
+        center_m: (3,) middle of the box, x forward, y left, z up.
+        size_m: length, width, height.
+        yaw_rad: heading in that frame.
+        score: in [0, 1]; None is written as 1.
+    """
     length, width, height = size_m
-    x, y, z = CAMERA_T_SENSOR @ (center_m - np.array([0, 0, height / 2]))
+    x, y, z = CAMERA_T_SENSOR[:3, :3] @ (np.asarray(center_m) - [0, 0, height / 2])
     turn = wrapped(-yaw_rad - np.pi / 2)
     seen_at = wrapped(turn - np.arctan2(x, z))
     kind = kitti_type(class_name)
-    numbers = (height, width, length, x, y, z, turn, score)
+    numbers = (height, width, length, x, y, z, turn, 1.0 if score is None else score)
     return f"{kind} -1 -1 {seen_at:.2f} 0 0 0 0 " + " ".join(f"{v:.4f}" for v in numbers) + "\n"
 
 

@@ -6,10 +6,11 @@ there are (`list_scans`). docs/datasets.md shows one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from lidarpan.datasets.kitti_labels import (
 )
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.packed_labels import PackedLabels
-from lidarpan.datasets.paths import plain_path
+from lidarpan.datasets.paths import plain_path, scan_stem
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.files import count_points, load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
@@ -256,6 +257,29 @@ class ShippedDataset(Dataset):
         self.classes = load_class_table(self.name)
 
 
+class DriveDataset(ShippedDataset):
+    """A shipped dataset whose scans lie by drives, found one drive after the other.
+
+    Attributes:
+        scans: what they are called in messages.
+        drive_of: pattern whose group 1 is the name of the drive in the path of a scan.
+    """
+
+    scans: ClassVar[str] = "scans"
+    drive_of: ClassVar[str]
+
+    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
+        """The scans of a split; InputError: no such folder or split, no scans, or no poses."""
+        return found(self.iter_scans(root, split), root, f"{self.scans} of the {split} split")
+
+    def prediction_path(self, out: Path, scan_path: Path) -> Path:
+        """By drive and scan; a scan that lies elsewhere goes where those of any dataset do."""
+        drive = re.search(self.drive_of, scan_path.absolute().as_posix())
+        if not drive:
+            return super().prediction_path(out, scan_path)
+        return out / drive[1] / f"{scan_stem(scan_path)}{self.suffix}"
+
+
 def posed_scan(fields: Fields | FileFields, files: ScanFiles) -> LoadedScan:
     """The scan of named columns around its sensor, with its pose; errors as `scan_of_fields`."""
     loaded = scan_of_fields(fields, str(files.scan), EXPECTED_HEIGHT_M)
@@ -283,6 +307,31 @@ def found(scans: Iterable[ScanFiles], root: Path, what: str) -> list[ScanFiles]:
 
 
 T = TypeVar("T")
+
+
+def named_drives(
+    split: str, there: Mapping[str, T], title: str, wanted: str, root: Path, most: int = 12
+) -> list[T]:
+    """The drives that a split names, with commas between them.
+
+    Args:
+        split: such as "08" or "0006,drive".
+        there: the drives that there are, by name.
+        title: of the dataset, for the message.
+        wanted: its splits and what its drives are called, for the message.
+        root: where they lie.
+        most: how many the message lists.
+
+    Raises:
+        InputError: one is not there; says which are.
+    """
+    names = split.split(",")
+    if not all(name in there for name in names):
+        raise InputError(
+            f"no split {split!r} of {title}: wanted {wanted} of {root}, "
+            f"which has {', '.join(list(there)[:most]) or 'none'}"
+        )
+    return [there[name] for name in names]
 
 
 def tolerated(read: Callable[[], T], otherwise: T, report: Report | None, what: str = "poses") -> T:

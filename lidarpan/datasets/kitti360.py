@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.datasets.dataset import (
+    DriveDataset,
     Report,
     ScanFiles,
-    ShippedDataset,
-    found,
+    named_drives,
     posed_scan,
     read_rows,
     tolerated,
@@ -56,7 +56,7 @@ class Window:
     last: int
 
 
-class Kitti360(ShippedDataset):
+class Kitti360(DriveDataset):
     """A KITTI-360 tree: `ROOT/data_3d_raw/DRIVE/velodyne_points/data/NNNNNNNNNN.bin`.
 
     Scan i is called "0003/0000000123". A split is "train" or "val" (the windows that
@@ -69,10 +69,7 @@ class Kitti360(ShippedDataset):
     layout = "NNNN/NNNNNNNNNN.label"
     all_posed = False
     all_labelled = False
-
-    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
-        """The scans of a split; InputError: no such folder or split, no scans, or no poses."""
-        return found(self.iter_scans(root, split), root, f"scans of the {split} split")
+    drive_of = r"drive_(\d+)_sync/velodyne_points/data/"
 
     def iter_scans(
         self, root: Path, split: str, report: Report | None = None
@@ -120,33 +117,19 @@ class Kitti360(ShippedDataset):
         instance = np.where(self.classes.is_thing[semantic], instance, 0)
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
-    def prediction_path(self, out: Path, scan_path: Path) -> Path:
-        """`NNNN/NNNNNNNNNN.label`."""
-        found = re.search(
-            r"drive_(\d+)_sync/velodyne_points/data/", scan_path.absolute().as_posix()
-        )
-        if not found:
-            return super().prediction_path(out, scan_path)
-        return out / found[1] / f"{scan_path.stem}{self.suffix}"
-
 
 def _drives(root: Path, split: str) -> list[str]:
     raw = root / "data_3d_raw"
     if not raw.is_dir():
         raise InputError(f"{root}: wanted a KITTI-360 tree with data_3d_raw, found none")
-    drives = (re.search(r"drive_(\d+)_sync$", at.name) for at in sorted(raw.iterdir()))
-    there = [match[1] for match in drives if match]
+    folders = (re.search(r"drive_(\d+)_sync$", at.name) for at in sorted(raw.iterdir()))
+    there = [match[1] for match in folders if match]
     if split == "test":
         return [drive for drive in there if drive in TEST]
     if split in ("train", "val"):
         return [drive for drive in there if drive not in TEST]
-    names = split.split(",")
-    if not all(name in there for name in names):
-        raise InputError(
-            f"no split {split!r} of KITTI-360: wanted train, val, test or drives of {root}, which "
-            f"has {', '.join(there) or 'none'}"
-        )
-    return names
+    drives = {name: name for name in there}
+    return named_drives(split, drives, Kitti360.title, "train, val, test or drives", root)
 
 
 def sensor_poses(root: Path, drive: str) -> dict[int, NDArray[np.float64]]:

@@ -10,10 +10,10 @@ import numpy as np
 
 from lidarpan.datasets.cuboids import Cuboids, number_words, points_in_cuboids
 from lidarpan.datasets.dataset import (
+    DriveDataset,
     Report,
     ScanFiles,
-    ShippedDataset,
-    found,
+    named_drives,
     posed_scan,
     tolerated,
 )
@@ -42,7 +42,7 @@ _LABELS = (
 """What cuboids are called, in the order of the raw labels from 13 on."""
 
 
-class PandaSet(ShippedDataset):
+class PandaSet(DriveDataset):
     """A PandaSet tree: `ROOT/NNN/lidar/NN.pkl.gz` with annotations/semseg and annotations/cuboids.
 
     Scan i is called "002/07" and has the points of the sensor that turns; those of the other one in
@@ -53,11 +53,8 @@ class PandaSet(ShippedDataset):
     name = "pandaset"
     title = "PandaSet"
     layout = "NNN/NN.label"
-
-    def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
-        """The sweeps of a split; InputError: no such folder or split, or no sweeps of it."""
-        what = f"NNN/lidar/NN{PANDASET} of the {split} split"
-        return found(self.iter_scans(root, split), root, what)
+    scans = f"NNN/lidar/NN{PANDASET}"
+    drive_of = r"([^/]+)/lidar/[^/]+$"
 
     def iter_scans(
         self, root: Path, split: str, report: Report | None = None
@@ -110,13 +107,6 @@ class PandaSet(ShippedDataset):
             instance[has] = boxes.instance[inside[has]]
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
-    def prediction_path(self, out: Path, scan_path: Path) -> Path:
-        """`NNN/NN.label`."""
-        above = scan_path.absolute().parents
-        if above[0].name != "lidar":
-            return super().prediction_path(out, scan_path)
-        return out / above[1].name / f"{scan_stem(scan_path)}{self.suffix}"
-
 
 def _folders(root: Path) -> dict[str, Path]:
     """The sequences that are there, by name."""
@@ -131,13 +121,7 @@ def _sequences(root: Path, split: str) -> list[Path]:
     if split in ("all", "train", "valid"):
         known = [at for at in folders.values() if (at / "annotations" / "semseg").is_dir()]
         return [at for at in known if split in ("all", _split_of(at.name))]
-    names = split.split(",")
-    if not all(name in folders for name in names):
-        raise InputError(
-            f"no split {split!r} of PandaSet: wanted all, train, valid or sequences of {root}, "
-            f"which has {', '.join(list(folders)[:12]) or 'none'}"
-        )
-    return [folders[name] for name in names]
+    return named_drives(split, folders, PandaSet.title, "all, train, valid or sequences", root)
 
 
 def _split_of(sequence: str) -> str:

@@ -22,10 +22,10 @@ Pose = NDArray[np.float64]
 _log = logging.getLogger("lidarpan")
 
 _TR_NAMES = ("Tr:", "Tr_velo_to_cam:", "Tr_velo_cam:", "Tr_velodyne_to_camera:")
-_CAMERA_T_SENSOR = np.array(
+CAMERA_T_SENSOR = np.array(
     [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
 )
-"""The axes of KITTI's camera, its place left out."""
+"""KITTI's camera (x right, y down, z forward), as if it stood where the sensor does."""
 
 _MIN_DRIVE_M = 1.0
 _CLEAR = 2.0
@@ -76,7 +76,7 @@ def read_sensor_poses(file: Path, calibration: Path | None = None) -> PoseFile:
             file,
             calibration,
         )
-        camera_T_sensor = _CAMERA_T_SENSOR
+        camera_T_sensor = CAMERA_T_SENSOR
     if camera_T_sensor is None:
         return read
     world = np.linalg.inv(camera_T_sensor) @ read.poses @ camera_T_sensor

@@ -17,6 +17,7 @@ from lidarpan.datasets.dataset import (
     Report,
     ScanFiles,
     ShippedDataset,
+    named_drives,
     read_rows,
     tolerated,
 )
@@ -177,14 +178,9 @@ class SemanticKitti(ShippedDataset):
     def _sequences_of(self, split: str, folder: Path) -> Sequence[str]:
         if split in self.splits:
             return self.splits[split]
-        names = split.split(",")
-        if all((folder / name).is_dir() for name in names if name) and all(names):
-            return names
         there = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=_by_number)
-        raise InputError(
-            f"no split {split!r} of {self.title}: wanted {', '.join(self.splits)} or sequences of "
-            f"{folder}, which has {', '.join(there[:12]) or 'none'}"
-        )
+        wanted = f"{', '.join(self.splits)} or sequences"
+        return named_drives(split, {name: name for name in there}, self.title, wanted, folder)
 
     def _none_there(self, folder: Path, split: str, what: str, kind: str) -> InputError:
         there = sorted(path.parent.name for path in folder.glob(f"*/{kind}"))

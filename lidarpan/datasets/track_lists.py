@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import ClassTable, load_class_table
-from lidarpan.datasets.boxes import kitti_tracking_line
+from lidarpan.datasets.boxes import kitti_line
 from lidarpan.datasets.nuscenes_labels import INPUTS
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.whole_file import whole_file, write_json, write_text
@@ -95,17 +95,9 @@ def write_kitti_tracking(
         sensor_T_world = np.linalg.inv(poses[row.drive, row.frame])
         turn = np.arctan2(sensor_T_world[1, 0], sensor_T_world[0, 0])
         place = sensor_T_world[:3, :3] @ row.box[:3] + sensor_T_world[:3, 3]
-        lines[row.drive].append(
-            kitti_tracking_line(
-                row.frame,
-                row.id,
-                classes.names[row.class_id],
-                place,
-                row.box[3:6],
-                row.box[6] + turn,
-                row.score,
-            )
-        )
+        name, yaw = classes.names[row.class_id], row.box[6] + turn
+        line = kitti_line(name, place, row.box[3:6], yaw, row.score)
+        lines[row.drive].append(f"{row.frame} {row.id} {line}")
     for drive, text in lines.items():
         write_text(folder / f"{drive}.txt", "".join(text))
 

@@ -9,10 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.datasets.dataset import Report, ScanFiles, ShippedDataset, found, tolerated
+from lidarpan.datasets.dataset import (
+    DriveDataset,
+    Report,
+    ScanFiles,
+    found,
+    named_drives,
+    tolerated,
+)
 from lidarpan.datasets.packed_labels import MAX_INSTANCE, PackedLabels
 from lidarpan.errors import InputError, naming
-from lidarpan.scans.columns import open_table
+from lidarpan.scans.columns import open_table, table_columns
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.source import frame_path
 from lidarpan.scans.waymo import TOP, WaymoSource
@@ -24,7 +31,7 @@ _NAME, _TIME = "key.laser_name", "key.frame_timestamp_micros"
 _BASE = "[LiDARSegmentationLabelComponent].range_image_return1."
 
 
-class Waymo(ShippedDataset):
+class Waymo(DriveDataset):
     """A Waymo v2 tree: `ROOT/SPLIT/lidar/SEGMENT.parquet`, lidar_segmentation and others beside.
 
     Scan i is called "SEGMENT/000012", the number among the frames of the roof's sensor; its points
@@ -38,6 +45,7 @@ class Waymo(ShippedDataset):
     layout = "SEGMENT/NNNNNN.label"
     step_s = 0.5
     all_labelled = False
+    drive_of = r"([^/]+)\.parquet/[^/]+$"
 
     def list_scans(self, root: Path, split: str) -> list[ScanFiles]:
         """The frames of a split; InputError: no such folder or split, or no frames of it."""
@@ -89,12 +97,6 @@ class Waymo(ShippedDataset):
             semantic = self.classes.to_train(raw)
         return PackedLabels(semantic, raw + (instance << 16), instance)
 
-    def prediction_path(self, out: Path, scan_path: Path) -> Path:
-        """`SEGMENT/NNNNNN.label`."""
-        if scan_path.parent.suffix != ".parquet":
-            return super().prediction_path(out, scan_path)
-        return out / scan_path.parent.stem / f"{scan_path.stem}{self.suffix}"
-
 
 def _segments(root: Path, split: str) -> list[Path]:
     if not root.is_dir():
@@ -103,13 +105,8 @@ def _segments(root: Path, split: str) -> list[Path]:
         tops = [root / split] if (root / split).is_dir() else [root]
         return sorted(file for top in tops for file in top.glob("lidar/*.parquet"))
     segments = {file.stem: file for file in sorted(root.glob("**/lidar/*.parquet"))}
-    names = split.split(",")
-    if not all(name in segments for name in names):
-        raise InputError(
-            f"no split {split!r} of Waymo: wanted {', '.join(SPLITS)} or segments of {root}, "
-            f"which has {', '.join(list(segments)[:3]) or 'none'}"
-        )
-    return [segments[name] for name in names]
+    wanted = f"{', '.join(SPLITS)} or segments"
+    return named_drives(split, segments, Waymo.title, wanted, root, most=3)
 
 
 _BESIDE = ("lidar_calibration", "vehicle_pose")
@@ -132,12 +129,8 @@ def _read_frame(scan: Path) -> LoadedScan:
 @while_unchanged(64, lambda file: (file,))
 def label_times(file: Path) -> dict[int, int]:
     """Time of each labelled frame of the roof's sensor -> its row; InputError: damaged."""
-    table = open_table(file)
-    missing = [name for name in (_NAME, _TIME) if name not in table.column_names]
-    if missing:
-        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {table.column_names}")
-    names, times = table.column(_NAME).to_pylist(), table.column(_TIME).to_pylist()
-    rows = enumerate(zip(names, times, strict=True))
+    table = table_columns(file, (_NAME, _TIME))
+    rows = enumerate(zip(table[_NAME], table[_TIME], strict=True))
     return {int(time): row for row, (name, time) in rows if name == TOP}
 
 

@@ -170,19 +170,16 @@ def point_errors(
     if both.size:
         offset = truth.semantic[both].astype(np.int64) << 32
         true_id, own_id = offset + truth.instance[both], offset + labels.instance[both]
-        main_truth, _ = _main_partner(own_id, true_id)
-        main_own, _ = _main_partner(true_id, own_id)
-        kinds[both[main_own != own_id]] = SPLIT
-        kinds[both[main_truth != true_id]] = MERGED
+        kinds[both[_main_partner(true_id, own_id) != own_id]] = SPLIT
+        kinds[both[_main_partner(own_id, true_id) != true_id]] = MERGED
     return kinds
 
 
-def _main_partner(
-    own: NDArray[np.int64], other: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _main_partner(own: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each point, the `other` segment that shares most points with its `own` segment."""
     owns, own_index = np.unique(own, return_inverse=True)
     others, other_index = np.unique(other, return_inverse=True)
     shared = np.zeros((len(owns), len(others)), np.int64)
     np.add.at(shared, (own_index, other_index), 1)
-    return others[shared.argmax(axis=1)][own_index], others[other_index]
+    partner: NDArray[np.int64] = others[shared.argmax(axis=1)][own_index]
+    return partner

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from lidarpan.metrics.matching import CountArray, LabelArray, ScoreArray, mean_of, overlap_ids
-from lidarpan.metrics.panoptic import PanopticQuality
-from lidarpan.metrics.tubes import NO_INSTANCE, Track, track_of
-from lidarpan.structures import InputError
+from lidarpan.metrics.tubes import NO_INSTANCE, SequenceQuality, Track, track_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class _Points:
     common: dict[tuple[Track, int], int] = field(default_factory=lambda: defaultdict(int))
 
 
-class SegmentationTrackingQuality:
+class SegmentationTrackingQuality(SequenceQuality[_Points]):
     """Accumulates the scans of sequences and gives their LSTQ.
 
     The rules are those of 4D-PLS' evaluator: a tube is a class and an instance id of the truth, or
@@ -72,16 +69,7 @@ class SegmentationTrackingQuality:
         min_points: the benchmark's.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        things: Collection[int],
-        ignore: Collection[int] | int | None = (0,),
-        *,
-        min_points: int,
-    ) -> None:
-        self.quality = PanopticQuality(num_classes, things, ignore, min_points=min_points)
-        self._sequences: dict[str, _Points] = defaultdict(_Points)
+    _seen = _Points
 
     def update(
         self,
@@ -107,20 +95,6 @@ class SegmentationTrackingQuality:
             points.true[track_of(row)] += int(row[2])
         for p, t, common in pair[counts[pair[:, 1]]].tolist():
             points.common[track_of(true[t]), int(pred[p, 0])] += common
-
-    def merge(self, other: SegmentationTrackingQuality) -> None:
-        """Add the sequences of another accumulator, none of which this one has.
-
-        Raises:
-            InputError: a sequence is in both, or the rules differ.
-        """
-        both = sorted(set(self._sequences) & set(other._sequences))
-        if both:
-            raise InputError(
-                f"sequences {both} are in both: scans of one belong to one accumulator"
-            )
-        self.quality.merge(other.quality)
-        self._sequences.update(other._sequences)
 
     def compute(self) -> SegmentationTrackingScores:
         """Divide the sums."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -18,9 +17,8 @@ from lidarpan.metrics.matching import (
     mean_of,
     overlap_ids,
 )
-from lidarpan.metrics.panoptic import PanopticQuality
-from lidarpan.metrics.tubes import NO_INSTANCE, Track, Tubes, track_of
-from lidarpan.structures import BoolArray, InputError
+from lidarpan.metrics.tubes import NO_INSTANCE, SequenceQuality, Track, Tubes, track_of
+from lidarpan.structures import BoolArray
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class TrackingScores:
     switches: ScoreArray
 
 
-class TrackingQuality:
+class TrackingQuality(SequenceQuality[Tubes]):
     """Accumulates the scans of sequences, in order, and gives their tracking scores.
 
     The rules are those of nuscenes-devkit's tracking evaluator: an object of the truth keeps its
@@ -79,6 +77,8 @@ class TrackingQuality:
         min_points: the benchmark's.
     """
 
+    _seen = Tubes
+
     def __init__(
         self,
         num_classes: int,
@@ -87,13 +87,12 @@ class TrackingQuality:
         *,
         min_points: int,
     ) -> None:
-        self.quality = PanopticQuality(num_classes, things, ignore, min_points=min_points)
+        super().__init__(num_classes, things, ignore, min_points=min_points)
         self.switches = np.zeros(num_classes)
         self.soft_switches = np.zeros(num_classes)
         self.lost_iou = np.zeros(num_classes)
         self.num_pred = 0
         self.num_true = 0
-        self._sequences: dict[str, Tubes] = defaultdict(Tubes)
 
     def update(
         self,
@@ -125,23 +124,13 @@ class TrackingQuality:
                 seen.num_scans_of[pred_id] += 1
 
     def merge(self, other: TrackingQuality) -> None:
-        """Add the sequences of another accumulator, none of which this one has.
-
-        Raises:
-            InputError: a sequence is in both, or the rules differ.
-        """
-        both = sorted(set(self._sequences) & set(other._sequences))
-        if both:
-            raise InputError(
-                f"sequences {both} are in both: scans of one belong to one accumulator"
-            )
-        self.quality.merge(other.quality)
+        """As `SequenceQuality.merge`."""
+        super().merge(other)
         self.switches += other.switches
         self.soft_switches += other.soft_switches
         self.lost_iou += other.lost_iou
         self.num_pred += other.num_pred
         self.num_true += other.num_true
-        self._sequences.update(other._sequences)
 
     def compute(self) -> TrackingScores:
         """Divide the sums."""

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from lidarpan.metrics.matching import LabelArray
+from lidarpan.metrics.panoptic import PanopticQuality
+from lidarpan.structures import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 NO_INSTANCE = 0
 """A predicted id that says: no object."""
@@ -19,6 +26,41 @@ Track = tuple[int, int]
 def track_of(segment: LabelArray) -> Track:
     """The track of a row (class, id, size)."""
     return int(segment[0]), int(segment[1])
+
+
+Seen = TypeVar("Seen")
+
+
+class SequenceQuality(Generic[Seen]):
+    """What measures of tracks have in common: scans of sequences, added one after the other."""
+
+    _seen: type[Seen]
+    """What has been seen of a sequence, made empty."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        things: Collection[int],
+        ignore: Collection[int] | int | None = (0,),
+        *,
+        min_points: int,
+    ) -> None:
+        self.quality = PanopticQuality(num_classes, things, ignore, min_points=min_points)
+        self._sequences: dict[str, Seen] = defaultdict(self._seen)
+
+    def merge(self, other: Self) -> None:
+        """Add the sequences of another accumulator, none of which this one has.
+
+        Raises:
+            InputError: a sequence is in both, or the rules differ.
+        """
+        both = sorted(set(self._sequences) & set(other._sequences))
+        if both:
+            raise InputError(
+                f"sequences {both} are in both: scans of one belong to one accumulator"
+            )
+        self.quality.merge(other.quality)
+        self._sequences.update(other._sequences)
 
 
 @dataclass

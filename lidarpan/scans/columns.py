@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lidarpan.optional import RECORDINGS, need
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import wanted
+from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
 SUFFIXES = (".feather", ".parquet")
@@ -42,6 +45,17 @@ def open_table(path: Path) -> Any:
     library = need("pyarrow.feather" if is_feather else "pyarrow.parquet", RECORDINGS)
     with wanted(f"{path}: wanted a {path.suffix} table"):
         return library.read_table(path)
+
+
+def table_columns(file: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Columns of a small table; InputError: no such file, damaged, or a column is missing."""
+    if not file.is_file():
+        raise InputError(f"{file}: no such file: fetch it too")
+    table = open_table(file)
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise InputError(f"{file}: wanted a column {missing[0]!r}, got {table.column_names}")
+    return {name: np.asarray(table.column(name).to_pylist()) for name in names}
 
 
 def write_columns(path: Path, columns: Fields) -> None:

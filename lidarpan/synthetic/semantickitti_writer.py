@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.kitti_labels import NAME, write_label
+from lidarpan.datasets.pose_files import CAMERA_T_SENSOR
 from lidarpan.datasets.semantickitti import SPLITS
 from lidarpan.structures import InputError
 from lidarpan.synthetic.render import SimulatedScan
 from lidarpan.whole_file import whole_file
-
-CAMERA_T_SENSOR = np.array(
-    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-)
-"""A camera (x right, y down, z forward) at the sensor: `Tr` of the written calib.txt."""
 
 MAX_INSTANCE = 0x7FFF
 """The official evaluation overflows on larger ids."""

@@ -209,7 +209,7 @@ def test_beams_are_off_by_constants_that_a_town_keeps():
     first, again, other = (sensor.beam_offsets_m(seed) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).all()
-    assert first.std() == pytest.approx(sensor.beam_offset_m, rel=0.4)
+    assert first.std() == pytest.approx(sensor.beam_offset_m, rel=0.25)  # of 64 draws: 9 %
     both = replace(sensor, also=(SENSORS["vlp16"],))
     assert both.beam_offsets_m(1).shape == (both.num_beams,)
     assert (replace(sensor, beam_offset_m=0.0).beam_offsets_m(1) == 0).all()

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lidarpan.classes import ClassTable
-from lidarpan.datasets.boxes import CAMERA_T_SENSOR, kitti_tracking_line, kitti_type
+from lidarpan.datasets.boxes import kitti_line, kitti_type
+from lidarpan.datasets.pose_files import CAMERA_T_SENSOR
 from lidarpan.datasets.tools.frames import Boxes, ToolFrame, class_of, made, numbers
 from lidarpan.structures import InputError
 from lidarpan.whole_file import write_text
@@ -24,21 +25,14 @@ _IGNORED = "DontCare"
 def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
     """Write the drive's boxes and its calibration."""
     lines = [
-        kitti_tracking_line(
-            frame.number,
-            box.id,
-            classes.names[box.class_id],
-            np.array(box.center_m),
-            box.size_m,
-            box.yaw_rad,
-            1.0 if box.score is None else box.score,
-        )
+        f"{frame.number} {box.id} "
+        + kitti_line(classes.names[box.class_id], box.center_m, box.size_m, box.yaw_rad, box.score)
         for frame in frames
         for box in frame.boxes
     ]
     write_text(folder / "label_02" / f"{drive}.txt", "".join(lines))
     eye = "1 0 0 0 0 1 0 0 0 0 1 0"
-    turn = " ".join(f"{v:g}" for row in CAMERA_T_SENSOR for v in (*row, 0))
+    turn = " ".join(f"{v:g}" for v in CAMERA_T_SENSOR[:3].flat)
     text = [f"P{k}: {eye}" for k in range(4)]
     text += ["R_rect: 1 0 0 0 1 0 0 0 1", f"Tr_velo_cam: {turn}", f"Tr_imu_velo: {eye}"]
     write_text(folder / "calib" / f"{drive}.txt", "\n".join(text) + "\n")
@@ -68,7 +62,7 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
         height, width, length, x, y, z, turn = values[:7]
         if frame not in by_number:
             raise InputError(f"{file}: line {k}: wanted a frame of the drive, got {frame}")
-        center = CAMERA_T_SENSOR.T @ [x, y, z] + [0, 0, height / 2]
+        center = CAMERA_T_SENSOR[:3, :3].T @ [x, y, z] + [0, 0, height / 2]
         box = made(
             track,
             class_of(words[2], names, file),
