@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from lidarpan.synthetic.actors.actors import Actor
+from lidarpan.synthetic.kinds import KINDS
 
-SLENDERNESS: dict[str, tuple[float, float]] = {
-    "car": (2.78, 2.89), "van": (2.42, 2.50), "truck": (2.85, 3.15), "bus": (2.95, 3.25),
-    "trailer": (2.50, 2.80), "construction_vehicle": (1.70, 1.90), "tram": (4.2, 5.0),
-}  # fmt: skip
+SLENDERNESS = {kind.name: kind.held_out_slenderness for kind in KINDS if kind.held_out_slenderness}
 """Held out of each kind: objects whose length over height lies in this span."""
 
-HEIGHT_M: dict[str, tuple[float, float]] = {
-    "bicycle": (1.04, 1.06), "motorcycle": (1.285, 1.305), "bicyclist": (1.80, 1.83),
-    "motorcyclist": (1.69, 1.71), "pedestrian": (1.68, 1.715), "child": (1.09, 1.16),
-    "worker": (1.66, 1.695), "cone": (0.80, 0.90), "barrier": (0.94, 1.00),
-}  # fmt: skip
+HEIGHT_M = {kind.name: kind.held_out_height_m for kind in KINDS if kind.held_out_height_m}
 """Held out of each other kind: objects whose height in metres lies in this span."""
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lidarpan.synthetic.sensors.presets import ELEVATIONS_DEG, SENSORS
+from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.sensors.sensor import Sensor
 
 MAX_RAYS = 150_000
@@ -57,7 +57,7 @@ def _like_kitti(rng: np.random.Generator) -> Sensor:
 
 
 def _preset(rng: np.random.Generator) -> Sensor:
-    names = [name for name in ELEVATIONS_DEG if name != "hdl64e"]
+    names = [name for name in SENSORS if name != "hdl64e"]
     families = [name.split("-")[0] for name in names]
     chance = np.array([1 / families.count(family) for family in families])
     sensor = SENSORS[names[int(rng.choice(len(names), p=chance / chance.sum()))]]

@@ -7,38 +7,18 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.kinds import MATERIALS
+from lidarpan.synthetic.tables import read_table
 
-# material -> (brightness, spread between objects and places, share of returns lost head-on)
-_OPTICS: dict[str, tuple[float, float, float]] = {
-    "asphalt": (0.25, 0.12, 0.0),
-    "marking": (0.42, 0.14, 0.0),
-    "concrete": (0.35, 0.075, 0.0),
-    "gravel": (0.34, 0.06, 0.0),
-    "grass": (0.45, 0.10, 0.0),
-    "soil": (0.29, 0.07, 0.0),
-    "brick": (0.42, 0.11, 0.01),
-    "plaster": (0.50, 0.13, 0.0),
-    "glass": (0.08, 0.12, 0.50),
-    "metal": (0.22, 0.17, 0.06),
-    "wood": (0.31, 0.09, 0.01),
-    "leaf": (0.37, 0.12, 0.01),
-    "bark": (0.31, 0.12, 0.01),
-    "car_paint": (0.24, 0.26, 0.05),
-    "dark_paint": (0.02, 0.05, 0.12),
-    "rubber": (0.08, 0.10, 0.10),
-    "cloth": (0.26, 0.16, 0.02),
-    "skin": (0.34, 0.08, 0.0),
-    "plastic": (0.28, 0.14, 0.03),
-    "retroreflector": (0.42, 0.26, 0.01),
-    "setts": (0.46, 0.07, 0.0),
-}
-_BRIGHT = np.array([_OPTICS[name][0] for name in MATERIALS], np.float32)
-_SPREAD = np.array([_OPTICS[name][1] for name in MATERIALS], np.float32)
-_LOST = np.array([_OPTICS[name][2] for name in MATERIALS], np.float32)
-_LOOSE_M = {"grass": 0.0065, "soil": 0.004, "gravel": 0.003}
-_LOOSE = np.array([_LOOSE_M.get(name, 0.0) for name in MATERIALS], np.float32)
-"""How high blades, clods and stones stand over the ground, half-normal, by material."""
-_SHINY = np.isin(np.array(MATERIALS), ("glass", "metal", "car_paint", "dark_paint", "plastic"))
+_OPTICS = read_table("materials")
+
+
+def _each(key: str) -> FloatArray:
+    """A number of every material. -> (materials,) float32."""
+    return np.array([_OPTICS[name].get(key, 0) for name in MATERIALS], np.float32)
+
+
+_BRIGHT, _SPREAD, _LOST, _LOOSE = (_each(key) for key in ("bright", "spread", "lost", "loose_m"))
+_SHINY = _each("shiny") > 0
 
 
 def is_lost(

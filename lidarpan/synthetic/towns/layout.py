@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.synthetic.tables import read_table
 from lidarpan.synthetic.towns.site import Pose, draw, pick
 
 Points = NDArray[np.float64]
@@ -132,78 +133,64 @@ class Layout:
         return nearest
 
 
+STYLES = read_table("towns/streets")
+"""Name of a style -> its row in streets.yaml, which says what the numbers mean."""
+
+
 def make_profile(rng: np.random.Generator, style: str) -> Profile:
     """Draw the cross-section of a street of a style."""
-
-    def each(chance: float, low: float, high: float) -> dict[int, float]:
-        return {s: draw(rng, low, high) if rng.random() < chance else 0.0 for s in (-1, 1)}
-
-    none = {-1: 0.0, 1: 0.0}
-    match style:
-        case "residential":
-            return Profile(
-                style, _half_width(rng, 2.5, 4.1), 0.0, each(0.24, 2.0, 2.4),
-                each(0.4, 0.8, 4.0), none, _walks(rng, 0.97, 1.5, 4.5),
-                bool(rng.random() < 0.15),
-            )  # fmt: skip
-        case "urban":
-            return Profile(
-                style, _half_width(rng, 3.0, 5.5), 0.0, each(0.5, 2.0, 5.0),
-                each(0.3, 0.8, 2.0), each(0.2, 1.2, 2.0), _walks(rng, 1.0, 2.0, 4.5),
-                bool(rng.random() < 0.5),
-            )  # fmt: skip
-        case "main":
-            median = draw(rng, 1.2, 6.0) if rng.random() < 0.6 else 0.0
-            lanes = pick(rng, [3.3, 6.5, 7.0])
-            return Profile(
-                style, lanes + median / 2 + 0.3, median, each(0.25, 2.0, 2.5),
-                each(0.6, 1.0, 4.0), each(0.45, 1.5, 2.2), each(0.95, 1.8, 3.5), True,
-                int(lanes > 5 and rng.random() < 0.4),
-            )  # fmt: skip
-        case "avenue":
-            median = draw(rng, 1.0, 5.0) if rng.random() < 0.55 else 0.0
-            count = pick(rng, (2, 2, 3, 4))
-            return Profile(
-                style, count * draw(rng, 3.1, 3.6) + median / 2, median, each(0.2, 2.0, 2.6),
-                each(0.55, 1.0, 5.0), each(0.2, 1.5, 2.5), each(0.97, 2.0, 8.0), True,
-                int(rng.integers(count)),
-            )  # fmt: skip
-        case "rural":
-            return Profile(
-                style, draw(rng, 2.4, 3.7), 0.0, none, each(1.0, 0.8, 3.0), none,
-                each(0.2, 1.4, 2.2), bool(rng.random() < 0.4),
-            )  # fmt: skip
-        case _:
-            median = draw(rng, 1.5, 5.0)
-            return Profile(
-                "highway", draw(rng, 7.5, 11.5) + median / 2, median, none,
-                each(1.0, 2.0, 5.0), none, none, True, int(rng.random() < 0.5),
-            )  # fmt: skip
+    row = STYLES[style]
+    has_median = "median" in row and (
+        "median_chance" not in row or rng.random() < row["median_chance"]
+    )
+    median = draw(rng, *row["median"]) if has_median else 0.0
+    lanes = 1
+    if style == "main":
+        road = pick(rng, (3.3, 6.5, 7.0))
+        lanes, half_width = 1 + (road > 5), road + median / 2 + 0.3
+    elif style == "avenue":
+        lanes = pick(rng, (2, 2, 3, 4))
+        half_width = lanes * draw(rng, 3.1, 3.6) + median / 2
+    else:
+        is_narrow = "one_lane" in row and rng.random() < row["one_lane"]
+        half_width = draw(rng, *((1.6, 2.5) if is_narrow else row["half_width"])) + median / 2
+    bay, strip, bikeway = (_beside(rng, row.get(part)) for part in ("bay", "strip", "bikeway"))
+    walks = row.get("sidewalk")
+    sidewalk = _walks(rng, row["square"], *walks) if "square" in row else _beside(rng, walks)
+    marked = "marked" not in row or rng.random() < row["marked"]
+    ego_lane = 0
+    if style == "avenue":
+        ego_lane = int(rng.integers(lanes))
+    elif style == "highway" or lanes > 1:
+        ego_lane = int(rng.random() < row["inner_lane"])
+    return Profile(style, half_width, median, bay, strip, bikeway, sidewalk, marked, ego_lane)
 
 
-def _half_width(rng: np.random.Generator, low: float, high: float) -> float:
-    """Of a street: one lane between its kerbs in three of ten, else from low to high metres."""
-    return draw(rng, 1.6, 2.5) if rng.random() < 0.3 else draw(rng, low, high)
+def _beside(
+    rng: np.random.Generator, widths: tuple[float, float, float] | None
+) -> dict[int, float]:
+    """Width of a strip on either side: a chance that there is one, and its range in metres."""
+    if widths is None:
+        return {-1: 0.0, 1: 0.0}
+    chance, low, high = widths
+    return {side: draw(rng, low, high) if rng.random() < chance else 0.0 for side in (-1, 1)}
 
 
-def _walks(rng: np.random.Generator, chance: float, low: float, high: float) -> dict[int, float]:
-    """Widths of the sidewalks of a street: from low to high metres, one in four a square's."""
+def _walks(
+    rng: np.random.Generator, square: float, chance: float, low: float, high: float
+) -> dict[int, float]:
+    """Widths of the sidewalks of a street: from low to high metres, or by a chance a square's."""
     drawn = {side: draw(rng, low, high) for side in (-1, 1)}
-    wide = {side: draw(rng, high, 11.0) if rng.random() < 0.25 else drawn[side] for side in drawn}
+    wide = {side: draw(rng, high, 11.0) if rng.random() < square else drawn[side] for side in drawn}
     return {side: wide[side] if rng.random() < chance else 0.0 for side in wide}
-
-
-STYLES = ("residential", "urban", "main", "avenue", "rural", "highway")
-_STYLE_SHARES = (0.46, 0.21, 0.10, 0.11, 0.08, 0.04)
-_BEND = dict(zip(STYLES, (1.0, 0.5, 0.4, 0.25, 1.2, 0.25), strict=True))
-_SPACING_M = dict(zip(STYLES, (65, 75, 90, 90, 140, 300), strict=True))
 
 
 def make_layout(rng: np.random.Generator, length_m: float) -> Layout:
     """A main street of at least length_m metres and streets that meet it."""
-    style = str(rng.choice(STYLES, p=_STYLE_SHARES))
-    profile = make_profile(rng, style)
-    main = _curve(rng, np.zeros(2), 0.0, length_m, _BEND[style], profile, 0)
+    style = str(rng.choice(tuple(STYLES), p=[row["share"] for row in STYLES.values()]))
+    row, profile = STYLES[style], make_profile(rng, style)
+    sides, shares = zip(*row["joined_by"].items(), strict=True)
+    main = _curve(rng, np.zeros(2), 0.0, length_m, row["bend"], profile, 0)
     streets, junctions = [main], []
     s = draw(rng, 15, 60)
     while s < length_m - 15:
@@ -212,30 +199,14 @@ def make_layout(rng: np.random.Generator, length_m: float) -> Layout:
             x, y, yaw = main.frame(s)
             turn = np.pi / 2 + float(np.clip(rng.normal(0, 0.22), -0.6, 0.6))
             heading = yaw + arm * turn
-            side_style = str(rng.choice(_SIDE_STYLES, p=_side_shares(style)))
-            side_profile = make_profile(rng, side_style)
+            side_profile = make_profile(rng, str(rng.choice(sides, p=shares)))
             reach = draw(rng, 50, 130)
             streets.append(
                 _curve(rng, np.array([x, y]), heading, reach, 0.7, side_profile, len(streets))
             )
             junctions.append(Junction(0, len(streets) - 1, s, (arm,)))
-        s += _SPACING_M[style] * draw(rng, 0.45, 1.6)
+        s += row["spacing_m"] * draw(rng, 0.45, 1.6)
     return Layout(tuple(streets), tuple(junctions))
-
-
-_SIDE_STYLES = ("residential", "urban", "avenue", "rural")
-
-
-def _side_shares(style: str) -> tuple[float, ...]:
-    match style:
-        case "avenue":
-            return 0.15, 0.55, 0.3, 0.0
-        case "urban" | "main":
-            return 0.35, 0.55, 0.05, 0.05
-        case "residential":
-            return 0.8, 0.12, 0.0, 0.08
-        case _:
-            return 0.4, 0.05, 0.0, 0.55
 
 
 def _curve(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidarpan.synthetic.towns.layout import Layout, Street
+from lidarpan.synthetic.towns.layout import STYLES, Layout, Street
 from lidarpan.synthetic.towns.site import Pose, draw, place_all
 
 
@@ -21,25 +21,10 @@ class Parcel:
     number: int
 
 
-_USES: dict[str, tuple[tuple[str, float], ...]] = {
-    "residential": (
-        ("house", 0.44), ("row", 0.08), ("terrace", 0.08), ("flats", 0.06), ("woods", 0.11),
-        ("park", 0.08), ("plaza", 0.06), ("lot", 0.03), ("screen", 0.08),
-    ),
-    "urban": (
-        ("row", 0.25), ("terrace", 0.31), ("flats", 0.13), ("lot", 0.05), ("park", 0.06),
-        ("plaza", 0.09), ("screen", 0.11),
-    ),
-    "avenue": (
-        ("row", 0.2), ("terrace", 0.12), ("flats", 0.18), ("hall", 0.1), ("lot", 0.06),
-        ("park", 0.1), ("plaza", 0.12), ("screen", 0.12),
-    ),
-    "main": (
-        ("row", 0.17), ("flats", 0.2), ("hall", 0.1), ("lot", 0.06), ("house", 0.18),
-        ("screen", 0.17), ("park", 0.12),
-    ),
-    "rural": (("field", 0.25), ("woods", 0.43), ("house", 0.2), ("screen", 0.12)),
-    "highway": (("woods", 0.45), ("field", 0.15), ("screen", 0.3), ("hall", 0.1)),
+_WIDTHS_M = {
+    "house": (12, 24), "row": (8, 18), "flats": (22, 42), "hall": (28, 50),
+    "woods": (18, 45), "field": (30, 60), "park": (20, 40), "lot": (18, 36),
+    "screen": (18, 40), "terrace": (6, 22), "plaza": (18, 40),
 }  # fmt: skip
 
 
@@ -47,15 +32,14 @@ def make_parcels(layout: Layout, rng: np.random.Generator) -> list[Parcel]:
     """Plots along both sides of every street that keep clear of the other streets."""
     parcels: list[Parcel] = []
     for street in layout.streets:
-        uses = _USES[street.profile.style]
-        shares = np.array([share for _, share in uses])
-        shares = rng.dirichlet(4 * shares)
+        uses, usual = zip(*STYLES[street.profile.style]["uses"].items(), strict=True)
+        shares = rng.dirichlet(4 * np.array(usual))
         for side in (-1, 1):
             s, use = 0.0, "house"
             while s < street.length - 6:
                 if s == 0 or rng.random() < (0.2 if use == "terrace" else 0.6):
-                    use = uses[int(rng.choice(len(uses), p=shares))][0]
-                width = min(_draw_width(use, rng), street.length - s)
+                    use = uses[int(rng.choice(len(uses), p=shares))]
+                width = min(draw(rng, *_WIDTHS_M[use]), street.length - s)
                 depth = draw(rng, 24, 46)
                 parcel = _fit(layout, street, side, s, width, depth, use, len(parcels))
                 if parcel is not None:
@@ -64,15 +48,6 @@ def make_parcels(layout: Layout, rng: np.random.Generator) -> list[Parcel]:
                 else:
                     s += 3.0
     return parcels
-
-
-def _draw_width(use: str, rng: np.random.Generator) -> float:
-    low, high = {
-        "house": (12, 24), "row": (8, 18), "flats": (22, 42), "hall": (28, 50),
-        "woods": (18, 45), "field": (30, 60), "park": (20, 40), "lot": (18, 36),
-        "screen": (18, 40), "terrace": (6, 22), "plaza": (18, 40),
-    }[use]  # fmt: skip
-    return draw(rng, low, high)
 
 
 def _fit(

@@ -12,15 +12,11 @@ from lidarpan.structures import IntArray
 from lidarpan.synthetic.actors.actors import Actor, make_actor
 from lidarpan.synthetic.actors.held_out import is_held_out
 from lidarpan.synthetic.actors.mesh import Mesh, join
-from lidarpan.synthetic.kinds import KIND
+from lidarpan.synthetic.kinds import KIND, KINDS
 from lidarpan.synthetic.raycast import Caster
 from lidarpan.synthetic.towns.site import Pose
 
-VARIANTS: dict[str, int] = {
-    "car": 24, "van": 10, "truck": 10, "bus": 6, "trailer": 6, "construction_vehicle": 8, "tram": 3,
-    "bicycle": 10, "motorcycle": 8, "bicyclist": 14, "motorcyclist": 10, "pedestrian": 30,
-    "child": 10, "worker": 10, "cone": 5, "barrier": 6,
-}  # fmt: skip
+VARIANTS = {kind.name: kind.variants for kind in KINDS if kind.has_instances}
 """How many shapes of each kind one town has; every town draws its own."""
 
 

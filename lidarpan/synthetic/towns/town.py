@@ -11,7 +11,7 @@ from lidarpan.structures import FloatArray
 from lidarpan.synthetic.raycast import Caster, DensityField
 from lidarpan.synthetic.sensors.returns import draw_tints
 from lidarpan.synthetic.towns.ground import Ground, Relief, make_ground, make_relief
-from lidarpan.synthetic.towns.layout import Layout, make_layout
+from lidarpan.synthetic.towns.layout import STYLES, Layout, make_layout
 from lidarpan.synthetic.towns.parcels import Parcel, make_parcels
 from lidarpan.synthetic.towns.plots import develop
 from lidarpan.synthetic.towns.roadside import STRETCH_M, furnish
@@ -33,11 +33,6 @@ from lidarpan.synthetic.towns.vegetation import make_density_field
 MARGIN_M = 4.0
 EGO_HALF_WIDTH_M = 1.5
 """Room that parked vehicles leave on either side of the ego's way."""
-_BACKGROUNDS = {
-    "urban": ("yard", "lawn", "meadow", "lot"),
-    "avenue": ("yard", "lawn", "meadow", "lot"),
-    "main": ("lawn", "meadow"),
-}
 _BARRED = np.isin(np.arange(len(CODE)), [CODE["road"], CODE["marking"]])
 
 
@@ -199,7 +194,7 @@ def make_town(
         parcels=make_parcels(layout, rng),
         streets=streets,
         relief=make_relief(rng, hilliness),
-        background=pick(looks, _BACKGROUNDS.get(style, ("meadow",))),
+        background=pick(looks, STYLES[style]["land"]),
         movers=movers,
         ego_start_m=ego_start,
         ego_speed_m_s=speed,

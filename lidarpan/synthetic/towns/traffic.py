@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lidarpan.synthetic.towns.gatherings import variant
-from lidarpan.synthetic.towns.layout import Layout, Street
+from lidarpan.synthetic.towns.layout import STYLES, Layout, Street
 from lidarpan.synthetic.towns.site import Pose, draw, draw_log, pick
 
 MOUTH_M = 9.0
@@ -51,11 +51,6 @@ class Mover:
         return x, y, yaw + np.pi if self.against else yaw
 
 
-_TOP_SPEED = {
-    "residential": 8.0, "urban": 9.0, "main": 13.0, "avenue": 12.0, "rural": 15.0, "highway": 24.0
-}  # fmt: skip
-
-
 def make_movers(
     layout: Layout, rng: np.random.Generator, ego_s: float
 ) -> tuple[list[Mover], float]:
@@ -64,7 +59,7 @@ def make_movers(
     ego_speed = 0.0
     for street in layout.streets:
         for side in (-1, 1):
-            speed = _TOP_SPEED[street.profile.style] * draw(rng, 0.5, 1.1)
+            speed = STYLES[street.profile.style]["top_speed_m_s"] * draw(rng, 0.5, 1.1)
             if rng.random() < 0.12:
                 speed = 0.0
             if side == 1 and 2 * lane_offset(street) < 2.2:
