@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,10 +20,13 @@ from lidarpan.synthetic.actors import (
     two_wheelers,
 )
 from lidarpan.synthetic.actors.mesh import Mesh, join
+from lidarpan.synthetic.actors.two_wheelers import Seat
 from lidarpan.synthetic.kinds import KIND, KINDS
 
 ACTOR_KINDS: tuple[str, ...] = tuple(kind.name for kind in KINDS if kind.has_instances)
 """The kinds make_actor knows."""
+
+Maker = Callable[[np.random.Generator], Sequence[Mesh]]
 
 
 @dataclass(frozen=True)
@@ -40,47 +44,39 @@ class Actor:
     size_m: tuple[float, float, float]
 
 
+def _rider(
+    machine: Callable[[np.random.Generator], tuple[list[Mesh], Seat]], helmet: float
+) -> Maker:
+    return lambda rng: two_wheelers.with_rider(machine(rng), rng, helmet)
+
+
+_MAKERS: dict[str, Maker] = {
+    "car": cars.car,
+    "van": cars.van,
+    "truck": trucks.truck,
+    "bus": buses.bus,
+    "trailer": trailers.trailer,
+    "construction_vehicle": machines.construction_vehicle,
+    "tram": buses.tram,
+    "bicycle": lambda rng: two_wheelers.bicycle(rng)[0],
+    "motorcycle": lambda rng: motorcycles.motorcycle(rng)[0],
+    "bicyclist": _rider(two_wheelers.bicycle, helmet=0.5),
+    "motorcyclist": _rider(motorcycles.motorcycle, helmet=0.98),
+    **{kind: partial(people.person, kind) for kind in ("pedestrian", "child", "worker")},
+    "cone": street_objects.cone,
+    "barrier": street_objects.barrier,
+}
+
+
 def make_actor(kind: str, rng: np.random.Generator) -> Actor:
     """A random object of a kind; the same generator state gives the same object.
 
     Raises:
         ValueError: the kind is not one of ACTOR_KINDS.
     """
-    return _finish(kind, _parts(kind, rng))
-
-
-def _parts(kind: str, rng: np.random.Generator) -> Sequence[Mesh]:
-    match kind:
-        case "car":
-            return cars.car(rng)
-        case "van":
-            return cars.van(rng)
-        case "truck":
-            return trucks.truck(rng)
-        case "bus":
-            return buses.bus(rng)
-        case "trailer":
-            return trailers.trailer(rng)
-        case "construction_vehicle":
-            return machines.construction_vehicle(rng)
-        case "tram":
-            return buses.tram(rng)
-        case "bicycle":
-            return two_wheelers.bicycle(rng)[0]
-        case "motorcycle":
-            return motorcycles.motorcycle(rng)[0]
-        case "bicyclist":
-            return two_wheelers.with_rider(two_wheelers.bicycle(rng), rng, helmet=0.5)
-        case "motorcyclist":
-            return two_wheelers.with_rider(motorcycles.motorcycle(rng), rng, helmet=0.98)
-        case "pedestrian" | "child" | "worker":
-            return people.person(kind, rng)
-        case "cone":
-            return street_objects.cone(rng)
-        case "barrier":
-            return street_objects.barrier(rng)
-        case _:
-            raise ValueError(f"no actor of kind {kind!r}: wanted one of {', '.join(ACTOR_KINDS)}")
+    if kind not in _MAKERS:
+        raise ValueError(f"no actor of kind {kind!r}: wanted one of {', '.join(ACTOR_KINDS)}")
+    return _finish(kind, _MAKERS[kind](rng))
 
 
 def _finish(kind: str, parts: Sequence[Mesh]) -> Actor:

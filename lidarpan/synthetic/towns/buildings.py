@@ -6,13 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lidarpan.synthetic.towns.facades import (
-    add_balconies,
-    add_entrance,
-    add_facade,
-    add_ivy,
-    draw_facade,
-)
+from lidarpan.synthetic.towns.facades import Wall, draw_facade
 from lidarpan.synthetic.towns.site import Pose, Site, draw, place
 
 
@@ -50,13 +44,14 @@ def add_building(
         wide, half = (length, depth / 2) if side % 2 == 0 else (depth, length / 2)
         turn = side * np.pi / 2
         front = (*place(own, half * np.sin(turn), -half * np.cos(turn)), own[2] + turn)
-        add_facade(site, front, (cx, cy), wide, height, look, rng)
+        wall = Wall(site, front, (cx, cy), wide, height, look, rng)
+        wall.cover()
         if side == 0:
-            add_entrance(site, front, (cx, cy), wide, height, look, rng)
+            wall.add_entrance()
         if has_balconies and side in (0, 2):
-            add_balconies(site, front, (cx, cy), wide, height, look, rng)
+            wall.add_balconies()
         if side == ivied:
-            add_ivy(site, front, (cx, cy), wide, height, rng)
+            wall.add_ivy()
 
 
 def add_backdrop(
@@ -105,6 +100,6 @@ def _add_roof(
     pose = (x, y, yaw + np.pi / 2 * turned)
     site.add("gable", pose, size, "building", "brick", bottom=height - 0.1, parameter=inset)
     if rng.random() < 0.6:
-        px, py = place(own, draw(rng, -0.3, 0.3) * length, 0.5)
+        at = (draw(rng, -0.3, 0.3) * length, 0.5)
         size = (0.6, 0.6, size[2] + 0.8)
-        site.add("box", (px, py, yaw), size, "building", "brick", bottom=height, anchor=(x, y))
+        site.add("box", own, size, "building", "brick", at=at, bottom=height, anchor=(x, y))

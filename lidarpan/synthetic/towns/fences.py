@@ -34,17 +34,15 @@ def add_fence(
     x, step = x0, draw(rng, 1.8, 3.2)
     while x < x1 - 0.2:
         run = min(step, x1 - x)
-        px, py = place(frame, x + run / 2, y)
-        pose = (px, py, frame[2])
+        pose = (*place(frame, x + run / 2, y), frame[2])
         low = plinth or bottom
         size = (run + 0.02, thick, height - low)
         site.add("box", pose, size, kind, material, bottom=low, density=density)
         if plinth:
             site.add("box", pose, (run + 0.02, 0.25, plinth + 0.2), "wall", wall, bottom=-0.2)
         if pillar or sort not in _WALLS:
-            ex, ey = place(frame, x, y)
             made = wall if pillar else material
-            site.add("box", (ex, ey, frame[2]), post, "fence", made, bottom=-0.2)
+            site.add("box", frame, post, "fence", made, at=(x, y), bottom=-0.2)
         x += run
     luck = rng.random()
     if luck < 0.36:

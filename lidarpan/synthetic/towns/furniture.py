@@ -15,14 +15,12 @@ def add_lamp(site: Site, pose: Pose, rng: np.random.Generator) -> None:
         size = (1.6 * wide, 1.6 * wide, height + 0.3)
         site.add("tube", pose, size, "pole", "wood", bottom=-0.3, parameter=0.75)
         return
-    x, y, yaw = pose
     site.add("tube", pose, (wide, wide, height + 0.3), "pole", "metal", bottom=-0.3, parameter=0.6)
     site.add("tube", pose, (wide * 1.45, wide * 1.45, 0.9), "pole", "metal", parameter=0.9)
     reach = draw(rng, 0.2, 1.8)
-    ax, ay = place(pose, 0, reach / 2)
-    site.add(
-        "box", (ax, ay, yaw), (0.15, reach, 0.12), "pole", "metal", bottom=height, anchor=(x, y)
-    )
+    arm = (0.15, reach, 0.12)
+    at = (0, reach / 2)
+    site.add("box", pose, arm, "pole", "metal", at=at, bottom=height, anchor=pose[:2])
 
 
 def add_sign(site: Site, pose: Pose, rng: np.random.Generator) -> None:
@@ -57,11 +55,10 @@ def add_direction_board(site: Site, pose: Pose, rng: np.random.Generator) -> Non
 
 def add_traffic_light(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A signal head on a post."""
-    x, y, _ = pose
     site.add("tube", pose, (0.14, 0.14, 3.4), "pole", "metal", bottom=-0.2, parameter=1.0)
     size = (0.25, 0.3, 0.9)
-    px, py = place(pose, -0.15, 0)
-    site.add("box", (px, py, pose[2]), size, "clutter", "plastic", bottom=2.2, anchor=(x, y))
+    at = (-0.15, 0)
+    site.add("box", pose, size, "clutter", "plastic", at=at, bottom=2.2, anchor=pose[:2])
 
 
 def add_bollards(
@@ -79,22 +76,17 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     match int(rng.integers(7)):
         case 0:
             for k in range(int(rng.integers(1, 4))):
-                px, py = place(pose, 0.7 * k, 0)
                 size = (0.6, 0.7, draw(rng, 0.95, 1.15))
-                site.add("box", (px, py, pose[2]), size, "clutter", "plastic")
+                site.add("box", pose, size, "clutter", "plastic", at=(0.7 * k, 0))
         case 1:
             size = (draw(rng, 0.6, 1.4), 0.35, draw(rng, 0.9, 1.5))
             site.add("box", pose, size, "clutter", "metal")
         case 2:
             site.add("box", pose, (1.7, 0.45, 0.08), "clutter", "wood", bottom=0.4)
-            px, py = place(pose, 0, 0.25)
-            size = (1.7, 0.06, 0.45)
-            site.add(
-                "box", (px, py, pose[2]), size, "clutter", "wood", bottom=0.45, anchor=pose[:2]
-            )
+            back, at = (1.7, 0.06, 0.45), (0, 0.25)
+            site.add("box", pose, back, "clutter", "wood", at=at, bottom=0.45, anchor=pose[:2])
             for side in (-0.7, 0.7):
-                px, py = place(pose, side, 0)
-                site.add("box", (px, py, pose[2]), (0.08, 0.4, 0.4), "clutter", "metal")
+                site.add("box", pose, (0.08, 0.4, 0.4), "clutter", "metal", at=(side, 0))
         case 3:
             site.add("tube", pose, (0.9, 0.9, 0.6), "clutter", "concrete", parameter=1.15)
             size = (0.9, 0.9, 0.8)
@@ -118,16 +110,14 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
 def add_shelter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """A bus shelter whose open side looks along the pose's y axis."""
     wide = draw(rng, 3, 5)
+
+    def add(
+        at: tuple[float, float], size: tuple[float, float, float], made: str, low: float
+    ) -> None:
+        site.add("box", pose, size, "other_structure", made, at=at, bottom=low, anchor=pose[:2])
+
     for x in (-wide / 2, wide / 2):
-        px, py = place(pose, x, 0)
-        size = (0.06, 1.3, 2.3)
-        site.add("box", (px, py, pose[2]), size, "other_structure", "glass", anchor=pose[:2])
-    px, py = place(pose, 0, -0.65)
-    size = (wide, 0.06, 2.3)
-    site.add("box", (px, py, pose[2]), size, "other_structure", "glass", anchor=pose[:2])
-    site.add("box", pose, (wide + 0.3, 1.7, 0.12), "other_structure", "metal", bottom=2.35)
-    px, py = place(pose, 0, -0.3)
-    size = (wide * 0.6, 0.4, 0.06)
-    site.add(
-        "box", (px, py, pose[2]), size, "other_structure", "metal", bottom=0.5, anchor=pose[:2]
-    )
+        add((x, 0), (0.06, 1.3, 2.3), "glass", 0.0)
+    add((0, -0.65), (wide, 0.06, 2.3), "glass", 0.0)
+    add((0, 0), (wide + 0.3, 1.7, 0.12), "metal", 2.35)
+    add((0, -0.3), (wide * 0.6, 0.4, 0.06), "metal", 0.5)

@@ -10,7 +10,13 @@ from lidarpan.synthetic.towns.furniture import add_clutter
 from lidarpan.synthetic.towns.parcels import Parcel
 from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 from lidarpan.synthetic.towns.stock import VARIANTS
-from lidarpan.synthetic.towns.vegetation import add_bush, add_hedge, add_thicket, add_tree
+from lidarpan.synthetic.towns.vegetation import (
+    add_bush,
+    add_hedge,
+    add_plants,
+    add_thicket,
+    add_tree,
+)
 
 
 def boundary(
@@ -46,8 +52,7 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     """A house in a garden with a drive and a path, fenced off in one way or another."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     garden = pick(rng, ("lawn", "lawn", "lawn", "soil", "meadow"))
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(garden, frame, outline)
+    site.paint_rectangle(garden, frame, -half, 0, half, depth)
     if rng.random() < 0.45:
         inner = [(-half, 1.0), (half, 1.0), (half, depth), (-half, depth)]
         site.raise_land(float(rng.normal(0.2, 0.5)), frame, inner)
@@ -84,9 +89,8 @@ def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         y = draw(rng, 0.8, max(1.5, setback - 1))
         if all(not low - 0.8 < x < high + 0.8 for low, high in gaps):
             (add_tree if rng.random() < 0.22 else add_bush)(site, *place(frame, x, y), rng, 0.75)
-    for _ in range(int(rng.poisson(7))):
-        x, y = draw(rng, -half, half), draw(rng, setback + deep + 2, depth)
-        (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.25)
+    behind = (setback + deep + 2, depth)
+    add_plants(site, frame, (-half, half), behind, rng, 7, trees=0.6, size=1.25)
     if rng.random() < 0.35:
         x = gaps[0][0] - drive_side * 0.6 - 0.3
         add_clutter(site, (*place(frame, x, draw(rng, 0.6, 2)), frame[2]), rng)

@@ -8,11 +8,10 @@ from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
 from lidarpan.synthetic.towns.fences import add_fence
 from lidarpan.synthetic.towns.furniture import add_clutter, add_sign
 from lidarpan.synthetic.towns.gardens import boundary, house, turned
-from lidarpan.synthetic.towns.gatherings import group
+from lidarpan.synthetic.towns.gatherings import group, variant
 from lidarpan.synthetic.towns.parcels import Parcel
 from lidarpan.synthetic.towns.site import Pose, Site, draw, draw_log, pick, place
-from lidarpan.synthetic.towns.stock import VARIANTS
-from lidarpan.synthetic.towns.vegetation import add_bush, add_hedge, add_thicket, add_tree
+from lidarpan.synthetic.towns.vegetation import add_hedge, add_plants, add_thicket, add_tree
 
 
 def develop(parcel: Parcel, seed: int) -> Site:
@@ -93,8 +92,7 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
     else:
         setback = draw(rng, 6, 14)
         ground, low, high = pick(rng, ("lot", "yard")), 4.0, 9.0
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint("lawn" if ground == "lawn" else ground, frame, outline)
+    site.paint_rectangle(ground, frame, -half, 0, half, depth)
     if use == "row" and setback and rng.random() < 0.7:
         site.paint_rectangle("lawn", frame, -half, 0, half, setback)
         boundary(site, frame, -half, -0.8, 0.3, rng)
@@ -108,9 +106,7 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
     add_building(site, frame, 0, middle, length, deep, height, rng, use=kind)
     if use == "flats":
         site.paint_rectangle("sidewalk", frame, -1, 0, 1, setback)
-        for _ in range(int(rng.poisson(4))):
-            x, y = draw(rng, -half, half), draw(rng, 0.8, setback - 1)
-            (add_tree if rng.random() < 0.4 else add_bush)(site, *place(frame, x, y), rng, 0.9)
+        add_plants(site, frame, (-half, half), (0.8, setback - 1), rng, 4, trees=0.4, size=0.9)
         if rng.random() < 0.5:
             boundary(site, frame, -half, -1.2, 0.4, rng)
             boundary(site, frame, 1.2, half, 0.4, rng)
@@ -144,14 +140,13 @@ def _park_row(
             turn = np.pi / 2 * pick(rng, (-1, 1)) + float(rng.normal(0, 0.03))
             px, py = place(frame, float(x), y + float(rng.normal(0, 0.2)))
             kind = "van" if rng.random() < 0.08 else "car"
-            site.put(kind, int(rng.integers(VARIANTS[kind])), (px, py, frame[2] + turn))
+            site.put(kind, variant(kind, rng), (px, py, frame[2] + turn))
 
 
 def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
     ground = pick(rng, ("lot", "lot", "bay", "driveway_gravel"))
-    site.paint(ground, frame, outline)
+    site.paint_rectangle(ground, frame, -half, 0, half, depth)
     rim = draw(rng, 0.6, 2.0)
     site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
     boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
@@ -170,8 +165,7 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 
 def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(pick(rng, ("lawn", "meadow")), frame, outline)
+    site.paint_rectangle(pick(rng, ("lawn", "meadow")), frame, -half, 0, half, depth)
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
     add_backdrop(site, frame, half, 14, depth, rng)
     a = 0.0
@@ -183,9 +177,8 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         x, y = draw(rng, -half, half), draw(rng, 0, 0.5 * depth)
         size_x, size_y = draw(rng, 3, 10), draw(rng, 3, 12)
         site.paint_rectangle(pick(rng, _PATHS), frame, x - size_x, y, x + size_x, y + size_y)
-    for _ in range(int(rng.poisson(draw(rng, 0.004, 0.025) * parcel.width * depth))):
-        x, y = draw(rng, -half, half), draw(rng, 1, depth)
-        (add_tree if rng.random() < 0.6 else add_bush)(site, *place(frame, x, y), rng, 1.1)
+    mean = draw(rng, 0.004, 0.025) * parcel.width * depth
+    add_plants(site, frame, (-half, half), (1, depth), rng, mean, trees=0.6, size=1.1)
     if rng.random() < 0.35:
         boundary(site, frame, -half, half, 0.4, rng)
     if rng.random() < 0.5:
@@ -197,20 +190,16 @@ _PATHS = ("path", "sidewalk", "sidewalk_asphalt", "sidewalk_setts", "sidewalk_fl
 
 def _field(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(pick(rng, ("meadow", "meadow", "field")), frame, outline)
+    site.paint_rectangle(pick(rng, ("meadow", "meadow", "field")), frame, -half, 0, half, depth)
     site.raise_land(float(rng.normal(0, 0.8)), frame, [(-half, 3), (half, 3), (half, depth)])
-    for _ in range(int(rng.poisson(3))):
-        x, y = draw(rng, -half, half), draw(rng, 1, depth)
-        (add_tree if rng.random() < 0.3 else add_bush)(site, *place(frame, x, y), rng, 1.0)
+    add_plants(site, frame, (-half, half), (1, depth), rng, 3, trees=0.3, size=1.0)
     if rng.random() < 0.4:
         add_fence(site, frame, -half, half, 0.6, rng, "mesh")
 
 
 def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint(pick(rng, ("meadow", "soil")), frame, outline)
+    site.paint_rectangle(pick(rng, ("meadow", "soil")), frame, -half, 0, half, depth)
     edge = draw(rng, 0.3, 1.0) if rng.random() < 0.6 else draw(rng, 1, 5)
     rise = [(-half, edge), (half, edge), (half, depth), (-half, depth)]
     site.raise_land(float(rng.normal(0.4, 0.9)), frame, rise)
@@ -221,8 +210,7 @@ def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     """A long hedge, wall or fence before something that is hardly seen."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    outline = [(-half, 0), (half, 0), (half, depth), (-half, depth)]
-    site.paint("lawn", frame, outline)
+    site.paint_rectangle("lawn", frame, -half, 0, half, depth)
     y = draw(rng, 0.4, 3.0)
     luck = rng.random()
     if luck < 0.6:

@@ -94,28 +94,31 @@ class Site:
         kind: str,
         material: str,
         *,
+        at: tuple[float, float] = (0.0, 0.0),
         bottom: float = 0.0,
         density: float = 0.0,
         parameter: float = 0.0,
         anchor: tuple[float, float] | None = None,
     ) -> None:
-        """Add a part standing at a world pose.
+        """Add a part standing in a local frame.
 
         Args:
             shape: "box"; "gable" (a roof, parameter: inset of the ridge's ends over half the
                 length, 0 is a gable and 1 a pyramid); "tube" (parameter: top radius over bottom
                 radius); "blob" (an ellipsoid).
-            pose: x, y of the middle and yaw.
+            pose: the frame, x, y and yaw in the world.
             size: length, width, height in metres.
             kind: name of the kind.
             material: name of the material.
+            at: x, y of the middle in the frame.
             bottom: height of the lower end over the ground at the anchor.
             density: 0 for a solid, else stops per metre of a porous body.
             parameter: see shape.
             anchor: where the ground height is taken; the middle by default.
         """
-        ax, ay = anchor or pose[:2]
-        row = (ax, ay, *pose, *size, bottom, parameter, KIND[kind], MATERIAL[material], density)
+        own = pose if at == (0.0, 0.0) else (*place(pose, *at), pose[2])
+        spot = (*(anchor or own[:2]), *own, *size)
+        row = (*spot, bottom, parameter, KIND[kind], MATERIAL[material], density)
         self.parts[shape].append(row)
 
     def put(self, kind: str, variant: int, pose: Pose) -> None:

@@ -180,3 +180,24 @@ def add_thicket(
             add_tree(site, x, y, rng, draw(rng, 0.7, 1.6))
         else:
             add_bush(site, x, y, rng, draw(rng, 0.8, 1.9))
+
+
+def add_plants(
+    site: Site, frame: Pose, xs: tuple[float, float], ys: tuple[float, float],
+    rng: np.random.Generator, mean: float, trees: float, size: float,
+) -> None:  # fmt: skip
+    """Trees and bushes here and there on a rectangle of a local frame.
+
+    Args:
+        site: takes the parts.
+        frame: local frame.
+        xs: from where to where along x, metres.
+        ys: along y.
+        rng: source of chance.
+        mean: how many on average.
+        trees: share of trees.
+        size: of each, as in `add_tree` and `add_bush`.
+    """
+    for _ in range(int(rng.poisson(mean))):
+        x, y = draw(rng, *xs), draw(rng, *ys)
+        (add_tree if rng.random() < trees else add_bush)(site, *place(frame, x, y), rng, size)
