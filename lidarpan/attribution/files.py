@@ -90,8 +90,7 @@ def brightness_of(evidence: FloatArray) -> FloatArray:
     """Evidence as a brightness: for is bright, none is dark. (N,) -> (N,) in [0, 1]."""
     gain = np.maximum(evidence, 0)
     most = float(np.quantile(gain[gain > 0], 0.98)) if (gain > 0).any() else 1.0
-    bright: FloatArray = np.clip(gain / most, 0, 1).astype(np.float32)
-    return bright
+    return np.clip(gain / most, 0, 1).astype(np.float32)
 
 
 def _write(

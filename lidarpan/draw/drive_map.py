@@ -232,8 +232,7 @@ def _with_objects(
     """Paint objects, their outlines, paths and names, and the sensor's own way."""
 
     def pixels(world: FloatArray | NDArray[np.float64]) -> FloatArray:
-        flipped: FloatArray = ((world - origin) / cell_m * (1, -1)).astype(np.float32)
-        return flipped
+        return ((world - origin) / cell_m * (1, -1)).astype(np.float32)
 
     lines: list[tuple[FloatArray, Rgb, float]] = []
     boxes: list[tuple[str, Box]] = []

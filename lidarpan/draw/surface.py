@@ -18,8 +18,7 @@ def flat_groups(labels: PanopticLabels, classes: ClassTable) -> IntArray:
     """(N,) int32: the class of each point where it covers the ground, else -1."""
     table = np.full(classes.num_classes, -1, np.int32)
     table[list(classes.ground)] = classes.ground
-    group: IntArray = table[labels.semantic]
-    return group
+    return table[labels.semantic]
 
 
 def ground_between(points: FloatArray, group: IntArray, range_m: float, edge: int) -> IntArray:

@@ -50,8 +50,7 @@ class FoundColumns:
     def of(self, voxels: SparseTensor, stride: int) -> Tensor:
         """Column of each voxel of a level that is `stride` times as fine. -> (V,) int64."""
         batch, x, y = voxels.indices[:, :3].long().unbind(1)
-        column: Tensor = self.lookup[batch, x // stride, y // stride]
-        return column
+        return self.lookup[batch, x // stride, y // stride]
 
     def level(self, voxels: SparseTensor) -> Level:
         """The occupied cells as voxels of height one, of the grid of `voxels`."""

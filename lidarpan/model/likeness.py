@@ -100,5 +100,4 @@ class Likeness:
         )
 
     def _off(self, summary: NDArray[np.float64]) -> NDArray[np.float64]:
-        off: NDArray[np.float64] = ((summary - self.mean) / self.deviation).clip(-10, 10)
-        return off
+        return ((summary - self.mean) / self.deviation).clip(-10, 10)

@@ -45,5 +45,4 @@ def street_prior(
         street = classes.street_share[train_id]
         if street > 0:
             shift[train_id] = power * np.log(street / share)
-    corrected: FloatArray = np.clip(shift[1:], -MOST, MOST).astype(np.float32)
-    return corrected
+    return np.clip(shift[1:], -MOST, MOST).astype(np.float32)

@@ -87,8 +87,7 @@ class Beginnings:
         is_peak = (heat >= highest)[occupied]
         value = self.heatmap.detach()[rows].masked_fill(~is_peak, -math.inf)
         order = value.argsort(descending=True, stable=True)[:count]
-        chosen: Tensor = rows[order[is_peak[order]]]
-        return chosen
+        return rows[order[is_peak[order]]]
 
     def middle_m(self, rows: Tensor) -> Tensor:
         """(S,) cells -> (S, 2) metres from the grid's middle."""
@@ -285,8 +284,7 @@ def _parents(fine: SparseTensor, coarse: SparseTensor, level: int) -> Tensor:
 
     order = number(coarse.indices).argsort()
     wanted = number(fine.indices.long() >> steps)
-    found: Tensor = order[torch.searchsorted(number(coarse.indices)[order], wanted)]
-    return found
+    return order[torch.searchsorted(number(coarse.indices)[order], wanted)]
 
 
 def _waves(position_m: Tensor) -> Tensor:

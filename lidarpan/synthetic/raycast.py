@@ -260,5 +260,4 @@ def _walk(
     before = np.where(index > 0, spent[row, index - 1], 0)
     share = (budget[rays] - before) / np.maximum(spent[row, index] - before, 1e-9)
     budget[rays] -= np.where(stopped, 0, spent[:, -1])
-    met: FloatArray = np.where(stopped, near + step * (index + share), np.inf).astype(np.float32)
-    return met
+    return np.where(stopped, near + step * (index + share), np.inf).astype(np.float32)

@@ -208,7 +208,6 @@ def polar_mix(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample
 
     def inside(s: Sample) -> BoolArray:
         azimuth = np.arctan2(s.points[:, 1], s.points[:, 0])
-        within: BoolArray = (azimuth - start) % (2 * np.pi) < width
-        return within
+        return (azimuth - start) % (2 * np.pi) < width
 
     return concatenate(sample.take(~inside(sample)), other.take(inside(other)))

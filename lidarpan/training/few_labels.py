@@ -50,8 +50,7 @@ def segment_of(sample: Sample) -> NDArray[np.int64]:
     """A number for each object and each stuff class, 0 for void. (N,)."""
     width = int(sample.instance.max(initial=0)) + 1
     key = sample.semantic.astype(np.int64) * width + sample.instance
-    segment: NDArray[np.int64] = np.where(sample.semantic > 0, key + 1, 0)
-    return segment
+    return np.where(sample.semantic > 0, key + 1, 0)
 
 
 def _clicks(sample: Sample, share: float, rng: np.random.Generator) -> BoolArray:
@@ -100,5 +99,4 @@ def _objects(sample: Sample, share: float, rng: np.random.Generator) -> BoolArra
     chosen_patch = rng.random(int(patch.max(initial=0)) + 1) < share
     chosen_object = rng.random(int(sample.instance.max(initial=0)) + 1) < share
     is_object = sample.instance > 0
-    keep: BoolArray = np.where(is_object, chosen_object[sample.instance], chosen_patch[patch])
-    return keep
+    return np.where(is_object, chosen_object[sample.instance], chosen_patch[patch])

@@ -234,5 +234,4 @@ def _follow(teacher: PanopticNetwork, student: PanopticNetwork) -> None:
 def shares_of(towns: Sequence[Sample], num_classes: int) -> NDArray[np.float64]:
     """(C - 1,) share of train ids 1..C-1 of the labelled points."""
     counts = sum(np.bincount(town.semantic, minlength=num_classes)[1:] for town in towns)
-    shares: NDArray[np.float64] = np.asarray(counts, np.float64) / max(float(np.sum(counts)), 1.0)
-    return shares
+    return np.asarray(counts, np.float64) / max(float(np.sum(counts)), 1.0)

@@ -51,16 +51,14 @@ def some_azimuths(sample: Sample, rng: np.random.Generator) -> BoolArray:
 def near_ones(sample: Sample, rng: np.random.Generator) -> BoolArray:
     """A point is kept with probability 1 / (1 + (range / R) ** 2), R = 10 to 50 m. (N,)."""
     reach = rng.uniform(10, 50)
-    kept: BoolArray = rng.random(len(sample.points)) < 1 / (1 + (_range_m(sample) / reach) ** 2)
-    return kept
+    return rng.random(len(sample.points)) < 1 / (1 + (_range_m(sample) / reach) ** 2)
 
 
 def a_sector(sample: Sample, rng: np.random.Generator) -> BoolArray:
     """60 to 200 degrees of azimuth. (N,)."""
     start, width = rng.uniform(-np.pi, np.pi), rng.uniform(np.pi / 3, 1.1 * np.pi)
     azimuth = np.arctan2(sample.points[:, 1], sample.points[:, 0])
-    inside: BoolArray = (azimuth - start) % (2 * np.pi) < width
-    return inside
+    return (azimuth - start) % (2 * np.pi) < width
 
 
 def _some(band: NDArray[np.int64], rng: np.random.Generator) -> BoolArray:

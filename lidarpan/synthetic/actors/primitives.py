@@ -88,8 +88,7 @@ def panels(corners: ArrayLike, material: str) -> Mesh:
 def facing(x: float, y: float, z: float, half_y: float, half_z: float) -> Array:
     """Corners of an upright rectangle across x: a plate, a lamp. -> (4, 3)."""
     signs = np.array([[0, -1, -1], [0, 1, -1], [0, 1, 1], [0, -1, 1]], np.float64)
-    corners: Array = signs * [0.0, half_y, half_z] + [x, y, z]
-    return corners
+    return signs * [0.0, half_y, half_z] + [x, y, z]
 
 
 _BOX = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64) / 2

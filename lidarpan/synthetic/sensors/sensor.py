@@ -73,8 +73,7 @@ class Sensor:
         rng = np.random.default_rng([seed, 15])
         own = rng.normal(0, self.beam_offset_m, len(self.elevations_rad)).astype(np.float32)
         others = [other.beam_offsets_m(seed + 1 + k) for k, other in enumerate(self.also)]
-        offsets: FloatArray = np.concatenate([own, *others])
-        return offsets
+        return np.concatenate([own, *others])
 
     def rays(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray, FloatArray]:
         """Unit directions (R, 3) in the sensor frame, ring (R,) and turn fraction in [-0.5, 0.5).

@@ -88,13 +88,11 @@ class Ground:
 
     def codes_at(self, xy: NDArray[Any]) -> NDArray[np.uint8]:
         """Surface codes at world points. (..., 2) -> (...)."""
-        codes: NDArray[np.uint8] = self.code[self._cells(xy)]
-        return codes
+        return self.code[self._cells(xy)]
 
     def heights_at(self, xy: NDArray[Any]) -> FloatArray:
         """Heights at world points, metres. (..., 2) -> (...)."""
-        heights: FloatArray = self.height[self._cells(xy)]
-        return heights
+        return self.height[self._cells(xy)]
 
     def contains(self, xy: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether points lie on this piece. (..., 2) -> (...)."""
