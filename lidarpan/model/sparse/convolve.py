@@ -8,6 +8,8 @@ order of the offsets whatever the number of threads, so results are the same bit
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -42,82 +44,50 @@ def grad_width(channels: int) -> int:
     return LANES * next(n for n in (3, 2, 1) if vectors % n == 0)
 
 
+def _rows_of(width: int, most: int) -> Any:
+    """A loop over pairs for panels of one width: `most` at a time, then four, then the rest."""
+
+    @njit(cache=True, nogil=True)
+    def run(
+        x: Floats, pair_in: Ints, pair_out: Ints, first: int, last: int, w: Floats, w_start: int,
+        out: Floats, column: int,
+    ) -> None:  # fmt: skip
+        p = first
+        while p + most <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, most, width)
+            p += most
+        while p + 4 <= last:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, width)
+            p += 4
+        if last - p == 3:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, width)
+        elif last - p == 2:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, width)
+        elif last - p == 1:
+            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, width)
+
+    return run
+
+
+_rows_48, _rows_32 = _rows_of(48, 8), _rows_of(32, 8)
+_rows_24, _rows_16, _rows_8 = _rows_of(24, ROWS_24), _rows_of(16, ROWS_16), _rows_of(8, 12)
+
+
 @njit(cache=True, nogil=True)
 def _block_rows(
-    x: Floats,
-    pair_in: Ints,
-    pair_out: Ints,
-    first: int,
-    last: int,
-    w: Floats,
-    w_start: int,
-    out: Floats,
-    column: int,
-    width: int,
-) -> None:
-    p = first
+    x: Floats, pair_in: Ints, pair_out: Ints, first: int, last: int, w: Floats, w_start: int,
+    out: Floats, column: int, width: int,
+) -> None:  # fmt: skip
     if width == 48:
-        while p + 8 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 8, 48)
-            p += 8
-        while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 48)
-            p += 4
-        if last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 48)
-        elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 48)
-        elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 48)
+        _rows_48(x, pair_in, pair_out, first, last, w, w_start, out, column)
     elif width == 32:
-        while p + 8 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 8, 32)
-            p += 8
-        while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 32)
-            p += 4
-        if last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 32)
-        elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 32)
-        elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 32)
+        _rows_32(x, pair_in, pair_out, first, last, w, w_start, out, column)
     elif width == 24:
-        while p + ROWS_24 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, ROWS_24, 24)
-            p += ROWS_24
-        while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 24)
-            p += 4
-        if last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 24)
-        elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 24)
-        elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 24)
+        _rows_24(x, pair_in, pair_out, first, last, w, w_start, out, column)
     elif width == 16:
-        while p + ROWS_16 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, ROWS_16, 16)
-            p += ROWS_16
-        while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 16)
-            p += 4
-        if last - p == 3:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 3, 16)
-        elif last - p == 2:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 2, 16)
-        elif last - p == 1:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 16)
+        _rows_16(x, pair_in, pair_out, first, last, w, w_start, out, column)
     else:
-        while p + 12 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 12, 8)
-            p += 12
-        while p + 4 <= last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 4, 8)
-            p += 4
-        while p < last:
-            add_rows(x, pair_in, w, w_start, out, pair_out, column, p, 1, 8)
-            p += 1
+        _rows_8(x, pair_in, pair_out, first, last, w, w_start, out, column)
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -173,56 +143,46 @@ def convolve(
             block = take_ticket(counter)
 
 
-@njit(cache=True, nogil=True)
-def _block_outer(
-    x: Floats,
-    pair_in: Ints,
-    pair_out: Ints,
-    first: int,
-    last: int,
-    g: Floats,
-    column: int,
-    flat: Floats,
-    w_start: int,
-    width: int,
-) -> None:
-    cin = x.shape[1]
-    count = last - first
-    c = 0
-    if width == 24:
+def _outer_of(vectors: int, most: int) -> Any:
+    """A loop over input channels for tiles of so many vectors: `most`, then four, then the rest."""
+
+    @njit(cache=True, nogil=True)
+    def run(
+        x: Floats, pair_in: Ints, pair_out: Ints, first: int, count: int, g: Floats, column: int,
+        flat: Floats, start: int,
+    ) -> None:  # fmt: skip
+        cin = x.shape[1]
+        c = 0
+        while c + most <= cin:
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, start, most, vectors)
+            c += most
         while c + 4 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 3)
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, start, 4, vectors)
             c += 4
         if cin - c == 3:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 3)
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, start, 3, vectors)
         elif cin - c == 2:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 3)
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, start, 2, vectors)
         elif cin - c == 1:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 3)
+            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, start, 1, vectors)
+
+    return run
+
+
+_outer_24, _outer_16, _outer_8 = _outer_of(3, 4), _outer_of(2, 6), _outer_of(1, 12)
+
+
+@njit(cache=True, nogil=True)
+def _block_outer(
+    x: Floats, pair_in: Ints, pair_out: Ints, first: int, last: int, g: Floats, column: int,
+    flat: Floats, w_start: int, width: int,
+) -> None:  # fmt: skip
+    if width == 24:
+        _outer_24(x, pair_in, pair_out, first, last - first, g, column, flat, w_start)
     elif width == 16:
-        while c + 6 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 6, 2)
-            c += 6
-        if cin - c == 5:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 5, 2)
-        elif cin - c == 4:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 2)
-        elif cin - c == 3:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 3, 2)
-        elif cin - c == 2:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 2, 2)
-        elif cin - c == 1:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 2)
+        _outer_16(x, pair_in, pair_out, first, last - first, g, column, flat, w_start)
     else:
-        while c + 12 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 12, 1)
-            c += 12
-        while c + 4 <= cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 4, 1)
-            c += 4
-        while c < cin:
-            add_outer(x, pair_in, c, g, pair_out, column, first, count, flat, w_start, 1, 1)
-            c += 1
+        _outer_8(x, pair_in, pair_out, first, last - first, g, column, flat, w_start)
 
 
 def weight_grad_tasks(rows: int, offsets: int, cin: int, cout: int) -> tuple[int, int]:
