@@ -30,6 +30,13 @@ for variable in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):  # before numba is imp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
+from endless import (
+    EndlessBatches,
+    EndlessScans,
+    MadeTowns,
+    Mixture,
+    start_makers,
+)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -39,13 +46,6 @@ from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, find_weights
 from lidarpan.training.data import Batch
 from lidarpan.training.decay import decay_groups
-from lidarpan.training.endless import (
-    EndlessBatches,
-    EndlessScans,
-    MadeTowns,
-    Mixture,
-    start_makers,
-)
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source, open_sources

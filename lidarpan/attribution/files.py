@@ -82,7 +82,8 @@ def explain_file(
         told.append(check_by_occlusion(explainer, evidence, class_id))
     seen = replace(loaded.scan, intensity=brightness_of(evidence.of_points(prepared)))
     title = f"{path.name}: the brighter, the more evidence for {name}"
-    _write(out, seen, labels, pipeline, _reach_m(seen, chosen), title)
+    range_m = float(np.abs(seen.points[chosen, :2]).max() + 8)  # the object and what is around it
+    _write(out, seen, labels, pipeline, range_m, title)
     return told
 
 
@@ -112,11 +113,6 @@ def _write(
     both.paste(objects.resize(above.size), (above.width, 0))
     both.paste(around, (0, above.height))
     save_png(both, out)
-
-
-def _reach_m(seen: Scan, chosen: BoolArray) -> float:
-    """A map's half edge that holds the object and what is around it."""
-    return float(np.abs(seen.points[chosen, :2]).max() + 8)
 
 
 def _of_point(point: int, valid: BoolArray) -> BoolArray:

@@ -222,10 +222,6 @@ def color_points(
         return _measured(scan, mode, group)
     if labels is None or classes is None:
         raise InputError(f"mode {mode} needs labels and their class table: use height or intensity")
-    if labels.num_points != scan.num_points:
-        raise InputError(
-            f"labels must fit the scan, got {labels.num_points} labels for {scan.num_points} points"
-        )
     if labels.num_points and int(labels.semantic.max()) >= classes.num_classes:
         raise InputError(
             f"train ids must be below {classes.num_classes} ({classes.name}), "

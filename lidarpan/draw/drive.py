@@ -13,6 +13,7 @@ from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
 from lidarpan.draw.linking import ids_stay
+from lidarpan.draw.panels import BevView
 from lidarpan.scans.files import with_points
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.tracking.tracker import Tracker
@@ -61,10 +62,7 @@ def map_files(
         raise InputError(f"{out}: a drive's map is a .png, got {out.suffix or 'no suffix'}")
     if labels is None:
         raise InputError("the map of a drive needs labels: name their folder with --labels")
-    if not 64 <= size_px <= 8192:
-        raise InputError(f"size must be 64 to 8192 pixels, got {size_px}")
-    if not range_m > 0:
-        raise InputError(f"range must be above 0 m, got {range_m:g}")
+    BevView(size_px, range_m)  # both are checked before any scan is read
     where = find_poses(scan_paths, poses)
     times = find_times(scan_paths)
     if times is None:

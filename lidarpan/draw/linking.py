@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,6 @@ NEAR_M = 3.0  # the visible middle of an object at rest wanders less between two
 STAYING = 0.75  # of the ids two scans share, if ids stay: fast objects move more than NEAR_M
 NUM_PAIRS = 8
 Frame = tuple[Scan, PanopticLabels]
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """The K objects of a scan: ids, middles of their boxes in the world."""
-
-    ids: IntArray
-    places: NDArray[np.float64]
 
 
 def ids_stay(read: Callable[[int], Frame], poses: NDArray[np.float64]) -> bool:
@@ -37,20 +28,23 @@ def ids_stay(read: Callable[[int], Frame], poses: NDArray[np.float64]) -> bool:
     firsts = np.unique(np.linspace(0, len(poses) - 2, NUM_PAIRS).round().astype(int))
     near = shared = 0
     for i in firsts.tolist() if len(poses) > 1 else []:
-        a, b = (_objects(*read(k), poses[k]) for k in (i, i + 1))
-        _, in_a, in_b = np.intersect1d(a.ids, b.ids, return_indices=True)
-        moved = np.linalg.norm(a.places[in_a] - b.places[in_b], axis=1)
-        near += int((moved < NEAR_M).sum())
-        shared += len(in_a)
+        (ids, places), (later, moved) = (_objects(*read(k), poses[k]) for k in (i, i + 1))
+        _, here, there = np.intersect1d(ids, later, return_indices=True)
+        way = np.linalg.norm(places[here] - moved[there], axis=1)
+        near += int((way < NEAR_M).sum())
+        shared += len(here)
     return near >= STAYING * shared
 
 
-def _objects(scan: Scan, labels: PanopticLabels, pose: NDArray[np.float64]) -> _Seen:
+def _objects(
+    scan: Scan, labels: PanopticLabels, pose: NDArray[np.float64]
+) -> tuple[IntArray, NDArray[np.float64]]:
+    """Ids of the objects of a scan (K,), and the middles of their boxes in the world (K, 2)."""
     has = np.flatnonzero(labels.instance > 0)
     order = has[np.argsort(labels.instance[has], kind="stable")]
     ids, start = np.unique(labels.instance[order], return_index=True)
     world = (scan.points[order] @ pose[:3, :3].T + pose[:3, 3])[:, :2]
     if not len(ids):
-        return _Seen(ids, np.zeros((0, 2)))
+        return ids, np.zeros((0, 2))
     low, high = (f.reduceat(world, start, axis=0) for f in (np.minimum, np.maximum))
-    return _Seen(ids, (low + high) / 2)
+    return ids, (low + high) / 2

@@ -28,7 +28,6 @@ from lidarpan.whole_file import whole_file
 FORMAT = "lidarpan-graph-1"
 OPSET = 18
 _log = logging.getLogger("lidarpan")
-_LOG = logging.getLogger("lidarpan")
 _NOISY = ("torch.onnx", "onnxscript", "onnx_ir", "torch._inductor")
 
 
@@ -95,8 +94,6 @@ def _traced(
     if config.network.head == "queries":
         _log.warning("%s: the query head is left out, objects are to be grouped", weights)
         network.network.queries = None
-    if config.network.head == "queries":
-        _LOG.warning("the query head stays behind: the graph holds classes, offsets and heatmap")
     graph = GraphNetwork(network.network, network.prior).to(device).eval()
     sample = _sample(network.grid, graph.num_levels)
     *tables, _ = build_tables(sample, network.grid.shape, graph.num_levels)

@@ -47,7 +47,7 @@ def build_tables(cells: IntArray, shape: Shape, num_levels: int) -> list[IntArra
         shape: cells (X, Y, Z) of the grid.
         num_levels: of the U-Net.
     """
-    grids = [(_with_batch(cells), np.asarray(shape, np.int64))]
+    grids = [(np.pad(cells, ((0, 0), (1, 0))), np.asarray(shape, np.int64))]
     steps = []
     for _ in range(num_levels - 1):
         fine, size = grids[-1]
@@ -59,10 +59,8 @@ def build_tables(cells: IntArray, shape: Shape, num_levels: int) -> list[IntArra
     turned = [_turn(down, len(grids[level][0])) for level, down in enumerate(steps)]
     coarse, size = grids[1]
     columns, coarse_to_column, lookup = _columns(coarse, size)
-    flat = np.column_stack(
-        [np.zeros(len(columns), np.int32), columns, np.zeros_like(columns[:, 0])]
-    )
-    planes = _rows_under(np.ascontiguousarray(flat), np.r_[size[:2], 1], flat, PLANE, 1)
+    flat = np.pad(columns, ((0, 0), (1, 1)))
+    planes = _rows_under(flat, np.r_[size[:2], 1], flat, PLANE, 1)
     fine = cells[:, :2] // BEV_STRIDE
     return [
         *cubes,
@@ -73,13 +71,6 @@ def build_tables(cells: IntArray, shape: Shape, num_levels: int) -> list[IntArra
         coarse_to_column,
         columns,
     ]
-
-
-def _with_batch(cells: IntArray) -> IntArray:
-    """[x, y, z] -> [0, x, y, z]."""
-    rows = np.zeros((len(cells), 4), np.int32)
-    rows[:, 1:] = cells
-    return rows
 
 
 def _walk(kernel: Shape, stride: int) -> tuple[Longs, Longs, Longs]:

@@ -70,12 +70,10 @@ class ScanNorm(nn.Module):
             return self._in_numba(x.features, residual, rectify, reuse)
         if torch.compiler.is_exporting():
             y = self._in_graph(x.features)
-        elif counts is None:
-            y = self._by_index(x.features, x.indices[:, 0].long(), x.batch_size)
+        elif counts is None or (x.features.is_cuda and len(counts) > 1):
+            y = self._by_product(x.features, x.level.scan_rows())
         elif len(counts) == 1:
             y = self._one_scan(x.features)
-        elif x.features.is_cuda:
-            y = self._by_product(x.features, x.level.scan_rows())
         else:
             y = torch.cat([self._one_scan(rows) for rows in torch.split(x.features, counts)])
         if residual is not None:
@@ -179,25 +177,8 @@ class ScanNorm(nn.Module):
         mean = torch.lerp(self.running_mean, mean, share)
         return mean, torch.lerp(self.running_var, var, share)
 
-    def _by_index(self, features: Tensor, scan: Tensor, num_scans: int) -> Tensor:
-        """Voxels in any order: features (V, C), the scan of each (V,) int64 -> (V, C)."""
-        rows = _at_least_single(features)
-        count = torch.bincount(scan, minlength=num_scans).to(rows.dtype)[:, None]
-        zeros = rows.new_zeros((num_scans, rows.shape[1]))
-        mean = zeros.index_add(0, scan, rows) / count.clamp(min=1)
-        centered = rows - mean[scan]
-        var = zeros.index_add(0, scan, centered * centered) / count.clamp(min=1)
-        if self.training:
-            for m, v in zip(mean[count[:, 0] > 0], var[count[:, 0] > 0], strict=True):
-                self._remember(m, v)
-        share = self.share * (count / MIN_ROWS).clamp(max=1)
-        mean = torch.lerp(self.running_mean.expand_as(mean), mean, share)
-        var = torch.lerp(self.running_var.expand_as(var), var, share)
-        scale = self.weight / torch.sqrt(var + self.eps)
-        return (rows * scale[scan] + (self.bias - mean * scale)[scan]).to(features.dtype)
-
     def _by_product(self, features: Tensor, rows_of: Tensor) -> Tensor:
-        """All scans at once, by matrix products: no loop of launches, no atomic sums.
+        """All scans at once, voxels in any order: no loop of launches, no atomic sums.
 
         Features (V, C), and (B, V) whether a voxel is of a scan -> (V, C).
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -118,7 +119,7 @@ def measure_loader(
         1 << 40,
     )
     say("loading")
-    batches = iter(make_loader(scans, t, _Forever()))
+    batches = iter(make_loader(scans, t, itertools.count()))
     kept = [next(batches) for _ in range(max(2, 2 * t.num_workers))]
     begin, count = time.perf_counter(), 0
     while count < 2 or time.perf_counter() - begin < seconds:
@@ -133,14 +134,6 @@ def measure_loader(
     return LoaderRate(
         loaded, learnt * t.batch_size, t.num_workers, t.batch_size, str(device), voxels, memory
     )
-
-
-class _Forever(Sampler[int]):
-    def __iter__(self) -> Any:
-        k = 0
-        while True:
-            yield k
-            k += 1
 
 
 def _device_of(config: Config) -> torch.device:

@@ -220,36 +220,28 @@ def instance_rows(scan: Scan, labels: PanopticLabels, classes: ClassTable) -> li
     Lengths are metres; "hull" is the outline from above, (H, 2), from "low" to "high".
     """
     ids, index = _instance_index(labels)
-    return [_instance_row(scan, labels, index, k, i, classes) for k, i in enumerate(ids)]
-
-
-def _instance_row(
-    scan: Scan,
-    labels: PanopticLabels,
-    index: NDArray[np.uint16],
-    place: int,
-    instance: int,
-    classes: ClassTable,
-) -> dict[str, Any]:
-    """What the page tells about an instance, and its outline."""
-    own = np.flatnonzero(index == place + 1)
-    points = scan.points[own]
-    train_id = int(np.bincount(labels.semantic[own]).argmax())
-    one, base = np.array([instance], np.int32), classes.colors[train_id][None]
-    score = labels.score
-    has_score = score is not None and instance < len(score)
-    center = (points.min(axis=0) + points.max(axis=0)) / 2
-    return {
-        "id": instance,
-        "class": train_id,
-        "points": len(own),
-        "distance": round(float(np.hypot(center[0], center[1])), 2),
-        "center": center.round(2).tolist(),
-        "size": np.ptp(points, axis=0).round(2).tolist(),
-        "score": round(float(score[instance]), 3) if score is not None and has_score else None,
-        "shade": instance_shades(one, base)[0].tolist(),
-        "hue": instance_hues(one)[0].tolist(),
-        "hull": convex_hull(points[:, :2]).round(2).tolist(),
-        "low": round(float(points[:, 2].min()), 2),
-        "high": round(float(points[:, 2].max()), 2),
-    }
+    score = () if labels.score is None else labels.score
+    rows = []
+    for place, instance in enumerate(ids, 1):
+        own = np.flatnonzero(index == place)
+        points = scan.points[own]
+        train_id = int(np.bincount(labels.semantic[own]).argmax())
+        one, base = np.array([instance], np.int32), classes.colors[train_id][None]
+        center = (points.min(axis=0) + points.max(axis=0)) / 2
+        rows.append(
+            {
+                "id": instance,
+                "class": train_id,
+                "points": len(own),
+                "distance": round(float(np.hypot(center[0], center[1])), 2),
+                "center": center.round(2).tolist(),
+                "size": np.ptp(points, axis=0).round(2).tolist(),
+                "score": round(float(score[instance]), 3) if instance < len(score) else None,
+                "shade": instance_shades(one, base)[0].tolist(),
+                "hue": instance_hues(one)[0].tolist(),
+                "hull": convex_hull(points[:, :2]).round(2).tolist(),
+                "low": round(float(points[:, 2].min()), 2),
+                "high": round(float(points[:, 2].max()), 2),
+            }
+        )
+    return rows

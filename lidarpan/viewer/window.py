@@ -72,7 +72,6 @@ def window_shapes(
         InputError: as `color_points`.
     """
     open3d = need("open3d", "open3d", "a window")
-
     colors = color_points(scan, labels, classes, truth, mode).colors
     points = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(scan.points.astype(float)))
     points.colors = open3d.utility.Vector3dVector(colors / 255.0)
@@ -102,7 +101,6 @@ def _add_object(row: dict[str, Any], kind: str, mode: str, lines: _Lines, names:
         for x, y in row["hull"]:
             lines.add(np.array([(x, y, row["low"]), (x, y, row["high"])]), color)
     open3d = need("open3d", "open3d", "a window")
-
     text = open3d.t.geometry.TriangleMesh.create_text(
         f"{kind.replace('_', ' ')} {row['id']}", depth=0.0
     ).to_legacy()
@@ -136,7 +134,6 @@ class _Lines:
     def shape(self) -> Any:
         """The lines as an open3d LineSet."""
         open3d = need("open3d", "open3d", "a window")
-
         lines = open3d.geometry.LineSet()
         lines.points = open3d.utility.Vector3dVector(np.concatenate(self._points))
         lines.lines = open3d.utility.Vector2iVector(np.concatenate(self._segments))
@@ -155,7 +152,6 @@ class Window:
         mode: str,
     ) -> None:
         open3d = need("open3d", "open3d", "a window")
-
         self._names, self._load, self._classes = names, load, classes
         self._index, self._frame = 0, load(0)
         self._mode = mode if self._frame[1] is not None or mode == "intensity" else "height"

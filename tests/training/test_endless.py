@@ -5,11 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from lidarpan.classes import load_class_table
-from lidarpan.config import AugmentConfig
-from lidarpan.model.checkpoint import load_weights
-from lidarpan.training.endless import (
+from endless import (
     SCANS_PER_TOWN,
     EndlessBatches,
     EndlessScans,
@@ -17,6 +13,10 @@ from lidarpan.training.endless import (
     Mixture,
     make_towns,
 )
+
+from lidarpan.classes import load_class_table
+from lidarpan.config import AugmentConfig
+from lidarpan.model.checkpoint import load_weights
 from lidarpan.training.sources import Source
 from lidarpan.voxels.grid import Grid
 

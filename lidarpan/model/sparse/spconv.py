@@ -147,14 +147,14 @@ class SpconvEngine(SpconvLikeEngine):
         super().__init__("spconv", library, native if device.type == "cpu" else None)
 
 
-def describe() -> tuple[bool, str]:
-    """(whether spconv can be imported, its version or the reason why not)."""
+def describe(library: str = "spconv") -> tuple[bool, str]:
+    """(whether the library can be imported, its version or the reason why not)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of names that torch moved
-            importlib.import_module("spconv.pytorch")
-        version = importlib.import_module("spconv").__version__
-    except Exception as fault:  # a broken binary raises anything: report it, whatever it is
+            importlib.import_module(f"{library}.pytorch")
+        version = importlib.import_module(library).__version__
+    except Exception as fault:  # a broken binary or compiler raises anything: report it
         return False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
     return True, str(version)
 

@@ -6,11 +6,11 @@ import importlib
 
 import torch
 
-from lidarpan.model.sparse.spconv import SpconvLikeEngine
+from lidarpan.model.sparse import spconv
 from lidarpan.structures import InputError
 
 
-class SpconvTritonEngine(SpconvLikeEngine):
+class SpconvTritonEngine(spconv.SpconvLikeEngine):
     """spconv-triton on a GPU.
 
     Raises:
@@ -32,12 +32,7 @@ def describe() -> tuple[bool, str]:
     """(whether spconv-triton can run here, its version or the reason why not)."""
     if not torch.cuda.is_available():
         return False, "needs a GPU: torch finds none"
-    try:
-        importlib.import_module("spconv_triton.pytorch")
-        version = importlib.import_module("spconv_triton").__version__
-    except Exception as fault:  # whatever a missing or broken compiler raises: report it
-        return False, f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
-    return True, str(version)
+    return spconv.describe("spconv_triton")
 
 
 make_engine = SpconvTritonEngine
