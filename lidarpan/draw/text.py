@@ -134,14 +134,11 @@ def legend_strip(
     lines += int(bar_width > 0 and last_width + bar_width > room)
     image = Image.new("RGB", (width, pad + lines * line + pad // 2), PAPER)
     draw = ImageDraw.Draw(image)
-    for index, entry in enumerate(entries):
-        _swatch(
-            draw,
-            pad + index % per_line * column,
-            pad * 0.75 + index // per_line * line,
-            entry,
-            size,
-        )
+    for index, (color, text) in enumerate(entries):
+        x, y = pad + index % per_line * column, pad * 0.75 + index // per_line * line
+        box = (x, y + size * 0.1, x + size, y + size * 1.1)
+        draw.rounded_rectangle(box, max(2, size // 5), fill=color, outline=EDGE)
+        draw.text((round(x + size * 1.45), round(y)), text, fill=INK, font=font_of(size))
     if ramp:
         _ramp_bar(image, draw, pad, pad * 0.75, width - pad, size, ramp)
     if meters_per_pixel:
@@ -151,26 +148,14 @@ def legend_strip(
     return image
 
 
-def _swatch(
-    draw: ImageDraw.ImageDraw, x: float, y: float, entry: tuple[Rgb, str], size: int
-) -> None:
-    color, text = entry
-    box = (x, y + size * 0.1, x + size, y + size * 1.1)
-    draw.rounded_rectangle(box, max(2, size // 5), fill=color, outline=EDGE)
-    draw.text((round(x + size * 1.45), round(y)), text, fill=INK, font=font_of(size))
-
-
 def _merged_entries(meaning: Sequence[PointColors], order: Sequence[Rgb]) -> list[tuple[Rgb, str]]:
     """Entries of all panels; with more than one in order, without the counts, which differ."""
     if len(meaning) == 1:
         return meaning[0].entries
-    merged = {entry: None for part in meaning for entry in _without_counts(part.entries)}
+    every = [entry for part in meaning for entry in part.entries]
+    merged = {(color, text.split(" (")[0]): None for color, text in every}
     rank = {color: k for k, color in reversed(list(enumerate(order)))}
     return sorted(merged, key=lambda entry: rank.get(entry[0], len(order)))
-
-
-def _without_counts(entries: Sequence[tuple[Rgb, str]]) -> list[tuple[Rgb, str]]:
-    return [(color, text.split(" (")[0]) for color, text in entries]
 
 
 def _scale_bar(

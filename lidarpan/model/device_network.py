@@ -15,11 +15,7 @@ from lidarpan.model.captured import LEAST_ROWS, Captured, roomy_size
 from lidarpan.model.contract import Network, PointOutputs
 from lidarpan.model.device_steps import Answer, Room, answer_points, bev_grid_of
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
-from lidarpan.model.sparse.modules import (
-    InverseConv3d,
-    StridedConv3d,
-    SubmanifoldConv3d,
-)
+from lidarpan.model.sparse.modules import InverseConv3d, StridedConv3d, SubmanifoldConv3d
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
 from lidarpan.structures import FloatArray, InputError, Scan

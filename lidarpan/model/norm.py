@@ -63,7 +63,7 @@ class ScanNorm(nn.Module):
         """
         if self.training:
             self.num_batches_tracked += 1
-        counts = None if torch.compiler.is_exporting() else x.scan_counts()
+        counts = None if torch.compiler.is_exporting() else x.level.scan_counts()
         if counts is not None and len(counts) == 1 and self._is_for_triton(x):
             return self._in_triton(x, residual, rectify)
         if counts is not None and len(counts) == 1 and self._is_plain(x.features):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,15 +78,17 @@ class _Tree:
             "sample_annotation lidarseg panoptic"
         )
         self.tables |= {name: [] for name in names.split()}
-        self.tables["calibrated_sensor"].append(
-            {
-                "token": token("mount"),
-                "sensor_token": token("sensor"),
-                "translation": list(_MOUNT_M),
-                "rotation": list(_TURN),
-                "camera_intrinsic": [],
-            }
+        self._add(
+            "calibrated_sensor",
+            token=token("mount"),
+            sensor_token=token("sensor"),
+            translation=list(_MOUNT_M),
+            rotation=list(_TURN),
+            camera_intrinsic=[],
         )
+
+    def _add(self, table: str, **row: Any) -> None:
+        self.tables[table].append(row)
 
     def write_scene(self, name: str, scans: Iterable[SimulatedScan]) -> Iterator[Path]:
         ids: dict[int, int] = {}
@@ -99,20 +102,18 @@ class _Tree:
         _link(samples)
         _link(self.tables["sample_data"][first:])
         self._link_annotations(name)
-        self.tables["scene"].append(
-            {
-                "token": token("scene", name),
-                "log_token": token("log", name),
-                "nbr_samples": len(samples),
-                "first_sample_token": samples[0]["token"],
-                "last_sample_token": samples[-1]["token"],
-                "name": name,
-                "description": "simulated town",
-            }
+        self._add(
+            "scene",
+            token=token("scene", name),
+            log_token=token("log", name),
+            nbr_samples=len(samples),
+            first_sample_token=samples[0]["token"],
+            last_sample_token=samples[-1]["token"],
+            name=name,
+            description="simulated town",
         )
         log = {"logfile": f"simulated-{name}", "vehicle": "simulated", "location": "boston-seaport"}
-        log |= {"token": token("log", name), "date_captured": "2017-07-14"}
-        self.tables["log"].append(log)
+        self._add("log", **log, token=token("log", name), date_captured="2017-07-14")
 
     def _write_sample(
         self, scene: str, start_us: int, labelled: SimulatedScan, ids: dict[int, int]
@@ -120,24 +121,21 @@ class _Tree:
         stamp_us = start_us + round(labelled.time_s * 1e6)
         sample, data = token("sample", scene, stamp_us), token("data", scene, stamp_us)
         file = f"samples/LIDAR_TOP/simulated-{scene}__LIDAR_TOP__{stamp_us}.pcd.bin"
-        self.tables["sample"].append(
-            {"token": sample, "timestamp": stamp_us, "scene_token": token("scene", scene)}
-        )
+        self._add("sample", token=sample, timestamp=stamp_us, scene_token=token("scene", scene))
         pose = token("pose", scene, stamp_us)
         self._add_pose(pose, stamp_us, labelled.scan)
-        self.tables["sample_data"].append(
-            {
-                "token": data,
-                "sample_token": sample,
-                "ego_pose_token": pose,
-                "calibrated_sensor_token": token("mount"),
-                "timestamp": stamp_us,
-                "fileformat": "pcd",
-                "is_key_frame": True,
-                "height": 0,
-                "width": 0,
-                "filename": file,
-            }
+        self._add(
+            "sample_data",
+            token=data,
+            sample_token=sample,
+            ego_pose_token=pose,
+            calibrated_sensor_token=token("mount"),
+            timestamp=stamp_us,
+            fileformat="pcd",
+            is_key_frame=True,
+            height=0,
+            width=0,
+            filename=file,
         )
         packed = pack_truth(labelled.raw(NAME), labelled.instance, ids)
         self._write_labels(data, packed)
@@ -149,13 +147,12 @@ class _Tree:
         world_T_sensor = np.eye(4) if scan.world_T_sensor is None else scan.world_T_sensor
         ego_T_scan = transform(_MOUNT_M, _TURN) @ NATIVE_T_SCAN
         world_T_ego = world_T_sensor @ np.linalg.inv(ego_T_scan)
-        self.tables["ego_pose"].append(
-            {
-                "token": pose_token,
-                "timestamp": stamp_us,
-                "rotation": quaternion(world_T_ego[:3, :3]),
-                "translation": world_T_ego[:3, 3].tolist(),
-            }
+        self._add(
+            "ego_pose",
+            token=pose_token,
+            timestamp=stamp_us,
+            rotation=quaternion(world_T_ego[:3, :3]),
+            translation=world_T_ego[:3, 3].tolist(),
         )
 
     def _write_labels(self, data: str, packed: NDArray[np.uint16]) -> None:
@@ -165,7 +162,7 @@ class _Tree:
         with whole_file(self.root / lidarseg) as beside:
             (packed // 1000).astype(np.uint8).tofile(beside)
         for table, file in (("panoptic", panoptic), ("lidarseg", lidarseg)):
-            self.tables[table].append({"token": data, "sample_data_token": data, "filename": file})
+            self._add(table, token=data, sample_data_token=data, filename=file)
 
     def _annotate(
         self,
@@ -186,20 +183,19 @@ class _Tree:
             category = GENERAL_CLASSES[general[number]]
             length, width, height = box.size_m
             yaw = box.yaw_rad / 2
-            self.tables["sample_annotation"].append(
-                {
-                    "token": token("annotation", sample, number),
-                    "sample_token": sample,
-                    "instance_token": token("instance", scene, number),
-                    "category": category,
-                    "visibility_token": "4",
-                    "attribute_tokens": attribute_of(category, float(np.hypot(*box.velocity))),
-                    "translation": [float(value) for value in box.center],
-                    "size": [float(width), float(length), float(height)],
-                    "rotation": [float(np.cos(yaw)), 0.0, 0.0, float(np.sin(yaw))],
-                    "num_lidar_pts": int(count[number]),
-                    "num_radar_pts": 0,
-                }
+            self._add(
+                "sample_annotation",
+                token=token("annotation", sample, number),
+                sample_token=sample,
+                instance_token=token("instance", scene, number),
+                category=category,
+                visibility_token="4",
+                attribute_tokens=attribute_of(category, float(np.hypot(*box.velocity))),
+                translation=[float(value) for value in box.center],
+                size=[float(width), float(length), float(height)],
+                rotation=[float(np.cos(yaw)), 0.0, 0.0, float(np.sin(yaw))],
+                num_lidar_pts=int(count[number]),
+                num_radar_pts=0,
             )
 
     def _link_annotations(self, scene: str) -> None:
@@ -214,27 +210,25 @@ class _Tree:
             category = chain[0]["category"]
             for row in chain:
                 del row["category"]
-            self.tables["instance"].append(
-                {
-                    "token": instance,
-                    "category_token": token("category", category),
-                    "nbr_annotations": len(chain),
-                    "first_annotation_token": chain[0]["token"],
-                    "last_annotation_token": chain[-1]["token"],
-                }
+            self._add(
+                "instance",
+                token=instance,
+                category_token=token("category", category),
+                nbr_annotations=len(chain),
+                first_annotation_token=chain[0]["token"],
+                last_annotation_token=chain[-1]["token"],
             )
 
     def write_tables(self) -> None:
         mask = f"maps/{token('map')}.png"
         with whole_file(self.root / mask) as beside:
             Image.new("L", (8, 8), 255).save(beside, format="PNG")
-        self.tables["map"].append(
-            {
-                "token": token("map"),
-                "category": "semantic_prior",
-                "filename": mask,
-                "log_tokens": [row["token"] for row in self.tables["log"]],
-            }
+        self._add(
+            "map",
+            token=token("map"),
+            category="semantic_prior",
+            filename=mask,
+            log_tokens=[row["token"] for row in self.tables["log"]],
         )
         for name, rows in self.tables.items():
             with whole_file(self.root / self.version / f"{name}.json") as beside:

@@ -136,16 +136,12 @@ def _unfinished(root: Path, asked: dict[str, object]) -> Iterator[bool]:
             f"{root}: holds an unfinished dataset of other settings ({NOTE} says which): "
             "finish it with these, or choose another folder"
         )
-    if not goes_on and not _holds_scans(root):
+    if not goes_on and not any((root / name).exists() for name in ("sequences", "samples")):
         with whole_file(note) as beside:
             beside.write_text(json.dumps(asked, indent=1) + "\n")
     yield goes_on
     with suppress(OSError):
         note.unlink()
-
-
-def _holds_scans(root: Path) -> bool:
-    return any((root / name).exists() for name in ("sequences", "samples"))
 
 
 def _end_with(parent: int) -> None:

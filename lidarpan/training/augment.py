@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.config import AugmentConfig
 from lidarpan.structures import BoolArray, FloatArray, IntArray, SemanticArray
 
 
@@ -112,9 +113,22 @@ def change_intensity(
     return replace(sample, intensity=np.clip(sample.intensity * factor, 0, 1))
 
 
+def perturb(sample: Sample, rng: np.random.Generator, a: AugmentConfig) -> Sample:
+    """What training does to every scan: drop, mirror, turn, scale, jitter, change brightness."""
+    sample = drop(sample, rng, a.drop)
+    if a.flip:
+        sample = flip(sample, rng)
+    sample = rotate(sample, rng, a.rotate_rad, a.tilt_rad)
+    sample = scale(sample, rng, a.scale, a.shift_z_m)
+    sample = jitter(sample, rng, a.jitter_m)
+    return change_intensity(sample, rng, a.intensity_gain, a.intensity_drop)
+
+
+# Chosen by hand on simulated towns, without an ablation, as the bands and sectors of the mixes.
 _PASTE_CELL_M = 0.4
 _PASTE_REACH_M = 80.0
 _PASTE_TRIES = 8
+_PASTE_LEAST_POINTS = 10
 
 
 def paste_instances(
@@ -135,7 +149,7 @@ def paste_instances(
         ground: train ids of the ground classes.
     """
     ids, first, sizes = np.unique(other.instance, return_index=True, return_counts=True)
-    usable = (ids > 0) & (sizes >= 10)
+    usable = (ids > 0) & (sizes >= _PASTE_LEAST_POINTS)
     ids, semantic = ids[usable], other.semantic[first[usable]]
     if not len(ids):
         return sample

@@ -174,13 +174,7 @@ class TrainingScans(TorchDataset[Batch | Pair]):
                 other = self._sample(of_class[int(rng.integers(len(of_class)))], rng)
             if paste:
                 sample = augment.paste_instances(sample, other, rng, a.paste_count, self.ground)
-        sample = augment.drop(sample, rng, a.drop)
-        if a.flip:
-            sample = augment.flip(sample, rng)
-        sample = augment.rotate(sample, rng, a.rotate_rad, a.tilt_rad)
-        sample = augment.scale(sample, rng, a.scale, a.shift_z_m)
-        sample = augment.jitter(sample, rng, a.jitter_m)
-        return augment.change_intensity(sample, rng, a.intensity_gain, a.intensity_drop)
+        return augment.perturb(sample, rng, a)
 
 
 def donors_of(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lidarpan.config import Config
+from lidarpan.config import Config, LossConfig
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
 from lidarpan.training.matching import overlap_loss, query_loss, true_objects
 from lidarpan.training.side_tasks import GroundHeight, HiddenRange
@@ -127,19 +126,9 @@ class PanopticLoss(nn.Module):
     def __init__(
         self,
         class_weight: Tensor,
+        factors: LossConfig,
         *,
-        cross_entropy: float,
-        lovasz: float,
-        heatmap: float,
-        offset: float,
-        heatmap_kind: Literal["focal", "mse"],
-        learned_uncertainty: bool,
-        bev_semantic: float = 0.0,
         bev_channels: int = 0,
-        queries: float = 0.0,
-        overlap: float = 0.0,
-        ground_height: float = 0.0,
-        depth: float = 0.0,
         channels: int = 0,
         ground: Sequence[int] = (),
     ) -> None:
@@ -153,29 +142,25 @@ class PanopticLoss(nn.Module):
         super().__init__()
         self.class_weight: Tensor
         self.register_buffer("class_weight", class_weight)
-        self.weights = {
-            "cross_entropy": cross_entropy,
-            "lovasz": lovasz,
-            "heatmap": heatmap,
-            "offset": offset,
-        }
-        more = {"queries": queries, "overlap": overlap}
-        more |= {"ground_height": ground_height, "depth": depth}
-        self.weights |= {name: weight for name, weight in more.items() if weight}
-        self.ground_head = GroundHeight(bev_channels, ground) if ground_height else None
-        self.depth_head = HiddenRange(channels) if depth else None
-        self.heatmap_kind = heatmap_kind
-        self.bev_weight = bev_semantic
-        self.bev_head = nn.Linear(bev_channels, len(class_weight)) if bev_semantic else None
+        always = ("cross_entropy", "lovasz", "heatmap", "offset")
+        where_asked = ("queries", "overlap", "ground_height", "depth")
+        given = factors.model_dump(include={*always, *where_asked})
+        self.weights = {name: given[name] for name in always}
+        self.weights |= {name: given[name] for name in where_asked if given[name]}
+        self.ground_head = GroundHeight(bev_channels, ground) if factors.ground_height else None
+        self.depth_head = HiddenRange(channels) if factors.depth else None
+        self.heatmap_kind, self.bev_weight = factors.heatmap_kind, factors.bev_semantic
+        self.bev_head = nn.Linear(bev_channels, len(class_weight)) if self.bev_weight else None
         count = len(self.weights)
-        self.log_variance = nn.Parameter(torch.zeros(count)) if learned_uncertainty else None
+        learned = factors.learned_uncertainty
+        self.log_variance = nn.Parameter(torch.zeros(count)) if learned else None
 
     @classmethod
     def configured(cls, config: Config, class_weight: Tensor) -> PanopticLoss:
         """The loss of a configuration."""
         return cls(
             class_weight,
-            **config.loss.model_dump(exclude={"class_balance", "pseudo"}),
+            config.loss,
             bev_channels=config.network.bev_channels,
             channels=config.network.channels[0],
             ground=config.build_classes().ground,

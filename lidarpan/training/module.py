@@ -21,12 +21,7 @@ from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network, find_weights
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError, PanopticLabels, Scan
-from lidarpan.training.data import (
-    Batch,
-    Pair,
-    StepSampler,
-    TrainingScans,
-)
+from lidarpan.training.data import Batch, Pair, StepSampler, TrainingScans
 from lidarpan.training.decay import decay_groups
 from lidarpan.training.loader import make_loader
 from lidarpan.training.losses import PanopticLoss

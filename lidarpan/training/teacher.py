@@ -101,16 +101,6 @@ def mix_both_ways(
     return first, mix(town, own, rng)
 
 
-def perturb(sample: Sample, rng: np.random.Generator, a: AugmentConfig) -> Sample:
-    """What training does to every scan: drop, mirror, turn, scale, jitter, change brightness."""
-    sample = augment.flip(augment.drop(sample, rng, a.drop), rng)
-    sample = augment.rotate(sample, rng, a.rotate_rad, a.tilt_rad)
-    sample = augment.scale(sample, rng, a.scale, a.shift_z_m)
-    return augment.change_intensity(
-        augment.jitter(sample, rng, a.jitter_m), rng, a.intensity_gain, a.intensity_drop
-    )
-
-
 @dataclass(frozen=True)
 class Taught:
     """The best network that was met, and the way there.
@@ -166,9 +156,7 @@ def teach(
     student, teacher = _copied(network), _copied(network)
     runner = run_like(old, teacher)
     student.train()
-    loss = PanopticLoss(
-        class_weight, **LossConfig().model_dump(exclude={"class_balance", "pseudo"})
-    )
+    loss = PanopticLoss(class_weight, LossConfig())
     optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
@@ -208,13 +196,13 @@ def _batches(
     seed: int,
 ) -> Iterator[Batch]:
     rng = np.random.default_rng([seed, 77])
-    a = AugmentConfig()
     while True:
         for k in rng.permutation(len(lessons)):
             own = pseudo_sample(lessons[k], teacher, thresholds)
             town = towns[int(rng.integers(len(towns)))]
             pair = mix_both_ways(own, town, rng, classes.ground)
-            yield collate([make_batch(perturb(s, rng, a), teacher.grid, classes) for s in pair])
+            changed = (augment.perturb(one, rng, AugmentConfig()) for one in pair)
+            yield collate([make_batch(one, teacher.grid, classes) for one in changed])
 
 
 def _copied(network: PanopticNetwork) -> PanopticNetwork:

@@ -17,14 +17,15 @@ NUM_FEATURES = 13
 """F: offset x, y, z; height; range; intensity; log count; spread; height over the ground, twice;
 brightness, roughness and unevenness of the ground around."""
 
+# The distances here and the scales of `voxel_features` were chosen by hand on simulated towns,
+# without an ablation; the weights were trained with them: another number wants another training.
+
 NEAR_M, FAR_M = 1.2, 4.8
 """Cells in which the ground is looked for: three by three of them around a voxel."""
 
 PATCH_M = 0.6
 """Cells in which the look of the ground is averaged: three by three of them around a voxel."""
 
-# These distances and the scales below were chosen by hand on simulated towns, without an ablation;
-# the weights were trained with them, so that another number wants another training.
 GROUND_M = 0.25  # voxels up to this over the lowest around count as ground
 REFERENCE_M = 20.0  # range within which the brightness of the scan's ground is taken
 

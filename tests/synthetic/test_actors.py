@@ -5,10 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lidarpan.synthetic.actors.actors import ACTOR_KINDS, make_actor
+from lidarpan.synthetic.actors.actors import (
+    ACTOR_KINDS,
+    HEIGHT_M,
+    SLENDERNESS,
+    is_held_out,
+    make_actor,
+)
 from lidarpan.synthetic.actors.cars import car
 from lidarpan.synthetic.actors.figure import Body, Pose, figure
-from lidarpan.synthetic.actors.held_out import HEIGHT_M, SLENDERNESS, is_held_out
 from lidarpan.synthetic.actors.mesh import join
 from lidarpan.synthetic.kinds import KIND, MATERIAL
 from lidarpan.synthetic.towns.stock import Shape, stock_actor

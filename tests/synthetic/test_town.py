@@ -7,7 +7,7 @@ from town_statistics import comparison_table, describe
 
 from lidarpan.classes import load_class_table
 from lidarpan.structures import PanopticLabels, Scan
-from lidarpan.synthetic.actors.held_out import HEIGHT_M, SLENDERNESS
+from lidarpan.synthetic.actors.actors import HEIGHT_M, SLENDERNESS
 from lidarpan.synthetic.kinds import KIND, KINDS
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.sensors.sensor import make_sensor

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lidarpan.config import LossConfig
 from lidarpan.model.network import HeadOutputs
 from lidarpan.training.losses import (
     PanopticLoss,
@@ -94,15 +95,8 @@ def outputs_and_targets():
 @pytest.mark.parametrize("learned", [False, True])
 def test_terms_and_gradients(kind, learned):
     outputs, targets = outputs_and_targets()
-    loss = PanopticLoss(
-        torch.ones(3),
-        cross_entropy=1.0,
-        lovasz=1.0,
-        heatmap=2.0,
-        offset=0.5,
-        heatmap_kind=kind,
-        learned_uncertainty=learned,
-    )
+    factors = LossConfig(heatmap=2.0, offset=0.5, heatmap_kind=kind, learned_uncertainty=learned)
+    loss = PanopticLoss(torch.ones(3), factors)
     terms = loss(outputs, targets)
     # Voxel 0 lies at (1, 1), its column's middle at (0.5, 0.5); the center at (3, 4).
     assert float(terms["offset"]) == pytest.approx((2 + 3) / 2 + 0.5 * (2.5 + 3.5) / 2)
@@ -125,15 +119,7 @@ def test_nothing_to_learn_is_zero_not_nan():
         targets.bev_min_m,
         targets.bev_cell_m,
     )
-    loss = PanopticLoss(
-        torch.ones(3),
-        cross_entropy=1.0,
-        lovasz=1.0,
-        heatmap=1.0,
-        offset=1.0,
-        heatmap_kind="focal",
-        learned_uncertainty=False,
-    )
+    loss = PanopticLoss(torch.ones(3), LossConfig(offset=1.0))
     assert float(loss(outputs, empty)["total"]) == 0
 
 
@@ -154,10 +140,7 @@ def test_columns_learn_the_shares_of_their_classes():
 def test_the_head_on_columns_belongs_to_the_loss():
     outputs, targets = outputs_and_targets()
     terms = {"cross_entropy": 1.0, "lovasz": 1.0, "heatmap": 1.0, "offset": 1.0}
-    loss = PanopticLoss(
-        torch.ones(3), **terms, heatmap_kind="focal", learned_uncertainty=False,
-        bev_semantic=0.5, bev_channels=5,
-    )  # fmt: skip
+    loss = PanopticLoss(torch.ones(3), LossConfig(**terms, bev_semantic=0.5), bev_channels=5)
     result = loss(outputs, targets)
     others = sum(result[name] for name in terms)
     torch.testing.assert_close(result["total"], others + 0.5 * result["bev_semantic"])

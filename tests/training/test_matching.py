@@ -196,9 +196,7 @@ def test_overfits_eight_scans():
     classes, grid, engine = config.build_classes(), config.grid.build(), choose_engine("cpu")
     network, scans = build_network(config), toy_scans()
     batch = collate([make_batch(scan, grid, classes) for scan in scans])
-    loss = PanopticLoss(
-        torch.ones(19), **LossConfig().model_dump(exclude={"class_balance", "pseudo"})
-    )
+    loss = PanopticLoss(torch.ones(19), LossConfig())
     steps = 60
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps + 1)

@@ -68,10 +68,6 @@ class SparseTensor:
         """B."""
         return self.level.batch_size
 
-    def scan_counts(self) -> list[int] | None:
-        """Cells of each scan, where the rows are in the scans' order; None where they are not."""
-        return self.level.scan_counts()
-
     def with_features(self, features: Tensor) -> SparseTensor:
         """The same cells with other features, (V, C'); neighbour maps are shared."""
         return self.at_level(self.level, features)

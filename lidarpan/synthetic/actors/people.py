@@ -22,16 +22,10 @@ def person(kind: str, rng: np.random.Generator) -> list[Mesh]:
     """A pedestrian, child or worker in a random pose, with what they carry."""
     body = random_body(rng, kind)
     load: list[Mesh] = []
-    match int(rng.choice(4, p=_HABITS[kind])):
-        case 0:
-            pose, free = walking(body, rng), True
-        case 1:
-            pose, free = standing(body, rng), True
-        case 2:
-            body = replace(body, coat=0.0)
-            pose, free = sitting(body, rng), False
-        case _:
-            pose, free = stooping(body, rng), False
+    take_pose = (walking, standing, sitting, stooping)[int(rng.choice(4, p=_HABITS[kind]))]
+    if take_pose is sitting:
+        body = replace(body, coat=0.0)
+    pose, free = take_pose(body, rng), take_pose in (walking, standing)
     if kind == "worker":
         pose = replace(pose, helmet=bool(rng.random() < 0.7))
         load.append(_vest(body, pose))

@@ -108,7 +108,8 @@ def motion_blur(scan: Scan, k: int, rng: np.random.Generator) -> tuple[Scan, Sou
     cos, sin = np.cos(turning * time_s), np.sin(turning * time_s)
     x, y, z = scan.points.T
     moved = np.stack([cos * x - sin * y - speed * time_s, sin * x + cos * y, z], axis=1)
-    return _taken(_changed(scan, moved.astype(np.float32), scan.intensity), _all(scan))
+    shown = _changed(scan, moved.astype(np.float32), scan.intensity)
+    return shown, np.arange(scan.num_points)
 
 
 def dropped_beams(scan: Scan, k: int, rng: np.random.Generator) -> tuple[Scan, Source]:
@@ -151,10 +152,6 @@ CORRUPTIONS: dict[str, Model] = {
     "wrong-echoes": wrong_echoes,
 }
 """The models by name."""
-
-
-def _all(scan: Scan) -> NDArray[np.bool_]:
-    return np.ones(scan.num_points, np.bool_)
 
 
 def _reach(scan: Scan) -> NDArray[np.float64]:

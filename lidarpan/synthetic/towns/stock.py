@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.structures import IntArray
-from lidarpan.synthetic.actors.actors import Actor, make_actor
-from lidarpan.synthetic.actors.held_out import is_held_out
+from lidarpan.synthetic.actors.actors import Actor, is_held_out, make_actor
 from lidarpan.synthetic.actors.mesh import Mesh, join
 from lidarpan.synthetic.kinds import KIND, KINDS
 from lidarpan.synthetic.raycast import Caster
