@@ -56,6 +56,10 @@ class _Object:
     count: int = 0
 
     @property
+    def train_id(self) -> int:
+        return int(self.votes.argmax())
+
+    @property
     def is_moving(self) -> bool:
         way = np.array(self.path)
         return len(way) > 1 and float(np.linalg.norm(way - way[0], axis=1).max()) > MOVED_M
@@ -127,9 +131,8 @@ def draw_map(
     canvas = np.where((seen > 0)[..., None], table[seen], dimmed[between]).astype(np.uint8)
     image = _with_objects(canvas, objects, way, classes, origin, cell_m)
     present = [k for k in range(1, classes.num_classes) if (seen == k).any()]
-    drawn = [one for one in objects.values() if one.count >= MIN_OBJECT_POINTS]
-    present += [int(one.votes.argmax()) for one in drawn]
-    meaning = _meaning(sorted(set(present)), objects, classes)
+    present += [one.train_id for one in objects.values()]
+    meaning = _meaning(sorted(set(present)), list(objects.values()), classes)
     strip = legend_strip(columns, _font_px(size_px), [meaning], cell_m)
     sheet = stack_panels([image], [""], strip, None, _font_px(size_px), 0, is_row=True)
     half = cell_m / 2
@@ -162,7 +165,7 @@ def _fuse(
     classes: ClassTable,
     area: _Area,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[int, _Object]]:
-    """(rows, columns) class hit in each cell, class between the rings, and the objects by id."""
+    """(rows, columns) class hit in each cell, class between the rings, and objects seen well."""
     rows, columns = area.shape
     hit, between = (_Votes(rows * columns) for _ in range(2))
     objects: dict[int, _Object] = {}
@@ -181,7 +184,7 @@ def _fuse(
         raise InputError(f"wanted as many poses as frames, got {len(poses)} for {count} or more")
     seen = close_holes(close_holes(hit.winner.reshape(rows, columns), 3), 4)
     ground = close_holes(close_holes(between.winner.reshape(rows, columns), 3), 3)
-    return seen, ground, objects
+    return seen, ground, {i: one for i, one in objects.items() if one.count >= MIN_OBJECT_POINTS}
 
 
 def _ground(
@@ -238,10 +241,7 @@ def _with_objects(
     boxes: list[tuple[str, Box]] = []
     canvas = canvas.copy()
     for instance, one in sorted(objects.items(), key=lambda item: -item[1].count):
-        if one.count < MIN_OBJECT_POINTS:
-            continue
-        train_id = int(one.votes.argmax())
-        base = classes.colors[train_id][None]
+        base = classes.colors[one.train_id][None]
         shade = instance_shades(np.array([instance], np.int32), base)[0]
         fused = (one.fused + 0.5) * cell_m
         own = pixels(one.latest if one.is_moving else fused)
@@ -255,7 +255,7 @@ def _with_objects(
             lines.append((pixels(np.array(one.path)), (red, green, blue), 0.0))
             lines.append((pixels(_arrow(np.array(one.path))), (red, green, blue), 0.0))
         (left, top), (right, bottom) = hull.min(axis=0).tolist(), hull.max(axis=0).tolist()
-        name = classes.names[train_id].replace("_", " ")
+        name = classes.names[one.train_id].replace("_", " ")
         boxes.append((f"{name} {instance}", (left, top, right, bottom)))
     lines.append((pixels(way), INK, 0.0))
     image = Image.fromarray(_stroke(canvas, lines, max(1.2, max(canvas.shape) / 1100)))
@@ -290,13 +290,12 @@ def _stroke(
     return image
 
 
-def _meaning(present: list[int], objects: dict[int, _Object], classes: ClassTable) -> PointColors:
+def _meaning(present: list[int], objects: list[_Object], classes: ClassTable) -> PointColors:
     """Legend: classes with their numbers of objects, how many of them move, and the way."""
     table = class_colors(classes)
-    seen = [one for one in objects.values() if one.count >= MIN_OBJECT_POINTS]
     entries: list[tuple[Rgb, str]] = []
     for train_id in sorted(present, key=lambda k: (k not in classes.things, k)):
-        own = [one for one in seen if int(one.votes.argmax()) == train_id]
+        own = [one for one in objects if one.train_id == train_id]
         text = classes.names[train_id].replace("_", " ")
         if own:
             moving = sum(one.is_moving for one in own)

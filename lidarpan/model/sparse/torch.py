@@ -64,10 +64,10 @@ class _Convolve(torch.autograd.Function):
     """out[o] = sum_k x[forward[o, k]] W[k]. (Vin, Cin), (K, Cin, Cout) -> (Vout, Cout)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, table: Table) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, table: Table, engine: TorchEngine) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.table = table
-        return _gather_multiply(x, weight, table.forward)
+        ctx.table, ctx.engine = table, engine
+        return engine.multiply(x, weight, table)
 
     @staticmethod
     @once_differentiable
@@ -75,10 +75,10 @@ class _Convolve(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = _gather_multiply(grad, weight.transpose(1, 2), ctx.table.back)
+            grad_x = ctx.engine.multiply(grad, weight.transpose(1, 2), ctx.table.turned)
         if ctx.needs_input_grad[1]:
-            grad_weight = _weight_grad(x, grad, ctx.table.forward, weight.shape)
-        return grad_x, grad_weight, None
+            grad_weight = ctx.engine.weight_grad(x, grad, weight.shape, ctx.table)
+        return grad_x, grad_weight, None, None
 
 
 def _pieces(rows: int, width: int) -> list[slice]:
@@ -94,26 +94,6 @@ def _gathered(padded: Tensor, rows: Tensor) -> Tensor:
 
 def _with_zero_row(x: Tensor) -> Tensor:
     return torch.cat([x, x.new_zeros(1, x.shape[1])])
-
-
-def _gather_multiply(x: Tensor, weight: Tensor, rows: Tensor) -> Tensor:
-    """(Vin, Cin), (K, Cin, Cout), (Vout, K) -> (Vout, Cout)."""
-    offsets, cin, cout = weight.shape
-    matrix = weight.reshape(offsets * cin, cout)
-    padded, out = _with_zero_row(x), x.new_empty(len(rows), cout)
-    for piece in _pieces(len(rows), offsets * cin):
-        torch.mm(_gathered(padded, rows[piece]), matrix, out=out[piece])
-    return out
-
-
-def _weight_grad(x: Tensor, grad: Tensor, rows: Tensor, shape: torch.Size) -> Tensor:
-    """(Vin, Cin), (Vout, Cout), (Vout, K) -> (K, Cin, Cout); pieces add up in float32 or more."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    padded, total = _with_zero_row(x), x.new_zeros(shape, dtype=wide)
-    for piece in _pieces(len(rows), shape[0] * shape[1]):
-        product = _gathered(padded, rows[piece]).T @ grad[piece]
-        total += product.view(shape)
-    return total.to(x.dtype)
 
 
 class TorchEngine:
@@ -180,8 +160,26 @@ class TorchEngine:
     def convolve(self, x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None) -> Tensor:
         """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout) by the table's rows."""
         x, weight = in_autocast(x, weight)
-        out: Tensor = _Convolve.apply(x, weight, table)  # type: ignore[no-untyped-call]
+        out: Tensor = _Convolve.apply(x, weight, table, self)  # type: ignore[no-untyped-call]
         return finish.apply(out) if finish else out
+
+    def multiply(self, x: Tensor, weight: Tensor, table: Table) -> Tensor:
+        """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout), no gradient."""
+        offsets, cin, cout = weight.shape
+        matrix, rows = weight.reshape(offsets * cin, cout), table.forward
+        padded, out = _with_zero_row(x), x.new_empty(len(rows), cout)
+        for piece in _pieces(len(rows), offsets * cin):
+            torch.mm(_gathered(padded, rows[piece]), matrix, out=out[piece])
+        return out
+
+    def weight_grad(self, x: Tensor, grad: Tensor, shape: torch.Size, table: Table) -> Tensor:
+        """(Vin, Cin), (Vout, Cout) -> (K, Cin, Cout); pieces add up in float32 or more."""
+        wide = torch.promote_types(x.dtype, torch.float32)
+        padded, total = _with_zero_row(x), x.new_zeros(shape, dtype=wide)
+        for piece in _pieces(len(table.forward), shape[0] * shape[1]):
+            product = _gathered(padded, table.forward[piece]).T @ grad[piece]
+            total += product.view(shape)
+        return total.to(x.dtype)
 
 
 def in_autocast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

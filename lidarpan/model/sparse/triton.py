@@ -11,11 +11,10 @@ import importlib.util
 import math
 import os
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level
 from lidarpan.model.sparse.torch import Table, TorchEngine, in_autocast, level_keys
@@ -31,32 +30,9 @@ _MEETINGS = 256  # looked up by one program
 _PARTS = 16  # of the rows whose weight gradients are summed apart
 
 
-class _Convolve(torch.autograd.Function):
-    """out[o] = sum_k x[forward[o, k]] W[k]. (Vin, Cin), (K, Cin, Cout) -> (Vout, Cout)."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, table: Table) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.table = table
-        return _multiply(x, weight, table.forward, table.num_out)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        table, grad_x, grad_weight = ctx.table, None, None
-        if ctx.needs_input_grad[0]:
-            grad_x = _multiply(grad.contiguous(), weight.transpose(1, 2), table.back, table.num_in)
-        if ctx.needs_input_grad[1]:
-            grad_weight = _weight_grad(x, grad.contiguous(), weight.shape, table)
-        return grad_x, grad_weight, None
-
-
-def _multiply(
-    x: Tensor, weight: Tensor, rows: Tensor, num_out: Tensor, finish: Epilogue | None = None
-) -> Tensor:
-    """(Vin, Cin), (K, Cin, Cout), (Vout, K) -> (Vout, Cout), no gradient."""
-    offsets, cin, cout = weight.shape
+def _multiply(x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None = None) -> Tensor:
+    """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout), no gradient."""
+    rows, (offsets, cin, cout) = table.forward, weight.shape
     out = x.new_empty((len(rows), cout))
     if not out.numel():
         return out
@@ -66,27 +42,12 @@ def _multiply(
     grid = (-(-len(rows) // block), -(-cout // outs))
     _kernels().convolve[grid](
         x, weight, rows, x if bias is None else bias.contiguous(),
-        x if residual is None else residual.contiguous(), out, len(x), offsets, num_out, cin, cout,
-        *weight.stride(), HAS_BIAS=bias is not None,
+        x if residual is None else residual.contiguous(), out, len(x), offsets, table.num_out,
+        cin, cout, *weight.stride(), HAS_BIAS=bias is not None,
         HAS_RESIDUAL=residual is not None, RECTIFY=rectify, PRECISION=PRECISION,
         WIDEN=_is_interpreted(), ROWS=block, INS=_block(cin, 64), OUTS=outs,
     )  # fmt: skip
     return out
-
-
-def _weight_grad(x: Tensor, grad: Tensor, shape: torch.Size, table: Table) -> Tensor:
-    """(Vin, Cin), (Vout, Cout) -> (K, Cin, Cout)."""
-    rows, (offsets, cin, cout) = table.forward, shape
-    block, ins, outs = 32, _block(cin, 32), _block(cout, 64)
-    step = max(-(-len(rows) // (_PARTS * block)), 1) * block
-    parts = x.new_empty((-(-len(rows) // step), *shape), dtype=torch.float32)
-    if parts.numel():
-        grid = (len(parts), offsets, -(-cin // ins) * -(-cout // outs))
-        _kernels().weight_grad[grid](
-            x, grad, rows, parts, len(x), offsets, table.num_out, step, cin, cout,
-            PRECISION=PRECISION, WIDEN=_is_interpreted(), ROWS=block, INS=ins, OUTS=outs,
-        )  # fmt: skip
-    return parts.sum(0).to(x.dtype)
 
 
 def _block(channels: int, most: int) -> int:
@@ -112,13 +73,32 @@ class TritonEngine(TorchEngine):
 
     def convolve(self, x: Tensor, weight: Tensor, table: Table, finish: Epilogue | None) -> Tensor:
         """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout)."""
-        if x.dtype == torch.float64:
-            return super().convolve(x, weight, table, finish)
+        if x.dtype == torch.float64 or torch.is_grad_enabled():
+            return super().convolve(x.contiguous(), weight, table, finish)
         x, weight = in_autocast(x, weight)
-        if not torch.is_grad_enabled():
-            return _multiply(x.contiguous(), weight, table.forward, table.num_out, finish)
-        out: Tensor = _Convolve.apply(x.contiguous(), weight, table)  # type: ignore[no-untyped-call]
-        return finish.apply(out) if finish else out
+        return _multiply(x.contiguous(), weight, table, finish)
+
+    def multiply(self, x: Tensor, weight: Tensor, table: Table) -> Tensor:
+        """(Vin, Cin), (K, Cin, Cout) -> (Vout, Cout), no gradient."""
+        is_double = x.dtype == torch.float64
+        return (super().multiply if is_double else _multiply)(x.contiguous(), weight, table)
+
+    def weight_grad(self, x: Tensor, grad: Tensor, shape: torch.Size, table: Table) -> Tensor:
+        """(Vin, Cin), (Vout, Cout) -> (K, Cin, Cout)."""
+        grad = grad.contiguous()
+        if x.dtype == torch.float64:
+            return super().weight_grad(x, grad, shape, table)
+        rows, (offsets, cin, cout) = table.forward, shape
+        block, ins, outs = 32, _block(cin, 32), _block(cout, 64)
+        step = max(-(-len(rows) // (_PARTS * block)), 1) * block
+        parts = x.new_empty((-(-len(rows) // step), *shape), dtype=torch.float32)
+        if parts.numel():
+            grid = (len(parts), offsets, -(-cin // ins) * -(-cout // outs))
+            _kernels().weight_grad[grid](
+                x, grad, rows, parts, len(x), offsets, table.num_out, step, cin, cout,
+                PRECISION=PRECISION, WIDEN=_is_interpreted(), ROWS=block, INS=ins, OUTS=outs,
+            )  # fmt: skip
+        return parts.sum(0).to(x.dtype)
 
     def find_rows(self, source: Level, target: Level, geometry: Geometry) -> Tensor:
         """Row of the source cell target * stride - padding + k, or V. -> (W, K) int32."""

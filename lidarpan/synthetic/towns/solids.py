@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray
 from lidarpan.synthetic.actors.mesh import Mesh, join
+from lidarpan.synthetic.actors.primitives import circle
 from lidarpan.synthetic.towns.ground import Ground
 from lidarpan.synthetic.towns.site import Site
 
@@ -33,8 +34,7 @@ _SIDES = 8
 
 
 def _tube_unit() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    angle = 2 * np.pi * np.arange(_SIDES) / _SIDES
-    ring = np.stack([0.5 * np.cos(angle), 0.5 * np.sin(angle)], axis=1)
+    ring = 0.5 * circle(_SIDES)
     points = np.concatenate([np.c_[ring, np.zeros(_SIDES)], np.c_[ring, np.ones(_SIDES)]])
     a = np.arange(_SIDES)
     b = (a + 1) % _SIDES
