@@ -220,7 +220,7 @@ class Trainer:
         batch = moved.student if isinstance(moved, Pair) else moved
         outputs = self.network(batch.voxels(self.grid, self.engine))
         active = self.config.training.active(self.progress)
-        terms = self.loss(outputs, batch.targets(self.grid), active)
+        terms = self.loss(outputs, batch, self.grid, active)
         if self.teacher is not None and isinstance(moved, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(moved, self.grid, self.engine)

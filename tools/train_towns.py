@@ -75,7 +75,7 @@ class Run:
         grid = config.grid.build()
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             outputs = self.network(batch.voxels(grid, engine))
-            terms: dict[str, Tensor] = self.loss(outputs, batch.targets(grid))
+            terms: dict[str, Tensor] = self.loss(outputs, batch, grid)
         self.optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.training.clip_norm)

@@ -18,7 +18,6 @@ from lidarpan.model.sparse.tensor import Engine
 from lidarpan.structures import FloatArray, InputError, IntArray
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
-from lidarpan.training.losses import Targets
 from lidarpan.training.side_tasks import hide_beams
 from lidarpan.training.sources import Source
 from lidarpan.training.targets import instance_centers, voxel_instances, voxel_majority
@@ -32,10 +31,17 @@ MOST_DONORS = 1024
 
 
 class Batch(NamedTuple):
-    """Voxels of some scans with their targets; tensors only, so that lightning can move it.
+    """Voxels of some scans, and what the network should say of them; lightning moves the tensors.
 
-    Shapes: features (V, F), indices (V, 4) int32, semantic (V,), instance (V,), voxel_m (V, 3),
-    centers (K, 5), rays (R, 5): see losses.Targets.
+    Attributes:
+        features: (V, F).
+        indices: (V, 4) int32 [batch, x, y, z].
+        semantic: (V,) int64 train ids, 0 = void (not learned from).
+        instance: (V,) int64 row of `centers` that the voxel belongs to, -1 = none.
+        voxel_m: (V, 3) x, y and z of the voxel's middle.
+        centers: (K, 5) [batch, x_m, y_m, sigma_m, train id] of every instance.
+        rays: (R, 5) what hidden beams would have measured, see `side_tasks.hide_beams`.
+        batch_size: number of scans.
     """
 
     features: Tensor
@@ -51,18 +57,6 @@ class Batch(NamedTuple):
         """The network's input."""
         return SparseTensor(
             self.features, self.indices, grid.shape, batch_size=self.batch_size, engine=engine
-        )
-
-    def targets(self, grid: Grid) -> Targets:
-        """The loss's targets."""
-        return Targets(
-            self.semantic,
-            self.instance,
-            self.voxel_m,
-            self.centers,
-            rays=self.rays,
-            bev_min_m=grid.min_m[:2],
-            bev_cell_m=grid.cell_m[:2],
         )
 
 

@@ -156,7 +156,7 @@ def _steps_per_s(config: Config, batches: list[Batch], steps: int) -> tuple[floa
         _finish(device)
         begin = time.perf_counter()
         with torch.autocast(device.type, kind, enabled=kind is not None):
-            total = loss(network(batch.voxels(grid, engine)), batch.targets(grid))["total"]
+            total = loss(network(batch.voxels(grid, engine)), batch, grid)["total"]
         optimizer.zero_grad()
         total.backward()
         optimizer.step()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,30 +10,10 @@ from torch.nn import functional
 
 from lidarpan.config import Config, LossConfig
 from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.training.data import Batch
 from lidarpan.training.matching import overlap_loss, query_loss, true_objects
 from lidarpan.training.side_tasks import GroundHeight, HiddenRange
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What the network should have said of a batch.
-
-    Attributes:
-        semantic: (V,) int64 train ids, 0 = void (not learned from).
-        instance: (V,) int64 row of `centers` that the voxel belongs to, -1 = none.
-        voxel_m: (V, 2 or 3) x, y and z of the voxel's middle.
-        centers: (K, 5) [batch, x_m, y_m, sigma_m, train id] of every instance.
-        bev_min_m, bev_cell_m: lower corner and cell of the voxel grid in x and y.
-        rays: (R, 5) what hidden beams would have measured, see `side_tasks.hide_beams`.
-    """
-
-    semantic: Tensor
-    instance: Tensor
-    voxel_m: Tensor
-    centers: Tensor
-    bev_min_m: tuple[float, float]
-    bev_cell_m: tuple[float, float]
-    rays: Tensor | None = None
+from lidarpan.voxels.grid import Grid
 
 
 def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -167,12 +146,23 @@ class PanopticLoss(nn.Module):
         )
 
     def forward(
-        self, outputs: HeadOutputs, targets: Targets, active: Collection[str] | None = None
+        self,
+        outputs: HeadOutputs,
+        batch: Batch,
+        grid: Grid,
+        active: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Each term by name, unweighted, and the weighted sum of the active ones as "total"."""
-        terms = {**self._semantic(outputs, targets), **self._centers(outputs, targets)}
-        terms |= self._queries(outputs, targets)
-        terms |= self._side_tasks(outputs, targets)
+        """Each term by name, unweighted, and the weighted sum of the active ones as "total".
+
+        Args:
+            outputs: of the network.
+            batch: what it should have said.
+            grid: of the voxels.
+            active: names of the terms that count; None for all.
+        """
+        terms = {**self._semantic(outputs, batch), **self._centers(outputs, batch, grid)}
+        terms |= self._queries(outputs, batch)
+        terms |= self._side_tasks(outputs, batch)
         total = outputs.semantic.new_zeros(())
         for i, (name, weight) in enumerate(self.weights.items()):
             if name not in terms or (active is not None and name not in active):
@@ -183,14 +173,14 @@ class PanopticLoss(nn.Module):
             total = total + term
         if self.bev_head is not None and (active is None or "bev_semantic" in active):
             terms["bev_semantic"] = bev_cross_entropy(
-                self.bev_head(outputs.bev).float(), outputs.voxel_to_column, targets.semantic
+                self.bev_head(outputs.bev).float(), outputs.voxel_to_column, batch.semantic
             )
             total = total + self.bev_weight * terms["bev_semantic"]
         return {**terms, "total": total}
 
-    def _semantic(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
-        known = targets.semantic > 0
-        logits, labels = outputs.semantic[known].float(), targets.semantic[known] - 1
+    def _semantic(self, outputs: HeadOutputs, batch: Batch) -> dict[str, Tensor]:
+        known = batch.semantic > 0
+        logits, labels = outputs.semantic[known].float(), batch.semantic[known] - 1
         if not len(labels):
             nothing = outputs.semantic.sum() * 0.0
             return {"cross_entropy": nothing, "lovasz": nothing}
@@ -200,34 +190,34 @@ class PanopticLoss(nn.Module):
         cross_entropy = functional.cross_entropy(logits, labels, self.class_weight)
         return {"cross_entropy": cross_entropy, "lovasz": lovasz}
 
-    def _centers(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
-        cell = targets.voxel_m.new_tensor(targets.bev_cell_m) * BEV_STRIDE
-        low = targets.voxel_m.new_tensor(targets.bev_min_m)
+    def _centers(self, outputs: HeadOutputs, batch: Batch, grid: Grid) -> dict[str, Tensor]:
+        cell = batch.voxel_m.new_tensor(grid.cell_m[:2]) * BEV_STRIDE
+        low = batch.voxel_m.new_tensor(grid.min_m[:2])
         columns_m = (outputs.columns[:, 1:].to(cell.dtype) + 0.5) * cell + low
         seen = torch.zeros(len(columns_m), dtype=torch.bool, device=columns_m.device)
-        seen[outputs.voxel_to_column[targets.semantic > 0]] = True
-        heatmap = heatmap_target(outputs.columns[seen], targets.centers, columns_m[seen])
+        seen[outputs.voxel_to_column[batch.semantic > 0]] = True
+        heatmap = heatmap_target(outputs.columns[seen], batch.centers, columns_m[seen])
         logits = outputs.heatmap[seen].float()
         if self.heatmap_kind == "focal":
             heatmap_loss = heatmap_focal(logits, heatmap)
         else:
             heatmap_loss = (torch.sigmoid(logits) - heatmap).square().sum() / max(len(logits), 1)
-        thing = targets.instance >= 0
+        thing = batch.instance >= 0
         if not bool(thing.any()):
             nothing = (outputs.offset_m.sum() + outputs.bev_offset_m.sum()) * 0.0
             return {"heatmap": heatmap_loss, "offset": nothing}
-        center = targets.centers[targets.instance[thing], 1:3]
-        fine = (outputs.offset_m[thing].float() + targets.voxel_m[thing, :2] - center).abs().mean()
+        center = batch.centers[batch.instance[thing], 1:3]
+        fine = (outputs.offset_m[thing].float() + batch.voxel_m[thing, :2] - center).abs().mean()
         column = outputs.voxel_to_column[thing]
         coarse = (outputs.bev_offset_m[column].float() + columns_m[column] - center).abs().mean()
         return {"heatmap": heatmap_loss, "offset": fine + 0.5 * coarse}
 
-    def _queries(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+    def _queries(self, outputs: HeadOutputs, batch: Batch) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         if not outputs.queries:
             return terms
         if "queries" in self.weights:
-            t = targets
+            t = batch
             true = [
                 true_objects(scan, t.semantic, t.instance, t.voxel_m[:, :2], t.centers)
                 for scan in outputs.queries
@@ -237,13 +227,12 @@ class PanopticLoss(nn.Module):
             terms["overlap"] = overlap_loss(outputs.queries)
         return terms
 
-    def _side_tasks(self, outputs: HeadOutputs, targets: Targets) -> dict[str, Tensor]:
+    def _side_tasks(self, outputs: HeadOutputs, batch: Batch) -> dict[str, Tensor]:
         terms = {}
         if self.ground_head is not None:
             terms["ground_height"] = self.ground_head(
-                outputs.bev, outputs.voxel_to_column, targets.semantic, targets.voxel_m[:, 2]
+                outputs.bev, outputs.voxel_to_column, batch.semantic, batch.voxel_m[:, 2]
             )
         if self.depth_head is not None and outputs.features is not None:
-            assert targets.rays is not None
-            terms["depth"] = self.depth_head(outputs.features, targets.rays)
+            terms["depth"] = self.depth_head(outputs.features, batch.rays)
         return terms

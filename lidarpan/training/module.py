@@ -77,7 +77,7 @@ class PanopticTraining(pl.LightningModule):
             gather_statistics(self.network, before, seen.batch_size)
         progress = self.global_step / self.config.training.max_steps
         active = self.config.training.active(progress)
-        terms: dict[str, Tensor] = self.loss(outputs, seen.targets(self.grid), active)
+        terms: dict[str, Tensor] = self.loss(outputs, seen, self.grid, active)
         if self.teacher is not None and isinstance(batch, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(batch, self.grid, engine)

@@ -166,7 +166,7 @@ def teach(
     best, history = _copied(teacher), [(0, judge(teacher))]
     for step in range(1, steps + 1):
         batch = next(batches)
-        terms = loss(student(batch.voxels(old.grid, old.engine)), batch.targets(old.grid))
+        terms = loss(student(batch.voxels(old.grid, old.engine)), batch, old.grid)
         optimizer.zero_grad()
         terms["total"].backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 10.0)

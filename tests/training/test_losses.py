@@ -6,14 +6,17 @@ from hypothesis import strategies as st
 
 from lidarpan.config import LossConfig
 from lidarpan.model.network import HeadOutputs
+from lidarpan.training.data import Batch
 from lidarpan.training.losses import (
     PanopticLoss,
-    Targets,
     bev_cross_entropy,
     heatmap_focal,
     heatmap_target,
     lovasz_softmax,
 )
+from lidarpan.voxels.grid import Grid
+
+GRID = Grid((0.0, 0.0, 0.0), (4.0, 4.0, 1.0), (0.5, 0.5, 0.5))
 
 
 def jaccard_loss(wrong, foreground):
@@ -69,7 +72,7 @@ def test_focal_prefers_the_truth():
     assert heatmap_focal(good, target) < 0.1 < heatmap_focal(bad, target)
 
 
-def outputs_and_targets():
+def outputs_and_batch():
     torch.manual_seed(0)
     outputs = HeadOutputs(
         semantic=torch.randn(4, 3, requires_grad=True),
@@ -80,24 +83,26 @@ def outputs_and_targets():
         bev_offset_m=torch.zeros(2, 2, requires_grad=True),
         bev=torch.randn(2, 5, requires_grad=True),
     )
-    targets = Targets(
+    batch = Batch(
+        features=torch.zeros(4, 13),
+        indices=torch.zeros(4, 4, dtype=torch.int32),
         semantic=torch.tensor([1, 0, 2, 3]),
         instance=torch.tensor([0, -1, -1, -1]),
-        voxel_m=torch.tensor([[1.0, 1.0]] * 4),
+        voxel_m=torch.tensor([[1.0, 1.0, 0.0]] * 4),
         centers=torch.tensor([[0.0, 3.0, 4.0, 1.0, 1.0]]),
-        bev_min_m=(0.0, 0.0),
-        bev_cell_m=(0.5, 0.5),
+        rays=torch.zeros(0, 5),
+        batch_size=1,
     )
-    return outputs, targets
+    return outputs, batch
 
 
 @pytest.mark.parametrize("kind", ["focal", "mse"])
 @pytest.mark.parametrize("learned", [False, True])
 def test_terms_and_gradients(kind, learned):
-    outputs, targets = outputs_and_targets()
+    outputs, batch = outputs_and_batch()
     factors = LossConfig(heatmap=2.0, offset=0.5, heatmap_kind=kind, learned_uncertainty=learned)
     loss = PanopticLoss(torch.ones(3), factors)
-    terms = loss(outputs, targets)
+    terms = loss(outputs, batch, GRID)
     # Voxel 0 lies at (1, 1), its column's middle at (0.5, 0.5); the center at (3, 4).
     assert float(terms["offset"]) == pytest.approx((2 + 3) / 2 + 0.5 * (2.5 + 3.5) / 2)
     weighted = terms["cross_entropy"] + terms["lovasz"] + 2 * terms["heatmap"]
@@ -110,17 +115,12 @@ def test_terms_and_gradients(kind, learned):
 
 
 def test_nothing_to_learn_is_zero_not_nan():
-    outputs, targets = outputs_and_targets()
-    empty = Targets(
-        targets.semantic * 0,
-        targets.instance * 0 - 1,
-        targets.voxel_m,
-        targets.centers[:0],
-        targets.bev_min_m,
-        targets.bev_cell_m,
+    outputs, batch = outputs_and_batch()
+    empty = batch._replace(
+        semantic=batch.semantic * 0, instance=batch.instance * 0 - 1, centers=batch.centers[:0]
     )
     loss = PanopticLoss(torch.ones(3), LossConfig(offset=1.0))
-    assert float(loss(outputs, empty)["total"]) == 0
+    assert float(loss(outputs, empty, GRID)["total"]) == 0
 
 
 def test_columns_learn_the_shares_of_their_classes():
@@ -138,10 +138,10 @@ def test_columns_learn_the_shares_of_their_classes():
 
 
 def test_the_head_on_columns_belongs_to_the_loss():
-    outputs, targets = outputs_and_targets()
+    outputs, batch = outputs_and_batch()
     terms = {"cross_entropy": 1.0, "lovasz": 1.0, "heatmap": 1.0, "offset": 1.0}
     loss = PanopticLoss(torch.ones(3), LossConfig(**terms, bev_semantic=0.5), bev_channels=5)
-    result = loss(outputs, targets)
+    result = loss(outputs, batch, GRID)
     others = sum(result[name] for name in terms)
     torch.testing.assert_close(result["total"], others + 0.5 * result["bev_semantic"])
     result["total"].backward()

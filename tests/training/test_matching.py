@@ -201,7 +201,7 @@ def test_overfits_eight_scans():
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps + 1)
     for _ in range(steps):
-        terms = loss(network(batch.voxels(grid, engine)), batch.targets(grid))
+        terms = loss(network(batch.voxels(grid, engine)), batch, grid)
         optimizer.zero_grad()
         terms["total"].backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0)

@@ -96,7 +96,7 @@ def test_only_active_terms_count_and_side_tasks_learn():
     batch = make_batch(seen, grid, classes, rays)
     loss = PanopticLoss.configured(config, torch.ones(19))
     outputs = build_network(config)(batch.voxels(grid, choose_engine("cpu")))
-    terms = loss(outputs, batch.targets(grid), ("ground_height", "depth"))
+    terms = loss(outputs, batch, grid, ("ground_height", "depth"))
     torch.testing.assert_close(terms["total"], 0.5 * terms["ground_height"] + 2 * terms["depth"])
     terms["total"].backward()
     assert all(p.grad.abs().sum() > 0 for p in loss.depth_head.parameters())
