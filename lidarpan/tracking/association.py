@@ -36,6 +36,7 @@ UNSEEN_COST = 1.5  # surprise of a side that does not show how the track moved
 TELLING = 8.0  # places more than one that halve the doubt who it is
 TOLD = 0.5  # with less doubt a surface tells by itself that a thing rests
 EXPLAINED_WELL = 0.15  # nothing else is tried where this little is left
+SURE_COST = 2.5  # and the move is as likely as this
 FAR = 1e9
 UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
 
@@ -181,6 +182,8 @@ def pair_costs(
                 tries += 1
             best, left_over = np.inf, 1.0
             for i in range(tries + 1):
+                if left_over < EXPLAINED_WELL and cost[t, k] < SURE_COST:
+                    break
                 if i == tries:  # as expected: what is seen may be another side than before
                     is_known = motion[t, 3] != RESTING or doubt < TOLD
                     if left_over < EXPLAINED_WELL and is_known:

@@ -19,6 +19,7 @@ from lidarpan.grouping import group_points
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 from lidarpan.tracking.association import TOLERANCE_M
 from lidarpan.tracking.facts import MotionFacts
+from lidarpan.tracking.naming import unnamed_points
 from lidarpan.tracking.objects import Objects
 from lidarpan.tracking.registration import unexplained
 from lidarpan.tracking.shapes import fit_one_box, nearest_surface
@@ -79,7 +80,7 @@ def with_leftovers(
 
     What is buried in a hedge is no object of a single scan, but may be one that was seen before.
     """
-    left = np.flatnonzero(classes.is_thing[labels.semantic] & (labels.instance == 0))
+    left = unnamed_points(labels.instance, labels.semantic, classes.is_thing)
     if not len(left):
         return labels
     instance = labels.instance.copy()
@@ -196,6 +197,8 @@ def pieces(
     track_of (K,) int64 is -1 where an object has none.
     """
     found: Pairs = []
+    if (track_of >= 0).all():
+        return found
     object_of = np.full(store.num_tracks, -1)
     has = np.flatnonzero(track_of >= 0)
     object_of[track_of[has]] = has

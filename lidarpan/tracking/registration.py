@@ -60,30 +60,44 @@ def unexplained_by_box(
 
 
 @njit(cache=True, fastmath=True)
-def icp_step(
-    a: Array, na: int, b: Array, nb: int, ux: float, uy: float, c_m: float, move: Array
-) -> float:
-    """One step: move (2,) receives how u changes so that a moved by u comes nearer to b.
+def nearest(
+    ax: Array, ay: Array, na: int, bx: Array, by: Array, nb: int, square: Array, which: Array
+) -> None:
+    """Write for each place of a the squared distance of the nearest of b, and its number.
 
-    -> the sum of the weights, for the surfaces as they were.
+    All float32, also the numbers: eight lanes of a processor then take eight places at once.
     """
-    sum_w = sum_x = sum_y = 0.0
-    c2 = c_m * c_m
-    ax, ay, bx, by = a[0], a[1], b[0], b[1]
     for i in range(na):
-        x, y = ax[i] + ux, ay[i] + uy
-        best, near_x, near_y = np.inf, 0.0, 0.0
-        for j in range(nb):
-            dx, dy = bx[j] - x, by[j] - y
+        square[i] = np.float32(np.inf)
+    for j in range(nb):
+        x, y, number = bx[j], by[j], np.float32(j)
+        for i in range(na):
+            dx, dy = x - ax[i], y - ay[i]
             d = dx * dx + dy * dy
-            if d < best:
-                best, near_x, near_y = d, dx, dy
-        w = c2 * c2 / ((best + c2) * (best + c2))
+            before, known = square[i], which[i]
+            square[i] = d if d < before else before
+            which[i] = number if d < before else known
+
+
+@njit(cache=True, fastmath=True)
+def icp_step(a: Array, na: int, b: Array, nb: int, c_m: float, room: Array, move: Array) -> float:
+    """One step: move (2,) receives how a must move to come nearer to b.
+
+    a, b (2, S) float32, room (2, S) float32 -> the sum of the weights.
+    """
+    square, which = room[0], room[1]
+    nearest(a[0], a[1], na, b[0], b[1], nb, square, which)
+    sum_w = sum_x = sum_y = np.float32(0.0)
+    c2 = np.float32(c_m * c_m)
+    for i in range(na):
+        j = int(which[i])
+        w = c2 / (square[i] + c2)
+        w *= w
         sum_w += w
-        sum_x += w * near_x
-        sum_y += w * near_y
+        sum_x += w * (b[0, j] - a[0, i])
+        sum_y += w * (b[1, j] - a[1, i])
     move[0], move[1] = sum_x / sum_w, sum_y / sum_w
-    return sum_w
+    return float(sum_w)
 
 
 @njit(cache=True)
@@ -95,13 +109,19 @@ def register(
     The steps begin three times as tolerant as they end. Places of a that find b and places of b
     that find a weigh alike, so that neither a part nor a whole pulls the other.
     """
-    move = np.empty(2, np.float64)
-    back = np.empty(2, np.float64)
+    move, back = np.empty(2), np.empty(2)
+    moved, fixed = np.empty((2, na), np.float32), np.empty((2, nb), np.float32)
+    room = np.empty((2, max(na, nb)), np.float32)
+    x, y = b[0, 0], b[1, 0]  # near the places: float32 keeps a tenth of a millimetre there
+    for j in range(nb):
+        fixed[0, j], fixed[1, j] = b[0, j] - x, b[1, j] - y
     u[0], u[1] = ux, uy
     for step in range(steps):
         c = c_m * (1.0 + 2.0 * (steps - 1 - step) / max(steps - 1, 1))
-        w = icp_step(a, na, b, nb, u[0], u[1], c, move) / na
-        v = icp_step(b, nb, a, na, -u[0], -u[1], c, back) / nb
+        for i in range(na):
+            moved[0, i], moved[1, i] = a[0, i] + u[0] - x, a[1, i] + u[1] - y
+        w = icp_step(moved, na, fixed, nb, c, room, move) / na
+        v = icp_step(fixed, nb, moved, na, c, room, back) / nb
         u[0] += (w * w * move[0] - v * v * back[0]) / (w * w + v * v)
         u[1] += (w * w * move[1] - v * v * back[1]) / (w * w + v * v)
         if abs(move[0]) + abs(move[1]) + abs(back[0]) + abs(back[1]) < CONVERGED_M:

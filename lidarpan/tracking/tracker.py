@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable
 from lidarpan.errors import InputError
 from lidarpan.grouping.boxes import fit_boxes
-from lidarpan.structures import FloatArray, IntArray, PanopticLabels, SemanticArray
+from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 from lidarpan.tracking.association import (
     FAR,
     MOVE_NOISE_M,
@@ -30,6 +30,7 @@ from lidarpan.tracking.mending import (
     with_instances,
     with_leftovers,
 )
+from lidarpan.tracking.naming import rename_points
 from lidarpan.tracking.objects import Objects, observe
 from lidarpan.tracking.shapes import renew_shapes
 from lidarpan.tracking.store import TrackStore
@@ -190,8 +191,9 @@ class Tracker:
                 cost, moves, left = self._compare(objects, leftover)
         is_left = np.isin(objects.ids, leftover)
         track_of = _assign(np.where(self.store.is_buried[:, None], FAR, cost))
-        still = np.where(self.store.is_buried[:, None] & (track_of < 0), cost, FAR)
-        track_of = np.maximum(track_of, _assign(still))
+        if self.store.is_buried.any():
+            still = np.where(self.store.is_buried[:, None] & (track_of < 0), cost, FAR)
+            track_of = np.maximum(track_of, _assign(still))
         beside, near, apart = self._beside(objects)
         merged: tuple[tuple[int, int], ...] = ()
         joined: list[tuple[int, int]] = []
@@ -236,8 +238,9 @@ class Tracker:
             store.scans, objects.surface, objects.count, objects.center, objects.radius,
             np.ascontiguousarray(class_cost), MOST_COST,
         )  # fmt: skip
-        strange = ~explained(store.scans, moves - self._expected()[:, None], left)
-        cost[strange & ~store.is_buried[:, None] & np.isin(objects.ids, leftover)] = FAR
+        if leftover:
+            strange = ~explained(store.scans, moves - self._expected()[:, None], left)
+            cost[strange & ~store.is_buried[:, None] & np.isin(objects.ids, leftover)] = FAR
         return cost, moves, left
 
     def _expected(self) -> NDArray[np.float64]:
@@ -349,6 +352,8 @@ class Tracker:
         store.motion[tracks, 3] = np.where(still, RESTING, MOVING)
 
     def _bear(self, objects: Objects, born: NDArray[np.int64], beside: NDArray[np.bool_]) -> None:
+        if not len(born):
+            return
         new = TrackStore.empty(self.classes.num_classes, len(born))
         new.id[:] = self._used + 1 + np.arange(len(born))
         self._used += len(born)
@@ -408,24 +413,27 @@ class Tracker:
         is_buried = store.is_buried[row]
         name[objects.ids] = np.where(is_buried, 0, store.id[row])
         buried[objects.ids] = np.where(is_buried, store.id[row], 0)
-        semantic = labels.semantic
+        kind = np.zeros(len(name), np.uint8)
         if self.mending.classes:
-            kind = np.zeros(len(name), np.uint8)
             kind[objects.ids] = np.where(is_buried, 0, store.class_id[row])
-            semantic = _recolored(labels, kind, self.classes)
+        ids, semantic = rename_points(
+            labels.instance, labels.semantic, name, kind, self.classes.is_thing
+        )
+        buried_ids = buried[labels.instance] if is_buried.any() else np.zeros(len(ids), np.int32)
         count = np.bincount(row, objects.num_points, store.num_tracks).astype(np.int64)
         return TrackedScan(
-            replace(labels, semantic=semantic, instance=name[labels.instance], score=None),
+            replace(labels, semantic=semantic, instance=ids, score=None),
             self._described(np.unique(row[~is_buried]), count),
             self.time_s,
             merged,
             self._described(np.unique(row[is_buried]), count),
-            buried[labels.instance],
+            buried_ids,
         )
 
     def _described(self, tracks: NDArray[np.int64], count: NDArray[np.int64]) -> TrackedObjects:
         """What is known of the chosen ones of T tracks; count (T,) points in this scan."""
         store = self.store
+        places = store.last[tracks].transpose(0, 2, 1).astype(np.float32)
         speed, noise = store.speed[tracks], np.sqrt(store.motion[tracks, 2])
         score = np.clip(store.score[tracks] / np.maximum(store.scans[tracks], 1), 0.0, 1.0)
         return TrackedObjects(
@@ -436,9 +444,7 @@ class Tracker:
             velocity=store.motion[tracks, :2],
             is_moving=(store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S + 2 * noise),
             num_points=count[tracks],
-            places=tuple(
-                store.last[t, :, : store.num_last[t]].T.astype(np.float32) for t in tracks
-            ),
+            places=tuple(map(_first, places, store.num_last[tracks].tolist())),
         )
 
     def _forget(self, lost: NDArray[np.int64], pose: NDArray[np.float64]) -> None:
@@ -476,8 +482,5 @@ def _evidence(objects: Objects) -> NDArray[np.float64]:
     return evidence
 
 
-def _recolored(labels: PanopticLabels, kind: SemanticArray, classes: ClassTable) -> SemanticArray:
-    """Semantics with the thing points of each instance in its class. kind (max id + 1,)."""
-    wanted = kind[labels.instance]
-    change = (labels.instance > 0) & (wanted > 0) & classes.is_thing[labels.semantic]
-    return np.where(change, wanted, labels.semantic)
+def _first(places: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return places[:count]

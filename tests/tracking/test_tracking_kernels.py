@@ -7,6 +7,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.grouping.boxes import axis_of, fit_boxes, wrapped
 from lidarpan.grouping.surfaces import CELL_M, SURFACE_CELLS
 from lidarpan.structures import PanopticLabels
+from lidarpan.tracking.naming import rename_points, unnamed_points
 from lidarpan.tracking.objects import observe
 from lidarpan.tracking.registration import register, unexplained
 from lidarpan.tracking.shapes import fit_one_box, nearest_surface, renew_shapes
@@ -161,3 +162,17 @@ def test_points_go_to_the_nearest_moved_surface(rng):
             for m, t in enumerate((2, 0))
         ]
         assert got[i] == int(np.argmin(away))
+
+
+def test_points_are_renamed_as_a_loop_says(rng):
+    instance, semantic = rng.integers(0, 5, 60).astype(np.int32), rng.integers(0, 4, 60)
+    semantic = semantic.astype(np.uint8)
+    name, kind = np.array([0, 7, 0, 9, 3], np.int32), np.array([0, 1, 2, 0, 1], np.uint8)
+    is_thing = np.array([False, True, True, False])
+    ids, kinds = rename_points(instance, semantic, name, kind, is_thing)
+    assert ids.tolist() == [name[k] for k in instance]
+    for own, before, after in zip(instance, semantic, kinds, strict=True):
+        changes = own > 0 and kind[own] > 0 and is_thing[before]
+        assert after == (kind[own] if changes else before)
+    unnamed = unnamed_points(instance, semantic, is_thing)
+    assert unnamed.tolist() == [k for k in range(60) if instance[k] == 0 and is_thing[semantic[k]]]
