@@ -107,7 +107,7 @@ def predict_sources(
     for source, folder in zip(sources, output_folders(asked.out, sources), strict=True):
         if isinstance(source, FileSource) and asked.file_format != MCAP:
             paths = prediction_paths(folder, source.files, asked.file_format, pipeline.classes)
-            refuse_inputs_as_outputs(paths, source.files)
+            refuse_inputs_as_outputs(paths, source.inputs)
             job = _job(pipeline, source, replace(asked, may_be_empty=not all_empty(source.files)))
             pairs = zip(source.frames(), paths, strict=True)
             yield from _run(job, pairs, _workers(pipeline.device.type))

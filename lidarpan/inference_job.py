@@ -171,7 +171,7 @@ class OwnVehicles:
         source = self.source
         if isinstance(source, FileSource):
             chosen = [file for file in source.files if file.parent == folder]
-            source = FileSource(folder, chosen, source.columns)
+            source = replace(source, path=folder, files=chosen)
         total = source.num_frames or 0
         if total < 2:
             return []
@@ -243,10 +243,11 @@ class Job:
         frame, path = item
         asked, clock, expected = self.asked, StageClock(), self.expected_m
         is_kept = self.annotated is None and not asked.overwrite and not self._is_own(path)
-        if is_kept and is_complete(path, frame.path, asked.file_format, self.pipeline.classes):
+        if is_kept and is_complete(path, frame, asked.file_format, self.pipeline.classes):
             return self._there_already(frame, path)
         try:
-            empty = empty_frame(frame.path) if asked.may_be_empty else None
+            is_alone = asked.may_be_empty and len(frame.inputs) < 2
+            empty = empty_frame(frame.path) if is_alone else None
             if empty is not None and self.annotated is None:
                 return self._write_empty(frame, path, empty)
             with clock("read"):

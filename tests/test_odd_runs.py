@@ -12,7 +12,12 @@ from lidarpan.cli import main
 from lidarpan.datasets.predictions import is_complete, refuse_inputs_as_outputs
 from lidarpan.errors import InputError
 from lidarpan.scans.find import find_scans
+from lidarpan.scans.source import FileSource
 from lidarpan.whole_file import check_folder, whole_file
+
+
+def frame_of(scan):
+    return next(FileSource(scan.parent, [scan]).frames())
 
 
 def test_an_interrupt_is_one_line_and_130(monkeypatch, capsys):
@@ -104,12 +109,12 @@ def test_a_prediction_of_an_older_scan_is_made_again(tmp_path):
     scan, label = tmp_path / "a.npy", tmp_path / "a.label"
     np.save(scan, np.random.default_rng(0).normal(0, 9, (500, 4)).astype(np.float32))
     np.zeros(500, "<u4").tofile(label)
-    assert is_complete(label, scan, "semantickitti")
+    assert is_complete(label, frame_of(scan), "semantickitti")
     os.utime(scan, ns=(label.stat().st_mtime_ns + 10**9,) * 2)
-    assert not is_complete(label, scan, "semantickitti")
+    assert not is_complete(label, frame_of(scan), "semantickitti")
     np.save(scan, np.random.default_rng(0).normal(0, 9, (400, 4)).astype(np.float32))
     os.utime(scan, ns=(0, 0))  # copied with an old time
-    assert not is_complete(label, scan, "semantickitti")
+    assert not is_complete(label, frame_of(scan), "semantickitti")
 
 
 def test_links_are_followed_but_not_round(tmp_path):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lidarpan.cli.options import DATASETS, Scans, SomeFrame, SomeTopics
+from lidarpan.cli.options import DATASETS, Scans, SomeFrame, SomeMerged, SomeTopics
 from lidarpan.cli.root import app
 from lidarpan.errors import InputError
 
@@ -62,6 +62,7 @@ def draw(
     ] = 0.0,
     topic: SomeTopics = None,
     frame: SomeFrame = None,
+    merged: SomeMerged = None,
 ) -> None:
     """A map of a scan or a drive from above, a film, a 3D page, a recording or a window."""
     from lidarpan.scans.frame_paths import FramePaths
@@ -76,7 +77,7 @@ def draw(
         from lidarpan.viewer.display import need_display
 
         need_display()
-    scans = FramePaths(open_sources(paths, topic or (), frame))
+    scans = FramePaths(open_sources(paths, topic or (), frame, merged=merged or ()))
     if out is not None:
         from lidarpan.draw_files import draw_files
 
@@ -135,6 +136,7 @@ def serve(
     ] = 0.0,
     topic: SomeTopics = None,
     frame: SomeFrame = None,
+    merged: SomeMerged = None,
 ) -> None:
     """The 3D page over any number of scans, loaded on demand; on this machine only."""
     from lidarpan.cli.serving import run_server
@@ -142,6 +144,6 @@ def serve(
     from lidarpan.scans.frame_paths import FramePaths
     from lidarpan.scans.sources import open_sources
 
-    scans = FramePaths(open_sources(paths, topic or (), frame))
+    scans = FramePaths(open_sources(paths, topic or (), frame, merged=merged or ()))
     frames = Frames.of(scans, classes, labels, truth)
     run_server(frames, port, host=host, min_score=min_score)

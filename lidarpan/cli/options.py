@@ -58,6 +58,14 @@ SomeFrame = Annotated[
     str | None,
     typer.Option("--frame", help="Of sensors that share a topic, the one in this frame."),
 ]
+SomeMerged = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--merge",
+        help="Each path is a sensor; where each but the first lies in the first one's frame: "
+        "x,y,z[,yaw_deg], x,y,z,qx,qy,qz,qw or a file of a matrix.",
+    ),
+]
 Weights = Annotated[str, typer.Option(help="Shipped weights or a .safetensors file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where the network runs.")]
 Sparse = Annotated[

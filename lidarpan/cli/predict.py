@@ -25,6 +25,7 @@ from lidarpan.cli.options import (
     Scans,
     SensorHeight,
     SomeFrame,
+    SomeMerged,
     SomeTopics,
     Sparse,
     Weights,
@@ -107,6 +108,7 @@ def predict(
     ] = False,
     topic: SomeTopics = None,
     frame: SomeFrame = None,
+    merged: SomeMerged = None,
     min_score: Annotated[
         float | None,
         typer.Option(
@@ -169,7 +171,7 @@ def predict(
     turn = turn_to(up or "z", forward or "x") if up or forward else None
     letters = None if columns is None else check_letters(columns)
     is_stored = any(url_of(path) for path in [*paths, str(out)])
-    sources = [] if is_stored else open_sources(paths, topic or (), frame, letters)
+    sources = [] if is_stored else open_sources(paths, topic or (), frame, letters, merged or ())
     compile_first(console)
     lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
     choices: Choices = {"tta": tta, "min_score": min_score, "ego_box": ego_box}
@@ -188,6 +190,11 @@ def predict(
     single = out / "untracked" if is_tracked else out
     if is_stored and (cluster is None or is_tracked or boxes or show):
         raise InputError("files in a store are for --engine ray, without --track, --boxes, --show")
+    if merged and (is_stored or is_tracked or show):
+        raise InputError(
+            "--merge is for files on this machine, without --track and --show: merge them first by "
+            "`lidarpan convert --merge`"
+        )
     if url_of(out) is None:
         check_folder(out)
     notes, results, wanted = Notes(classes), [], file_format or classes.name
@@ -220,7 +227,7 @@ def predict(
         typer.echo(line)
     elapsed_s = time.perf_counter() - begin
     is_next_said = not show and not is_tracked and not is_stored
-    summarize(results, paths, out, elapsed_s, is_next_said=is_next_said)
+    summarize(results, paths, out, elapsed_s, is_next_said=is_next_said, merged=merged or ())
     if is_tracked:
         from lidarpan.cli.tracks import run_tracking
         from lidarpan.track_files import Tracking

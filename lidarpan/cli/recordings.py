@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lidarpan.cli.options import SomeFrame, SomeTopics
+from lidarpan.cli.options import SomeFrame, SomeMerged, SomeTopics
 from lidarpan.cli.root import app
 from lidarpan.errors import InputError
 from lidarpan.whole_file import check_folder
@@ -105,6 +105,7 @@ def convert(
     to: Annotated[ScanFormat, typer.Option(help="Format to write.")],
     topic: SomeTopics = None,
     frame: SomeFrame = None,
+    merged: SomeMerged = None,
     keep_empty: Annotated[
         bool,
         typer.Option("--keep-empty", help="Write points without a return too, at (0, 0, 0)."),
@@ -116,7 +117,7 @@ def convert(
     from lidarpan.scans.convert import convert_sources
     from lidarpan.scans.sources import count_frames, open_sources
 
-    sources = open_sources(paths, topic or (), frame)
+    sources = open_sources(paths, topic or (), frame, merged=merged or ())
     check_folder(out)
     stream = convert_sources(sources, out, to.value, keep_empty=keep_empty)
     total, done, failed = count_frames(sources), 0, 0

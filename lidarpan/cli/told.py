@@ -92,6 +92,7 @@ def summarize(
     elapsed_s: float,
     *,
     is_next_said: bool,
+    merged: Sequence[str] = (),
 ) -> None:
     """Print times, how many scans there are, and one line that says what to do next.
 
@@ -124,7 +125,7 @@ def summarize(
     if failed:
         raise InputError(f"{len(failed)} of {len(results)} scans could not be predicted")
     if is_next_said and results:
-        typer.echo(f"next, to look at them: {_next_command(results, paths, out)}")
+        typer.echo(f"next, to look at them: {_next_command(results, paths, out, merged)}")
 
 
 def compile_first(console: Console) -> None:
@@ -141,12 +142,15 @@ def compile_first(console: Console) -> None:
         compile_kernels(lambda name, count: status.update(f"Compiled {count}: {name}"))
 
 
-def _next_command(results: Sequence[Prediction], paths: Sequence[str], out: Path) -> str:
+def _next_command(
+    results: Sequence[Prediction], paths: Sequence[str], out: Path, merged: Sequence[str]
+) -> str:
     one = results[0]
     if one.path.suffix == ".mcap":
         return f"open {shlex.quote(str(one.path))} in Foxglove"
-    if len(results) == 1:
+    if len(results) == 1 and not merged:
         scan, labels = shlex.quote(str(one.scan_path)), shlex.quote(str(one.path))
         return f"lidarpan draw {scan} --labels {labels} --out view.html"
-    scans = " ".join(shlex.quote(path) for path in paths)
+    options = [word for transform in merged for word in ("--merge", transform)]
+    scans = " ".join(shlex.quote(word) for word in [*paths, *options])
     return f"lidarpan serve {scans} --labels {shlex.quote(str(out))}"

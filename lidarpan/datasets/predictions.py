@@ -18,9 +18,9 @@ from lidarpan.datasets.label_files import ours
 from lidarpan.datasets.open import SHIPPED, dataset_names, find_dataset
 from lidarpan.datasets.paths import mirrored_path, plain_path, scan_stem
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import count_points
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.scans.ply import read_ply, write_ply
+from lidarpan.scans.source import Frame
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.whole_file import whole_file
 
@@ -156,22 +156,22 @@ def _lidarseg_results(folder: Path, tried: Sequence[Path]) -> list[Path]:
 
 
 def is_complete(
-    path: Path, scan_path: Path, file_format: str, classes: ClassTable | None = None
+    path: Path, frame: Frame, file_format: str, classes: ClassTable | None = None
 ) -> bool:
     """Whether a whole prediction of this scan is there, so that it need not be made again.
 
-    It must be no older than the scan or its recording, read without error, and have a label for
-    each point of the scan's file.
+    It must be no older than the scan's files or its recording, read without error, and have a label
+    for each point of the files.
     """
     chosen = find_format(file_format, classes)
-    is_frame = not scan_path.exists() and scan_path.parent.exists()  # of a recording
-    source = scan_path.parent if is_frame else scan_path
-    if not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
-        return False
+    inputs = frame.inputs or (frame.path.parent,)
     try:
+        made_ns = path.stat().st_mtime_ns
+        if not path.is_file() or any(made_ns < file.stat().st_mtime_ns for file in inputs):
+            return False
         num_labels = chosen.count(path)
-        return is_frame or num_labels == count_points(scan_path)
-    except (InputError, KeyError):
+        return frame.count is None or num_labels == frame.count()
+    except (InputError, KeyError, OSError):
         return False
 
 

@@ -76,7 +76,7 @@ def predict_on_cluster(
         own = replace(asked, out=folder)
         if isinstance(source, FileSource) and asked.file_format != "mcap":
             paths = prediction_paths(folder, source.files, asked.file_format, classes)
-            refuse_inputs_as_outputs(paths, source.files)
+            refuse_inputs_as_outputs(paths, source.inputs)
             own = replace(own, may_be_empty=not all_empty(source.files))
             pairs = list(zip(source.files, paths, strict=True))
             parts.append(_parts_of_files(cluster, loading, shared, source, pairs, own))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.frame import coarse_step_m, find_seat, from_viewpoint
+from lidarpan.scans.frame import coarse_step_m, find_seat, is_in_world
 from lidarpan.scans.intensity import IntensityScale, choose_scale, find_intensity, scaled, thinned
 from lidarpan.structures import (
     BoolArray,
@@ -40,11 +40,13 @@ class LoadedScan:
         scan: the N usable points.
         valid: (M,) bool over the M points of the file, N of them true, in the scan's order.
         warnings: what was dropped or changed on the way, one sentence each.
+        sensor_T_file: (4, 4) by which the file's points were moved, or None where they were not.
     """
 
     scan: Scan
     valid: BoolArray
     warnings: tuple[str, ...] = ()
+    sensor_T_file: NDArray[np.float64] | None = None
 
     @property
     def num_file_points(self) -> int:
@@ -91,6 +93,7 @@ def scan_of_fields(
     origin: str,
     expected_height_m: float,
     scale: IntensityScale | None = None,
+    sensor_T_file: NDArray[np.float64] | None = None,
 ) -> LoadedScan:
     """Turn named columns into a scan: find x y z, drop unusable points, scale the intensity.
 
@@ -99,6 +102,7 @@ def scan_of_fields(
         origin: what to call the file in errors.
         expected_height_m: height at which to place the sensor over coordinates of a map.
         scale: what to divide the intensity by; None finds it out from this scan alone.
+        sensor_T_file: (4, 4) to move the points by; None finds out whether they must be.
 
     Raises:
         InputError: a coordinate is missing or no number, or no point is usable.
@@ -108,7 +112,12 @@ def scan_of_fields(
     xyz = _coordinates(columns, file.fields, origin)
     valid, warnings = _usable(xyz, origin)
     kept = xyz if valid.all() else xyz[valid]
-    kept, moved = _to_sensor(kept, file.world_T_sensor, expected_height_m)
+    if sensor_T_file is None:
+        sensor_T_file, moved = _find_sensor(kept, file.world_T_sensor, expected_height_m)
+    else:
+        moved = ()
+    if sensor_T_file is not None:
+        kept = kept.astype(np.float64) @ sensor_T_file[:3, :3].T + sensor_T_file[:3, 3]
     intensity, said = _intensity(file, columns, valid, scale)
     scan = Scan(
         np.ascontiguousarray(kept, np.float32),
@@ -116,7 +125,7 @@ def scan_of_fields(
         time=_seconds(_first(columns, _TIME), valid),
         ring=_ring(_first(columns, _RING), valid),
     )
-    return LoadedScan(scan, valid, (*file.warnings, *warnings, *moved, *said))
+    return LoadedScan(scan, valid, (*file.warnings, *warnings, *moved, *said), sensor_T_file)
 
 
 def intensity_values(file: FileFields) -> tuple[str, NDArray[np.generic]] | None:
@@ -180,10 +189,10 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     return valid, warnings
 
 
-def _to_sensor(
+def _find_sensor(
     xyz: NDArray[Any], world_T_sensor: NDArray[np.float64] | None, expected_height_m: float
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Points counted from elsewhere moved to the sensor, and what was done."""
+) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """sensor_T_file of points that are counted from elsewhere, else None, and what was found."""
     said = []
     step_m = coarse_step_m(xyz)
     if step_m > _COARSE_M:
@@ -191,17 +200,15 @@ def _to_sensor(
             f"float32 coordinates this large come in steps of {step_m:.2g} m: the shape of what "
             "stands there is lost; write float64, or subtract the map's offset first"
         )
-    if world_T_sensor is not None:
-        moved = from_viewpoint(xyz, world_T_sensor)
-        if moved is not None:
-            return moved, (
-                *said,
-                "coordinates of a world: turned and moved by the file's VIEWPOINT",
-            )
+    if world_T_sensor is not None and is_in_world(xyz, world_T_sensor):
+        told = "coordinates of a world: turned and moved by the file's VIEWPOINT"
+        return np.linalg.inv(world_T_sensor), (*said, told)
     seat = find_seat(xyz, expected_height_m)
     if seat is None:
-        return xyz, tuple(said)
-    return xyz.astype(np.float64) - seat.shift_m, (*said, seat.said)
+        return None, tuple(said)
+    sensor_T_file = np.eye(4)
+    sensor_T_file[:3, 3] = -seat.shift_m
+    return sensor_T_file, (*said, seat.said)
 
 
 def _intensity(

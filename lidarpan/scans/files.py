@@ -79,7 +79,8 @@ def load_scan(
     path = Path(path)
     loaded = scan_of_fields(read_file(path, columns), str(path), expected_height_m, scale)
     said = inspect_scan(loaded.scan, expected_height_m)
-    return LoadedScan(replace(loaded.scan, path=path), loaded.valid, (*loaded.warnings, *said))
+    scan = replace(loaded.scan, path=path)
+    return replace(loaded, scan=scan, warnings=(*loaded.warnings, *said))
 
 
 def read_fields(path: Path) -> Fields:
@@ -127,9 +128,9 @@ def with_points(paths: Sequence[Path]) -> Sequence[Path]:
     return kept
 
 
-def count_points(path: Path) -> int:
-    """How many points a scan file has, usable or not; InputError as `load_scan`."""
-    fields = read_file(path).fields
+def count_points(path: Path, columns: str | None = None) -> int:
+    """How many points a scan file has, usable or not; arguments and errors as `load_scan`."""
+    fields = read_file(path, columns).fields
     return len(next(iter(fields.values()))) if fields else 0
 
 

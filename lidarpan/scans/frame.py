@@ -64,8 +64,8 @@ def find_seat(points: Points, expected_height_m: float) -> Seat | None:
     return _far_middle(some, expected_height_m)
 
 
-def from_viewpoint(points: Points, world_T_sensor: NDArray[np.float64]) -> Points | None:
-    """Points of the world's frame in the sensor's; None where they are in the sensor's already.
+def is_in_world(points: Points, world_T_sensor: NDArray[np.float64]) -> bool:
+    """Whether points are in the world's frame, not in the sensor's already.
 
     Args:
         points: (N, 3), of which NaN and infinite ones are not judged.
@@ -74,12 +74,9 @@ def from_viewpoint(points: Points, world_T_sensor: NDArray[np.float64]) -> Point
     place, turn = world_T_sensor[:3, 3], world_T_sensor[:3, :3]
     some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
     some = some[np.isfinite(some).all(axis=1)]
-    moved = (some - place) @ turn
     if np.linalg.norm(place[:2]) > _MIN_AWAY_M:
-        is_world = _share_near(some, place[:2]) > 2 * _share_near(some, np.zeros(2))
-    else:
-        is_world = _tilt(some) > _MAX_TILT_RAD > _tilt(moved)
-    return (points.astype(np.float64) - place) @ turn if is_world else None
+        return _share_near(some, place[:2]) > 2 * _share_near(some, np.zeros(2))
+    return bool(_tilt(some) > _MAX_TILT_RAD > _tilt((some - place) @ turn))
 
 
 def coarse_step_m(points: Points) -> float:

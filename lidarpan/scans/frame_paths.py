@@ -44,7 +44,13 @@ class FramePaths(Sequence[Path]):
             self._paths += paths
             files += paths if isinstance(source, FileSource) else []
         columns = next((s.columns for s in sources if isinstance(s, FileSource)), None)
-        self._files = ScanReader(files, columns)
+        partners = {
+            path: others
+            for source in sources
+            if isinstance(source, FileSource)
+            for path, others in source.partners.items()
+        }
+        self._files = ScanReader(files, columns, partners)
 
     def __len__(self) -> int:
         """Number of frames."""

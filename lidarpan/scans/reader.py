@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.fields import FileFields, LoadedScan, intensity_values, scan_of_fields
-from lidarpan.scans.files import read_file
-from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
+from lidarpan.scans.fields import FileFields, LoadedScan, intensity_values
+from lidarpan.scans.files import count_points, empty_frame, read_file
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.scans.intensity import (
     IntensityScale,
     choose_scale,
@@ -19,10 +19,13 @@ from lidarpan.scans.intensity import (
     contradicts,
     thinned,
 )
+from lidarpan.scans.merge import Part, merge
+from lidarpan.scans.partners import Partners
 from lidarpan.structures import InputError
 
 _SAMPLE = 8
-_Group = tuple[Path, str, str]
+_Folder = tuple[Path, str, int]
+_Group = tuple[_Folder, str]
 
 
 class ScanReader:
@@ -35,34 +38,69 @@ class ScanReader:
     Args:
         paths: the scans to come; what is not among them is read as `load_scan` does.
         columns: of headerless files, as in `check_letters`; None finds them out.
+        partners: scans of other sensors that are merged into some of the paths'.
     """
 
-    def __init__(self, paths: Iterable[Path], columns: str | None = None) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        columns: str | None = None,
+        partners: Partners | None = None,
+    ) -> None:
         self.columns = columns
-        self._folders: dict[tuple[Path, str], list[Path]] = {}
+        self.partners = partners or {}
+        self._folders: dict[_Folder, list[Path]] = {}
         for path in paths:
-            self._folders.setdefault((path.parent, path.suffix.lower()), []).append(path)
+            for sensor, file in enumerate([path, *(p.file for p in self.partners.get(path, ()))]):
+                self._folders.setdefault(_folder(file, sensor), []).append(file)
         self._scales: dict[_Group, IntensityScale] = {}
-        self._known: set[tuple[Path, str]] = set()
+        self._known: set[_Folder] = set()
 
     def load(self, path: Path, expected_height_m: float = EXPECTED_HEIGHT_M) -> LoadedScan:
-        """Read one scan; arguments and errors as `load_scan`."""
-        file = read_file(path, self.columns)
-        scale, said = self.scale_of(path, file)
-        loaded = scan_of_fields(file, str(path), expected_height_m, scale)
-        more = (*said, *inspect_scan(loaded.scan, expected_height_m))
-        scan = replace(loaded.scan, path=path)
-        return LoadedScan(scan, loaded.valid, (*loaded.warnings, *more))
+        """Read one scan, merged with its partners; arguments and errors as `load_scan`."""
+        partners = self.partners.get(path, ())
+        files = [(path, np.eye(4)), *((p.file, p.first_T_file) for p in partners)]
+        parts, said = [], []
+        for sensor, (file, first_T_file) in enumerate(files):
+            if partners and empty_frame(file) is not None:
+                said.append(f"{file}: an empty file, left out")
+                continue
+            fields = read_file(file, self.columns)
+            scale, more = self.scale_of(file, fields, sensor)
+            parts.append(Part(fields, str(file), first_T_file, scale))
+            said += more
+        if not parts:
+            raise InputError(f"{path}: wanted a scan, got empty files: leave them out")
+        loaded = merge(parts, expected_height_m)
+        return replace(
+            loaded, scan=replace(loaded.scan, path=path), warnings=(*said, *loaded.warnings)
+        )
+
+    def count(self, path: Path) -> int:
+        """How many points the file of a scan and those of its partners have, usable or not.
+
+        Raises:
+            InputError: as `load_scan`.
+        """
+        files = [path, *(partner.file for partner in self.partners.get(path, ()))]
+        return sum(count_points(f, self.columns) for f in files if f.stat().st_size)
 
     def scale_of(
-        self, path: Path, file: FileFields
+        self, path: Path, file: FileFields, sensor: int = 0
     ) -> tuple[IntensityScale | None, tuple[str, ...]]:
-        """What to divide the intensity of a file by, and what there is to say about that."""
+        """What to divide the intensity of a file by, and what there is to say about that.
+
+        Args:
+            path: of the file.
+            file: what it holds.
+            sensor: 0, or its place among the partners from 1 on.
+        """
         found = intensity_values(file)
         if found is None:
             return None, ()
-        self._sample(path)
-        scale = self._scales.get(_group(path, file, found[0]))
+        folder = _folder(path, sensor)
+        self._sample(folder)
+        scale = self._scales.get(_group(folder, file, found[0]))
         if scale is None:
             return None, ()
         own = file.scale or choose_scale([found[1]])
@@ -74,9 +112,8 @@ class ScanReader:
             return own, (said,)
         return scale, ()
 
-    def _sample(self, of: Path) -> None:
-        """Decide for the folder of a file from some of its files."""
-        key = (of.parent, of.suffix.lower())
+    def _sample(self, key: _Folder) -> None:
+        """Decide for a folder from some of its files."""
         if key in self._known or key not in self._folders:
             return
         self._known.add(key)
@@ -90,7 +127,7 @@ class ScanReader:
             found = intensity_values(file)
             if found is None:
                 continue
-            group = _group(path, file, found[0])
+            group = _group(key, file, found[0])
             values.setdefault(group, []).append(thinned(found[1]))
             if file.scale is not None:
                 self._scales.setdefault(group, file.scale)
@@ -104,6 +141,11 @@ def sampled(paths: Sequence[Path]) -> list[Path]:
     return [paths[k] for k in chosen]
 
 
-def _group(path: Path, file: FileFields, column: str) -> _Group:
-    """Files of one folder and format with the same columns share a scale."""
-    return path.parent, path.suffix.lower(), f"{column} of {' '.join(file.fields)}"
+def _folder(path: Path, sensor: int) -> _Folder:
+    """Files of one folder, format and sensor."""
+    return path.parent, path.suffix.lower(), sensor
+
+
+def _group(folder: _Folder, file: FileFields, column: str) -> _Group:
+    """Those with the same columns share a scale."""
+    return folder, f"{column} of {' '.join(file.fields)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
 from lidarpan.scans.files import read_fields
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
 from lidarpan.scans.intensity import IntensityScale
+from lidarpan.scans.partners import Partners
 from lidarpan.scans.reader import ScanReader
 
 Pose = NDArray[np.float64]
@@ -34,6 +35,8 @@ class Frame:
         world_T_sensor: (4, 4) float64 pose of that frame in the world, or None.
         warnings: what the source has to say about this frame, one sentence each.
         columns: the named columns as they are written, or None where the frame was put together.
+        count: how many points it has as written, or None where only decoding tells.
+        inputs: the files that it is made of.
     """
 
     path: Path
@@ -43,6 +46,8 @@ class Frame:
     world_T_sensor: Pose | None = None
     warnings: tuple[str, ...] = ()
     columns: Callable[[], Fields | FileFields] | None = None
+    count: Callable[[], int] | None = None
+    inputs: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +64,7 @@ class Frame:
         scan = replace(loaded.scan, path=self.path)
         if self.world_T_sensor is not None:
             scan = replace(scan, world_T_sensor=self.world_T_sensor)
-        return LoadedScan(scan, loaded.valid, (*self.warnings, *loaded.warnings))
+        return replace(loaded, scan=scan, warnings=(*self.warnings, *loaded.warnings))
 
 
 class ScanSource(Protocol):
@@ -98,11 +103,13 @@ class FileSource:
         path: what they have in common, for messages.
         files: the scans in order.
         columns: of headerless files, as in `check_letters`; None finds them out.
+        partners: scans of other sensors that are merged into the files'.
     """
 
     path: Path
     files: Sequence[Path]
     columns: str | None = None
+    partners: Partners = field(default_factory=dict)
     is_recording: bool = False
 
     @property
@@ -110,15 +117,26 @@ class FileSource:
         """How many files there are."""
         return len(self.files)
 
+    @property
+    def inputs(self) -> list[Path]:
+        """The files and their partners."""
+        others = (partner.file for found in self.partners.values() for partner in found)
+        return [*self.files, *others]
+
     def frames(self, start: int = 0) -> Iterator[Frame]:
         """The files from number `start` on; a damaged one says so when it is loaded."""
         yield from self.frames_of(self.files[start:])
 
     def frames_of(self, files: Sequence[Path]) -> Iterator[Frame]:
         """Some of the files, read as all of them are."""
-        reader = ScanReader(self.files, self.columns)
+        reader = ScanReader(self.files, self.columns, self.partners)
         for file in files:
-            yield Frame(file, partial(reader.load, file), columns=partial(read_fields, file))
+            others = [partner.file for partner in self.partners.get(file, ())]
+            columns = None if others else partial(read_fields, file)
+            count, inputs = partial(reader.count, file), (file, *others)
+            yield Frame(
+                file, partial(reader.load, file), columns=columns, count=count, inputs=inputs
+            )
 
 
 def frame_path(recording: Path, number: int) -> Path:
@@ -154,4 +172,4 @@ def load_fields(
     """
     loaded = scan_of_fields(fields, origin, expected_height_m, scale)
     said = inspect_scan(loaded.scan, expected_height_m)
-    return LoadedScan(loaded.scan, loaded.valid, (*loaded.warnings, *said))
+    return replace(loaded, warnings=(*loaded.warnings, *said))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import glob
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from os.path import commonpath
 from pathlib import Path
 
 from lidarpan.scans.e57 import E57Source
 from lidarpan.scans.find import find_scans
 from lidarpan.scans.packets.source import open_capture, open_ouster_topic
+from lidarpan.scans.partners import pair, read_transform
 from lidarpan.scans.recordings.clouds import PACKET_TYPES
 from lidarpan.scans.recordings.cut_database import CutDatabase, is_cut_off
 from lidarpan.scans.recordings.mcap import McapFiles
@@ -20,6 +23,8 @@ from lidarpan.scans.recordings.topics import choose_topics
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.scans.waymo import WaymoSource, is_waymo
 from lidarpan.structures import InputError
+
+_log = logging.getLogger("lidarpan")
 
 MESSAGES = (".bag", ".mcap", ".db3")
 CAPTURES = (".pcap", ".pcapng")
@@ -59,6 +64,7 @@ def open_sources(
     topics: Sequence[str] = (),
     frame_id: str | None = None,
     columns: str | None = None,
+    merged: Sequence[str] = (),
 ) -> list[ScanSource]:
     """Open what the caller names: all scan files as one source, and each recording.
 
@@ -67,11 +73,20 @@ def open_sources(
         topics: of recordings of messages; none takes the only one with points, several are merged.
         frame_id: take only the messages of this frame.
         columns: of headerless files, as in `check_letters`; None finds them out.
+        merged: transforms as `read_transform` takes them, one for each path but the first: then
+            each path is a sensor, whose scans are merged with those of the first.
 
     Raises:
         InputError: a path names nothing, or a recording cannot be opened.
     """
     scans, recordings = split_paths(paths)
+    if merged and recordings:
+        raise InputError(
+            f"{recordings[0]}: --merge is for scan files; sensors in a recording are merged by "
+            "--topic A --topic B"
+        )
+    if merged:
+        return [_merged_source(paths, columns, merged)]
     if (topics or frame_id) and not any(is_messages(path) for path in recordings):
         raise InputError(
             f"{paths[0]}: --topic and --frame are for bags and MCAP files: leave them out"
@@ -84,6 +99,22 @@ def file_source(scans: Sequence[Path], columns: str | None = None) -> FileSource
     """Scan files as a source, called by the folder that they have in common."""
     common = commonpath([scan.absolute().parent for scan in scans])
     return FileSource(Path(common), scans, columns)
+
+
+def _merged_source(
+    paths: Sequence[str | Path], columns: str | None, merged: Sequence[str]
+) -> FileSource:
+    """The scans of the first path, each with those of the other paths that belong to it."""
+    if len(paths) != len(merged) + 1:
+        raise InputError(
+            f"wanted a path for each sensor and --merge for each but the first, got {len(paths)} "
+            f"paths and {len(merged)} times --merge"
+        )
+    sensors = [find_scans([path]) for path in paths]
+    partners, said = pair(sensors, [read_transform(given) for given in merged])
+    for line in said:
+        _log.warning("%s", line)
+    return replace(file_source(sensors[0], columns), partners=partners)
 
 
 def count_frames(sources: Sequence[ScanSource]) -> int | None:

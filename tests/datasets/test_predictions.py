@@ -20,9 +20,14 @@ from lidarpan.datasets.predictions import (
     write_prediction,
 )
 from lidarpan.scans.files import LoadedScan, load_scan
+from lidarpan.scans.source import FileSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 KITTI, NUSCENES = load_class_table("semantickitti"), load_class_table("nuscenes")
+
+
+def frame_of(scan):
+    return next(FileSource(scan.parent, [scan]).frames())
 
 
 def classes_of(file_format):
@@ -59,10 +64,10 @@ def test_labels_belong_to_the_points_of_the_file(scan_path, tmp_path, file_forma
     classes = classes_of(file_format)
     loaded, labels = load_scan(scan_path), predicted(classes=classes)
     path = prediction_path(tmp_path / "out", scan_path, file_format)
-    assert not is_complete(path, scan_path, file_format)
+    assert not is_complete(path, frame_of(scan_path), file_format)
     assert write_prediction(path, labels, loaded, classes, file_format) == path
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert is_complete(path, scan_path, file_format)
+    assert is_complete(path, frame_of(scan_path), file_format)
     back = read_prediction(path, classes)
     assert back.num_points == 40
     assert np.flatnonzero(~loaded.valid).tolist() == [3, 17]
@@ -74,7 +79,7 @@ def test_labels_belong_to_the_points_of_the_file(scan_path, tmp_path, file_forma
         np.testing.assert_array_equal(back.score, labels.score)
     whole = path.read_bytes()
     path.write_bytes(whole[:-3])
-    assert not is_complete(path, scan_path, file_format)
+    assert not is_complete(path, frame_of(scan_path), file_format)
     write_prediction(path, labels, loaded, classes, file_format)
     assert path.read_bytes() == whole  # the same bytes each time, over what was there
 
@@ -86,7 +91,7 @@ def test_a_prediction_of_another_scan_is_not_complete(scan_path, tmp_path, file_
     path = prediction_path(tmp_path, scan_path, file_format)
     classes = classes_of(file_format)
     write_prediction(path, predicted(39, classes), other, classes, file_format)
-    assert not is_complete(path, scan_path, file_format)
+    assert not is_complete(path, frame_of(scan_path), file_format)
 
 
 def test_the_sequence_folder_is_kept():

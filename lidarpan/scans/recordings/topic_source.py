@@ -12,12 +12,12 @@ import numpy as np
 
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, intensity_values
 from lidarpan.scans.intensity import IntensityScale, choose_scale, contradicts
+from lidarpan.scans.merge import Part, merge
 from lidarpan.scans.recordings.clouds import Cloud, read_message
-from lidarpan.scans.recordings.merge import merge
 from lidarpan.scans.recordings.messages import Recording, RosDecoder
 from lidarpan.scans.recordings.poses import plain_frame, read_tree
 from lidarpan.scans.recordings.transforms import Matrix, TransformTree
-from lidarpan.scans.source import Frame, Pose, frame_path, load_fields
+from lidarpan.scans.source import Frame, Pose, frame_path
 from lidarpan.structures import InputError
 
 MAX_APART_NS = 60_000_000
@@ -92,21 +92,19 @@ class TopicSource:
             apart = f"no scan of {', '.join(sorted(missing))} within {MAX_APART_NS / 1e6:.0f} ms"
             said += (apart,)
         pose, missed = self._pose(first.cloud)
-        moved = [self._between(first.cloud, part.cloud) for part in group[1:] if part.cloud]
-        parts = [first.cloud, *(part.cloud for part in group[1:] if part.cloud)]
-        names = [part.topic for part in group if part.cloud]
-        origin = str(path)
+        clouds = [(part.topic, part.cloud) for part in group if part.cloud]
+        moved = [self._between(first.cloud, cloud) for _, cloud in clouds[1:]]
+        begin_ns, origin = first.cloud.stamp_ns, str(path)
 
         def decode(height_m: float) -> LoadedScan:
-            given = [cloud.fields() for cloud in parts]
-            loaded = [
-                load_fields(fields, origin, height_m, self._scale(name, fields))
-                for name, fields in zip(names, given, strict=True)
-            ]
-            return loaded[0] if len(loaded) == 1 else merge(loaded, parts, moved)
+            parts = []
+            for (topic, cloud), first_T in zip(clouds, [np.eye(4), *moved], strict=True):
+                fields, later_s = cloud.fields(), (cloud.stamp_ns - begin_ns) * 1e-9
+                parts.append(Part(fields, origin, first_T, self._scale(topic, fields), later_s))
+            return merge(parts, height_m)
 
         stamp_ns, frame_id = first.cloud.stamp_ns, first.cloud.frame_id
-        columns = first.cloud.fields if len(parts) == 1 else None
+        columns = first.cloud.fields if len(clouds) == 1 else None
         return Frame(path, decode, stamp_ns, frame_id, pose, said + missed, columns)
 
     def _scale(self, topic: str, fields: Fields | FileFields) -> IntensityScale | None:
