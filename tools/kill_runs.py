@@ -35,7 +35,7 @@ def jobs(base: Path) -> dict[str, list[str]]:
     scans = str(town / "sequences/00/velodyne")
     return {
         "simulate": ["simulate", "semantickitti", "--out", "{out}", "--scans", "6", "--seed", "5",
-                     "--scans-per-town", "1"],
+                     "--scans-per-town", "1", "--sensor", "vlp16"],
         "predict": ["predict", scans, "--out", "{out}", "--device", "cpu"],
         "draw": ["draw", scans, "--labels", str(town), "--out", "{out}/drive.gif"],
         "evaluate": ["evaluate", "semantickitti", "--data", str(town), "--predictions", str(labels),
@@ -60,7 +60,9 @@ def prepare(base: Path) -> None:
     """A small town and its own truth as predictions, for the commands that want them."""
     if not (base / "town").is_dir():
         town = ["simulate", "semantickitti", "--out", str(base / "town"), "--scans", "8"]
-        subprocess.run([*CLI, *town, "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*CLI, *town, "--seed", "1", "--sensor", "vlp16"], check=True, stdout=subprocess.DEVNULL
+        )
     (base / "train.yaml").write_text(TRAIN.format(town=base / "town"))
     for truth in (base / "town").glob("sequences/*/labels/*.label"):
         to = base / "labels/sequences" / truth.parts[-3] / "predictions" / truth.name

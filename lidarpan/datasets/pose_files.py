@@ -62,14 +62,13 @@ def read_sensor_poses(file: Path, calibration: Path | None = None) -> PoseFile:
     read = read_pose_file(file)
     calibration = calibration or file.parent / "calib.txt"
     camera_T_sensor = read_calibration(calibration) if calibration.is_file() else None
-    whose = _whose(read.poses)
-    if whose == "sensor" and camera_T_sensor is not None:
-        _log.warning(
-            "%s: the drive goes along x: taken for the sensor's poses, not moved by Tr", file
-        )
-    if whose == "sensor":
+    ahead = _axis_ahead(read.poses)
+    if ahead in ("x", "y"):
+        if camera_T_sensor is not None:
+            told = "%s: the drive goes along %s: taken for the sensor's poses, not moved by Tr"
+            _log.warning(told, file, ahead)
         return read
-    if camera_T_sensor is None and whose == "camera":
+    if camera_T_sensor is None and ahead == "z":
         _log.warning(
             "%s: the drive goes along z, so these are a camera's poses, and there is no Tr in %s: "
             "only its axes are turned",
@@ -87,6 +86,8 @@ def read_pose_file(file: Path) -> PoseFile:
     """Read a file of poses as it is; errors as `read_sensor_poses`."""
     rows = [line.replace(",", " ").split() for line in _text(file).splitlines()]
     numbered = [(k, row) for k, row in enumerate(rows, 1) if row and not row[0].startswith("#")]
+    if numbered and not any(map(_is_number, numbered[0][1])):
+        del numbered[0]  # the names of the columns
     if not numbered:
         raise InputError(f"{file}: wanted a pose a line, got an empty file")
     width = len(numbered[0][1])
@@ -105,6 +106,13 @@ def read_pose_file(file: Path) -> PoseFile:
     frames = table[:, 0].astype(np.int64) if width in (13, 17) else None
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3] = table[:, width - (16 if width > 13 else 12) :][:, :12].reshape(-1, 3, 4)
+    skewed = np.flatnonzero(~(np.abs(np.linalg.det(poses[:, :3, :3]) - 1) <= 0.1))
+    if len(skewed):
+        line, words = numbered[skewed[0]]
+        raise InputError(
+            f"{file}: line {line}: wanted the rows of a rotation and a place, one after the other, "
+            f"got {' '.join(words)[:60]}"
+        )
     return PoseFile(poses, frames)
 
 
@@ -132,23 +140,27 @@ def transform_of(words: list[str], what: str) -> Pose:
     return np.vstack([rows, [0.0, 0.0, 0.0, 1.0]])
 
 
-def _whose(poses: Pose) -> str | None:
-    """Whose poses these are, by the axis along which they go; None where they hardly move."""
+def _axis_ahead(poses: Pose) -> str | None:
+    """The axis along which the poses go, which tells whose they are; None where none is clear.
+
+    A camera goes along z, a sensor along x, in nuScenes' frame along y.
+    """
     step = np.diff(poses[:, :3, 3], axis=0)
     ahead = np.abs(np.einsum("kji,kj->ki", poses[:-1, :3, :3], step)).sum(axis=0)
-    if ahead.sum() < _MIN_DRIVE_M:
-        return None
-    x, y, z = ahead  # along y goes a sensor in nuScenes' frame: neither of the two
-    if z > _CLEAR * max(x, y):
-        return "camera"
-    return "sensor" if x > _CLEAR * max(y, z) else None
+    is_clear = ahead.sum() >= _MIN_DRIVE_M and ahead.max() > _CLEAR * np.sort(ahead)[1]
+    return "xyz"[int(ahead.argmax())] if is_clear else None
 
 
 def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:
     """Lines of time x y z qx qy qz qw as (P, 4, 4) poses."""
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3, 3] = table[:, 1:4]
-    for pose, (x, y, z, w) in zip(poses, table[:, 4:], strict=True):
+    quaternions = table[:, 4:]
+    first, *middle, last = np.abs(quaternions).max(axis=0)
+    if first > 0.5 and max(middle) < 0.2 and (last > 0.01 or max(middle) < 0.01):
+        _log.warning("%s: quaternions of a level drive with w first: taken for w x y z", file)
+        quaternions = np.roll(quaternions, -1, axis=1)
+    for pose, (x, y, z, w) in zip(poses, quaternions, strict=True):
         length = np.sqrt(x * x + y * y + z * z + w * w)
         if abs(length - 1) > 0.1:
             raise InputError(
@@ -162,9 +174,17 @@ def _text(file: Path) -> str:
     if not file.is_file():
         raise InputError(f"{file}: no such file of poses")
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{file}: wanted text, numbers a line, got a binary file") from None
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong(file: Path, line: int, words: list[str]) -> InputError:

@@ -223,6 +223,8 @@ def _intensity(
     scale = scale or file.scale or choose_scale([thinned(values)])
     intensity, num_clipped = scaled(values, scale)
     said = [f"{name!r}: {scale.said}"] if scale.said else []
+    if num_missing := int(np.count_nonzero(~np.isfinite(values.astype(np.float64)))):
+        said.append(f"{num_missing} of {len(values)} intensities are NaN or infinite: taken as 0")
     if num_clipped:
         said.append(f"{num_clipped} of {len(values)} intensities clipped to 0..{scale.divisor:g}")
     return intensity, tuple(said)

@@ -225,6 +225,8 @@ def array_fields(array: NDArray[Any], origin: str | Path) -> Fields:
     is_rows = array.ndim == 2 and 3 <= array.shape[1] <= MAX_COLUMNS
     if array.dtype.kind not in "fiu" or not is_rows:
         hint = ": transpose it" if is_flat or (array.ndim == 2 and len(array) in (3, 4, 5)) else ""
+        if array.ndim > 2 and 3 <= array.shape[-1] <= MAX_COLUMNS:
+            hint = f": make rows of it by reshape(-1, {array.shape[-1]})"
         raise InputError(
             f"{origin}: wanted an (N, 3 or more) array of x y z [intensity], "
             f"got {array.shape} {array.dtype}{hint}"

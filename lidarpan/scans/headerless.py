@@ -33,6 +33,8 @@ _MARGIN = 0.03
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
+_OTHER_NUMBERS = {"<f8": "float64", ">f4": "big-endian", ">f8": "big-endian float64"}
+
 Numbers = NDArray[Any]
 
 
@@ -61,7 +63,7 @@ class Layout:
 def read_numbers(path: Path) -> tuple[Numbers, str]:
     """All numbers of a headerless file, and "" or what to say of them.
 
-    They are float32, or float64 where only that makes sense of the bytes.
+    They are float32, or what alone makes sense of the bytes: float64, or either one big-endian.
 
     Raises:
         InputError: neither does.
@@ -69,13 +71,15 @@ def read_numbers(path: Path) -> tuple[Numbers, str]:
     flat = np.fromfile(path, np.float32)
     if _is_plausible(flat):
         return flat, ""
-    wide = np.fromfile(path, np.float64) if path.stat().st_size % 8 == 0 else np.zeros(0)
-    if not len(wide) or not _is_plausible(wide):
-        raise InputError(
-            f"{path}: wanted float32 numbers of points, got bytes that are no such numbers: "
-            "this is not a scan, or not in this format"
-        )
-    return wide, "taken for float64 numbers"
+    for dtype, name in _OTHER_NUMBERS.items():
+        if path.stat().st_size % np.dtype(dtype).itemsize == 0:
+            numbers = np.fromfile(path, dtype)
+            if len(numbers) and _is_plausible(numbers):
+                return numbers.astype(dtype.replace(">", "=")), f"taken for {name} numbers"
+    raise InputError(
+        f"{path}: wanted float32 numbers of points, got bytes that are no such numbers: "
+        "this is not a scan, or not in this format: write it as float32, or as .pcd, .ply or .npy"
+    )
 
 
 def _is_plausible(flat: Numbers) -> bool:
@@ -168,7 +172,7 @@ def _undecided(origin: str, layouts: list[Layout]) -> InputError:
 
 
 def name_columns(rows: Numbers, letters: str | None = None) -> tuple[Fields, str]:
-    """Say what the columns beyond x y z are: intensity, ring, time, or of no use.
+    """Say which columns are x y z and what the others are: intensity, ring, time, or of no use.
 
     Args:
         rows: (N, C) points.
@@ -178,9 +182,9 @@ def name_columns(rows: Numbers, letters: str | None = None) -> tuple[Fields, str
         (N,) columns by name, and the letters.
 
     Raises:
-        InputError: other letters, or another number of them than columns.
+        InputError: nothing says which three columns are the coordinates.
     """
-    letters = letters or "xyz" + _guess(rows[:, 3:])
+    letters = letters or _guess(rows)
     return {
         _LETTERS[letter]: rows[:, k] for k, letter in enumerate(letters) if letter in _LETTERS
     }, letters
@@ -260,29 +264,76 @@ def _unlike(levels: NDArray[np.int64], starts: NDArray[np.int64], large: int, sm
     return float(np.median(apart))
 
 
-def _guess(others: Numbers) -> str:
-    """Letters of the columns behind x y z."""
+def _guess(rows: Numbers) -> str:
+    """Letters of all columns."""
+    if len(rows) < _MIN_POINTS:
+        return "xyzir".ljust(rows.shape[1], "_")[: rows.shape[1]]
+    places = _coordinates(rows)
+    rest = [k for k in range(rows.shape[1]) if k not in places]
+    letters = dict(zip(places, "xyz", strict=True))
+    letters |= zip(rest, _guess_others(rows[:, rest], rows[:, places]), strict=True)
+    return "".join(letters[k] for k in range(rows.shape[1]))
+
+
+def _coordinates(rows: Numbers) -> list[int]:
+    """The places of x, y and z: the first three columns, unless one of them cannot be.
+
+    Coordinates have both signs; what is never negative and up to 1, or whole, or only grows, is an
+    intensity, a ring or a time.
+    """
+    first, num_columns = [0, 1, 2], rows.shape[1]
+    some = _some(rows)
+    only_grows = (np.diff(some, axis=0) >= 0).mean(axis=0) > 0.99
+    is_signed = ((some < 0).mean(axis=0) > 0.01) & ~only_grows
+    if is_signed[:3].all() or num_columns == 3:
+        return first
+    is_plain = only_grows | (some.max(axis=0) <= 1) | (some == np.round(some)).all(axis=0)
+    is_other = is_plain & (some >= 0).all(axis=0)
+    for fits in (is_signed, ~is_other):
+        if fits.sum() == 3:
+            return [int(k) for k in np.flatnonzero(fits)]
+    return first
+
+
+def _some(rows: Numbers) -> NDArray[np.float64]:
+    return np.nan_to_num(rows[:: (len(rows) // 20_000) | 1].astype(np.float64))
+
+
+def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
+    """Letters of the columns beside x y z."""
     letters = ["_"] * others.shape[1]
-    some = np.nan_to_num(others[:: (len(others) // 20_000) | 1].astype(np.float64))
-    if len(some) < _MIN_POINTS:
-        return "ir".ljust(len(letters), "_")[: len(letters)]
+    some = _some(others)
     is_constant = (some == some[:1]).all(axis=0)
     if _is_colour(some) or _is_normal(some):
         is_constant[:3] = True
     for k in np.flatnonzero(~is_constant):
         column = some[:, k]
-        is_ring = column.max() < 1024 and bool((column == np.round(column)).all())
+        is_whole = column.max() < 1024 and bool((column == np.round(column)).all())
         if (np.diff(column) >= 0).mean() > 0.99 and not {"t", "r"} <= set(letters):
-            letters[k] = "r" if is_ring and "r" not in letters else "t"
-        elif (column < 0).mean() > 0.01:
-            continue
+            letters[k] = "r" if is_whole and "r" not in letters else "t"
+        elif (column < 0).mean() > 0.01 and len(np.unique(column[column < 0])) > 1:
+            continue  # one value below 0 marks what is not known
+        elif is_whole and "r" not in letters and ("i" in letters or _is_ring(others[:, k], xyz)):
+            letters[k] = "r"
         elif "i" not in letters:
             letters[k] = "i"
-        elif "r" not in letters and is_ring:
-            letters[k] = "r"
     if len(letters) and "i" not in letters and is_constant[0] and not _is_colour(some):
         letters[0] = "i"  # all of one brightness
-    return "".join(letters)
+    return letters
+
+
+def _is_ring(whole: Numbers, xyz: Numbers) -> bool:
+    """Whether whole numbers count beams: they go round one by one, or tell the elevations."""
+    step = np.abs(np.diff(whole[:20_000]))
+    if np.mean(step == 1) > 0.8:
+        return True
+    x, y, z = _some(xyz).T
+    elevation = np.arctan2(z, np.hypot(x, y))
+    _, beam, count = np.unique(_some(whole[:, None])[:, 0], return_inverse=True, return_counts=True)
+    if len(count) < 4:
+        return False
+    mean = np.bincount(beam, elevation) / count
+    return bool(np.var(elevation - mean[beam]) < 0.05 * np.var(elevation))
 
 
 def _is_colour(some: NDArray[np.float64]) -> bool:

@@ -70,7 +70,9 @@ def _header(content: bytes, path: Path) -> tuple[str, list[Element], int]:
             case ["element", name, count] if count.isascii() and count.isdigit():
                 elements.append((name, int(count), []))
             case ["property", "list", *_] if elements and not _past_vertices(elements):
-                raise InputError(f"{path}: wanted plain properties, got {line.strip()!r}")
+                raise InputError(
+                    f"{path}: wanted plain properties, got {line.strip()!r}: write it without"
+                )
             case ["property", _, name] if elements and name in dict(elements[-1][2]):
                 raise InputError(f"{path}: wanted each property once, got {name!r} twice")
             case ["property", kind, name] if elements and kind in _TYPES:

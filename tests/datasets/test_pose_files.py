@@ -34,12 +34,37 @@ def ahead(tmp_path, lines, calibration=None):
         ([f"{k} {line} 0 0 0 1" for k, line in enumerate(CAMERA)], TR),
         (["# time x y z qx qy qz qw", *(f"0.{k} {8 * k} 0 0 0 0 0 1" for k in range(3))], TR),
         ([line.replace(" ", ",") for line in SENSOR], None),
+        (["t,x,y,z,qx,qy,qz,qw", *(f"0.{k},{8 * k},0,0,0,0,0,1" for k in range(3))], None),
+        ([f"0.{k} {8 * k} 0 0 1 0 0 0" for k in range(3)], TR),  # w first
+        (["\ufeff" + SENSOR[0] + "\r", *SENSOR[1:]], "\ufeff" + TR),
     ],
 )
 def test_a_drive_straight_ahead_goes_along_x(tmp_path, lines, calibration):
     read = ahead(tmp_path, lines, calibration)
     np.testing.assert_allclose(read.poses[:, :3, 3], [[0, 0, 0], [8, 0, 0], [16, 0, 0]], atol=1e-9)
     np.testing.assert_allclose(read.poses[:, :3, :3], np.tile(np.eye(3), (3, 1, 1)), atol=1e-9)
+
+
+def test_quaternions_with_w_first_are_known_by_the_turns_of_a_level_drive(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    yaw = np.linspace(0, 2, 5)
+    rows = np.stack(
+        [yaw, yaw, 0 * yaw, 0 * yaw, np.cos(yaw / 2), 0 * yaw, 0 * yaw, np.sin(yaw / 2)]
+    )
+    lines = [" ".join(map(str, row)) for row in rows.T]
+    poses = ahead(tmp_path, lines).poses
+    np.testing.assert_allclose(np.arctan2(poses[:, 1, 0], poses[:, 0, 0]), yaw, atol=1e-9)
+    np.testing.assert_allclose(poses[:, 2, 2], 1)
+    assert "w first" in caplog.text
+    hanging = [f"{k} {k} 0 0 {np.cos(a / 2)} {np.sin(a / 2)} 0 0" for k, a in enumerate(yaw)]
+    np.testing.assert_allclose(ahead(tmp_path, hanging).poses[:, 2, 2], -1)
+
+
+def test_a_drive_along_y_is_the_sensors(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    read = ahead(tmp_path, [f"1 0 0 0 0 1 0 {8 * k} 0 0 1 0" for k in range(3)], TR)
+    np.testing.assert_allclose(read.poses[:, :3, 3], [[0, 0, 0], [0, 8, 0], [0, 16, 0]], atol=1e-9)
+    assert "goes along y: taken for the sensor's poses" in caplog.text
 
 
 def test_numbers_of_frames_and_times_are_kept(tmp_path):
@@ -67,6 +92,7 @@ def test_what_was_found_out_is_said(tmp_path, caplog):
         ([*CAMERA, CAMERA[0].replace("8", "nan").replace("1 0", "nan 0", 1)], "line 4"),
         (["1 0 0 x 0 1 0 0 0 0 1 0"], "line 1"),
         (["0 0 0 0 0 0 0 0"], "quaternion"),
+        ([*CAMERA, "1 0 0 0 1 0 0 0 1 8 0 0"], "line 4: wanted the rows of a rotation"),
     ],
 )
 def test_what_is_no_pose_is_refused_by_its_line(tmp_path, lines, message):

@@ -25,6 +25,13 @@ def layouts(rows, rng):
         "xyzirt": of(rows, ring, time),
         "xyz___": of(x, y, z, *np.tile(rng.integers(0, 256, n), (3, 1))),  # grey of a camera
         "xyzi____": of(rows, np.ones((n, 4))),
+        "ixyz": of(i, x, y, z),
+        "ixyz_": of(100 * i, x, y, z, 0 * i),  # per cent
+        "rxyzi": of(ring, x, y, z, i),
+        "txyzi": of(time, x, y, z, i),
+        "xyzri": of(x, y, z, np.arange(n) % 24, i),  # all beams of a turn side by side
+        "xyzrti": of(x, y, z, rng.permutation(24)[ring], time, i),  # beams in no order
+        "xyzr": of(x, y, z, rng.permutation(24)[ring]),
     }
 
 
@@ -47,7 +54,8 @@ def test_every_layout_is_the_same_scan(tmp_path, rows):
         loaded = load_scan(tmp_path / "s.bin")
         np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
         if "i" in letters:
-            np.testing.assert_array_equal(loaded.scan.intensity, rows[:, 3])
+            share = np.float32(100 / 255 if letters == "ixyz_" else 1)
+            np.testing.assert_allclose(loaded.scan.intensity, rows[:, 3] * share, rtol=1e-6)
         said = [text for text in loaded.warnings if "--columns" in text]
         assert bool(said) == (letters not in ("xyzi", "xyzir")), letters
 
@@ -59,11 +67,23 @@ def test_columns_one_after_the_other_are_known(tmp_path, rows):
     assert any("all x first" in text for text in loaded.warnings)
 
 
-def test_float64_is_known(tmp_path, rows):
-    rows.astype(np.float64).tofile(tmp_path / "s.bin")
+@pytest.mark.parametrize(("dtype", "name"), [("<f8", "float64"), (">f4", "big-endian"), (
+    ">f8", "big-endian float64")])  # fmt: skip
+def test_other_numbers_are_known(tmp_path, rows, dtype, name):
+    rows.astype(dtype).tofile(tmp_path / "s.bin")
     loaded = load_scan(tmp_path / "s.bin")
     np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
-    assert any("float64" in text for text in loaded.warnings)
+    assert f"taken for {name} numbers" in loaded.warnings
+
+
+def test_intensities_that_are_not_known_are_said(tmp_path, rows):
+    for missing, said in ((np.nan, "are NaN or infinite: taken as 0"), (-1, "clipped to 0..1")):
+        some = rows.copy()
+        some[::9, 3] = missing
+        some.tofile(tmp_path / "s.bin")
+        loaded = load_scan(tmp_path / "s.bin")
+        assert any(said in text for text in loaded.warnings)
+        np.testing.assert_array_equal(loaded.scan.intensity[1::9], rows[1::9, 3])
 
 
 def test_what_the_caller_says_of_the_columns_counts(tmp_path, rows):
