@@ -34,7 +34,7 @@ def jobs(base: Path) -> dict[str, list[str]]:
     town, labels = base / "town", base / "labels"
     scans = str(town / "sequences/00/velodyne")
     return {
-        "simulate": ["simulate", "semantickitti", "--out", "{out}", "--scans", "6", "--seed", "5",
+        "simulate": ["simulate", "semantickitti", "--out", "{out}", "--scans", "3", "--seed", "5",
                      "--scans-per-town", "1", "--sensor", "vlp16"],
         "predict": ["predict", scans, "--out", "{out}", "--device", "cpu"],
         "draw": ["draw", scans, "--labels", str(town), "--out", "{out}/drive.gif"],
@@ -59,7 +59,7 @@ training: {{max_steps: 12, batch_size: 1, num_workers: 0, checkpoint_every: 2, v
 def prepare(base: Path) -> None:
     """A small town and its own truth as predictions, for the commands that want them."""
     if not (base / "town").is_dir():
-        town = ["simulate", "semantickitti", "--out", str(base / "town"), "--scans", "8"]
+        town = ["simulate", "semantickitti", "--out", str(base / "town"), "--scans", "4"]
         subprocess.run(
             [*CLI, *town, "--seed", "1", "--sensor", "vlp16"], check=True, stdout=subprocess.DEVNULL
         )

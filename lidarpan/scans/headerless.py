@@ -33,7 +33,8 @@ _MARGIN = 0.03
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
-_OTHER_NUMBERS = {"<f8": "float64", ">f4": "big-endian", ">f8": "big-endian float64"}
+_NUMBERS = {"<f4": "", "<f8": "float64", ">f4": "big-endian", ">f8": "big-endian float64"}
+"""Types of numbers, in the order in which they are tried, and what to call them."""
 
 Numbers = NDArray[Any]
 
@@ -68,14 +69,12 @@ def read_numbers(path: Path) -> tuple[Numbers, str]:
     Raises:
         InputError: neither does.
     """
-    flat = np.fromfile(path, np.float32)
-    if _is_plausible(flat):
-        return flat, ""
-    for dtype, name in _OTHER_NUMBERS.items():
-        if path.stat().st_size % np.dtype(dtype).itemsize == 0:
-            numbers = np.fromfile(path, dtype)
-            if len(numbers) and _is_plausible(numbers):
-                return numbers.astype(dtype.replace(">", "=")), f"taken for {name} numbers"
+    for dtype, name in _NUMBERS.items():
+        if path.stat().st_size % np.dtype(dtype).itemsize:
+            continue
+        if _is_plausible(np.memmap(path, dtype, "r")):
+            said = f"taken for {name} numbers" if name else ""
+            return np.fromfile(path, dtype).astype(dtype.replace(">", "="), copy=False), said
     raise InputError(
         f"{path}: wanted float32 numbers of points, got bytes that are no such numbers: "
         "this is not a scan, or not in this format: write it as float32, or as .pcd, .ply or .npy"

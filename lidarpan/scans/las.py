@@ -15,6 +15,10 @@ from lidarpan.scans.numpy_files import wanted
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
+_MAX_POINTS_A_BYTE = 8  # real scans have a tenth of a point a byte
+_MAX_CHUNK_BYTES = 64 << 20
+_MAX_RECORDS = 1 << 20
+
 
 def read_las(path: Path) -> Fields:
     """Read x, y, z (scaled, float64), intensity and gps_time of a `.las` or `.laz` file.
@@ -23,14 +27,15 @@ def read_las(path: Path) -> Fields:
         InputError: not such a file, damaged, or cut off.
     """
     need("laspy", "las", f"{path}:")
-    if _check_header(path):
-        return decode_laz(path)
+    is_compressed, num_bytes = _check_header(path)
+    if is_compressed:
+        return decode_laz(path, num_bytes)
     with wanted(f"{path}: wanted a .las or .laz file"):
         return read_with_laspy(path)
 
 
-def _check_header(path: Path) -> bool:
-    """Refuse counts that the file is too small for; whether the points are compressed.
+def _check_header(path: Path) -> tuple[bool, int]:
+    """Refuse counts that the file is too small for; whether the points are compressed, and bytes.
 
     Offsets as in the LAS 1.4 specification, section 2.4 (public header block).
     """
@@ -49,13 +54,14 @@ def _check_header(path: Path) -> bool:
         raise InputError(f"{path}: wanted scales of x y z above 0, got {scales}: damaged")
     if is_compressed:
         _check_chunks(path, start, size, count)
-    needed = start + (count // 64 if is_compressed else count * width)  # none compress so far
+        _check_chunk_size(path, start, width, count)
+    needed = start + (count // _MAX_POINTS_A_BYTE if is_compressed else count * width)
     if max(needed, 54 * num_records, 60 * num_extended) > size:
         raise InputError(
             f"{path}: wanted {count} points of {width} bytes from byte {start} on, "
             f"got {size} bytes: cut off or damaged"
         )
-    return bool(is_compressed)
+    return is_compressed, count * width
 
 
 def write_las(path: Path, columns: Fields) -> None:
@@ -81,6 +87,23 @@ def write_las(path: Path, columns: Fields) -> None:
         las.gps_time = np.asarray(columns["time"], np.float64)
     with whole_file(path) as beside, beside.open("wb") as stream:
         las.write(stream, do_compress=path.suffix.lower() == ".laz")
+
+
+def _check_chunk_size(path: Path, start: int, width: int, count: int) -> None:
+    """Refuse chunks far larger than all points: the decoder makes room for a whole one.
+
+    Their size stands in the record that LASzip leaves before the points, -1 where it varies.
+    """
+    with path.open("rb") as file:
+        records = file.read(min(start, _MAX_RECORDS))
+    place = records.find(b"laszip encoded\0\0")
+    if place < 0 or len(records) < place + 68:
+        return  # the decoder says so
+    (size,) = struct.unpack_from("<I", records, place + 64)
+    if size < 0xFFFFFFFF and size > count and size * width > _MAX_CHUNK_BYTES:
+        raise InputError(
+            f"{path}: wanted chunks of no more than its {count} points, got {size}: damaged"
+        )
 
 
 def _check_chunks(path: Path, start: int, size: int, count: int) -> None:

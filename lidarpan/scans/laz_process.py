@@ -1,8 +1,8 @@
 """Compressed points decoded in a process of their own, which a hostile file may end.
 
 The decoder asks for as much memory as a file says it needs, and ends the process where there is not
-so much. The other process starts with the first `.laz` file, has its memory bounded, serves all
-further ones, and ends with this one.
+so much. The other process starts with the first `.laz` file, has its memory bounded by what the
+points of each file need, serves all further ones, and ends with this one.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ from lidarpan.optional import need
 from lidarpan.scans.fields import Fields
 from lidarpan.structures import InputError
 
-_BASE_BYTES = 3 << 30
+_BASE_BYTES, _PER_BYTE = 512 << 20, 6
 _PATIENCE_S = 120.0
+_FEW_THREADS = {"RAYON_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""Of the decoder: each thread more takes memory, of which it has little."""
+
 _lock = threading.Lock()
 _child: subprocess.Popen[bytes] | None = None
 
 
-def decode_laz(path: Path) -> Fields:
+def decode_laz(path: Path, num_bytes: int) -> Fields:
     """Read a `.laz` file as `read_las` does.
+
+    Args:
+        path: the file.
+        num_bytes: of its points unpacked, by its header.
 
     Raises:
         InputError: the file is damaged, or asks for more than any scan needs.
@@ -41,7 +48,7 @@ def decode_laz(path: Path) -> Fields:
         watch = threading.Timer(_PATIENCE_S, child.kill)
         watch.start()
         try:
-            child.stdin.write(json.dumps(str(path.absolute())).encode() + b"\n")
+            child.stdin.write(json.dumps([str(path.absolute()), num_bytes]).encode() + b"\n")
             child.stdin.flush()
             head = child.stdout.readline()
             said: Any = json.loads(head) if head else {"error": "the decoder gave up"}
@@ -79,7 +86,7 @@ def _start() -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, **_FEW_THREADS, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # an interrupt of the terminal is the parent's
         )
     return _child
@@ -111,11 +118,12 @@ def read_with_laspy(path: Path) -> Fields:
 
 def serve() -> None:
     """Decode the files named on standard input, a JSON string a line, until it ends."""
-    _bound_memory()
     out = sys.stdout.buffer
     for line in sys.stdin.buffer:
+        path, num_bytes = json.loads(line)
+        _bound_memory(num_bytes)
         try:
-            fields = read_with_laspy(Path(json.loads(line)))
+            fields = read_with_laspy(Path(path))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # damaged files raise all kinds, Rust's panics among them
@@ -130,12 +138,15 @@ def serve() -> None:
         out.flush()
 
 
-def _bound_memory() -> None:
-    """Let the decoder fail where it asks for more than scans need, not the whole machine."""
+def _bound_memory(num_bytes: int) -> None:
+    """Let the decoder fail where it asks for more than so many bytes of points need."""
     try:
         import resource
-    except ImportError:  # not on this system
+
+        own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):  # not on this system
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _BASE_BYTES if hard == resource.RLIM_INFINITY else min(_BASE_BYTES, hard)
+    wanted = own + _BASE_BYTES + _PER_BYTE * num_bytes
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

@@ -83,7 +83,7 @@ def _header(content: bytes, path: Path) -> tuple[dict[str, list[str]], int]:
     start = 0
     while "DATA" not in header:
         end = content.find(b"\n", start, start + _MAX_HEADER)
-        if end < 0 or len(header) > 20:
+        if end < 0 or start > _MAX_HEADER:
             raise InputError(f"{path}: wanted a .pcd header that ends in DATA, got none: cut off?")
         words = content[start:end].decode("latin-1").split()
         if words and not words[0].startswith("#"):
@@ -120,6 +120,9 @@ def _short(path: Path, wanted: object, got: object) -> InputError:
 def _ascii(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
     widths = {name: int(np.prod(dtype[name].shape)) for name in dtype.names or ()}
     width = sum(widths.values())
+    num_breaks = body.count(b"\n") + body.count(b"\r")
+    if num_breaks + 1 < num_points or num_breaks > 4 * num_points + 1000:  # before they are cut up
+        raise InputError(f"{path}: wanted {num_points} lines below DATA, got {num_breaks}")
     lines = [line for line in body.decode("latin-1").splitlines() if line and not line.isspace()]
     if len(lines) < num_points:
         raise _short(path, f"{num_points} lines below DATA", f"{len(lines)}")

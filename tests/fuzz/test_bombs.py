@@ -96,6 +96,35 @@ def test_a_table_of_four_billion_chunks(tmp_path):
     assert load_scan(tmp_path / "t.laz").scan.num_points == N  # and the next one is read
 
 
+@pytest.mark.parametrize("size", [50_000_000, 0xFFFFFFFE])
+def test_chunks_of_more_points_than_there_are(tmp_path, size):
+    content = bytearray(las(".laz"))
+    place = content.find(b"laszip encoded\0\0") + 64  # behind the head of the record
+    assert struct.unpack_from("<I", content, place) == (50_000,)
+    struct.pack_into("<I", content, place, size)
+    (tmp_path / "s.laz").write_bytes(content)
+    refused(lambda: load_scan(tmp_path / "s.laz"), "chunks of no more than its 60 points")
+
+
+def test_more_points_than_bytes_can_hold(tmp_path):
+    content = bytearray(las(".laz"))
+    struct.pack_into("<I", content, 107, 9 * len(content))
+    (tmp_path / "s.laz").write_bytes(content)
+    refused(lambda: load_scan(tmp_path / "s.laz"), "wanted .* points of 34 bytes from byte")
+
+
+def test_a_count_of_lines_is_compared_before_they_are_read(tmp_path):
+    lines = b"\n".join([b"1 2 3 0.5"] * N)
+    for body in (lines + b"\n" * 5000, lines[:200]):
+        (tmp_path / "s.pcd").write_bytes(pcd("ascii", body))
+        refused(lambda: load_scan(tmp_path / "s.pcd"), "wanted 60 lines below DATA, got")
+
+
+def test_a_header_without_end(tmp_path):
+    (tmp_path / "s.pcd").write_bytes(b"1 2 3\n" * 1_000_000)
+    refused(lambda: load_scan(tmp_path / "s.pcd"), "wanted a .pcd header that ends in DATA")
+
+
 def test_references_to_references(tmp_path):
     lines = ["a: &a [x,x,x,x,x,x,x,x,x]"]
     lines += [

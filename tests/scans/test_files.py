@@ -214,6 +214,7 @@ def test_unusable_points_are_dropped_counted_and_remembered(tmp_path):
     assert loaded.warnings == (
         "dropped 2 of 3000 points: NaN or infinite",
         "dropped 1 of 3000 points: at (0, 0, 0), so no returns",
+        "1 of 2997 intensities are NaN or infinite: taken as 0",
     )
 
 
