@@ -34,19 +34,19 @@ class TableEngine:
 
     def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
-        return _finished(_gather_multiply(x.features, x.weight, level.maps[kernel]), x)
+        return x.finished(_gather_multiply(x.features, x.weight, level.maps[kernel]))
 
     def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
         found: _StridedTables = level.maps[geometry]
-        return found.coarse, _finished(_gather_multiply(x.features, x.weight, found.down), x)
+        return found.coarse, x.finished(_gather_multiply(x.features, x.weight, found.down))
 
     def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out): every place, then the occupied ones."""
         found: _StridedTables = level.maps[geometry]
         places, cin, cout = x.weight.shape
         children = x.features @ x.weight.transpose(0, 1).reshape(cin, places * cout)
-        return _finished(children.reshape(-1, cout).index_select(0, found.up), x)
+        return x.finished(children.reshape(-1, cout).index_select(0, found.up))
 
 
 def _gather_multiply(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
@@ -61,10 +61,6 @@ def _gather_multiply(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
         out = product if out is None else out + product
     assert out is not None
     return out
-
-
-def _finished(out: Tensor, x: Operands) -> Tensor:
-    return x.finish.apply(out) if x.finish else out
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,12 @@ class ScanNorm(nn.Module):
         if self.training:
             self.num_batches_tracked += 1
         counts = None if torch.compiler.is_exporting() else x.level.scan_counts()
-        if counts is not None and len(counts) == 1 and self._is_for_triton(x):
-            return self._in_triton(x, residual, rectify)
-        if counts is not None and len(counts) == 1 and self._is_plain(x.features):
-            return self._in_numba(x.features, residual, rectify, reuse)
+        is_alone = counts is not None and len(counts) == 1 and len(x.features) > 0
+        if is_alone and not self.training and not torch.is_grad_enabled():  # only to predict
+            if x.engine.name == "triton" and x.features.dtype != torch.float64:
+                return self._in_triton(x, residual, rectify)
+            if x.features.device.type == "cpu" and x.features.dtype == torch.float32:
+                return self._in_numba(x.features, residual, rectify, reuse)
         if torch.compiler.is_exporting():
             y = self._in_graph(x.features)
         elif counts is None or (x.features.is_cuda and len(counts) > 1):
@@ -111,18 +113,6 @@ class ScanNorm(nn.Module):
         var = torch.lerp(self.running_var, var, share)
         scale = self.weight / torch.sqrt(var + self.eps)
         return rows * scale + (self.bias - mean * scale)
-
-    def _is_plain(self, rows: Tensor) -> bool:
-        """Whether numba may work on features: single precision on the CPU, and only to predict."""
-        on_cpu = rows.device.type == "cpu" and rows.dtype == torch.float32
-        return on_cpu and len(rows) > 0 and not self.training and not torch.is_grad_enabled()
-
-    def _is_for_triton(self, x: SparseTensor) -> bool:
-        """Whether our kernels may work on features: on a GPU, and only to predict."""
-        is_there = x.engine.name == "triton" and x.features.dtype != torch.float64
-        return (
-            is_there and len(x.features) > 0 and not self.training and not torch.is_grad_enabled()
-        )
 
     def _in_triton(self, x: SparseTensor, residual: Tensor | None, rectify: bool) -> Tensor:
         """One scan on a GPU without gradients: two launches."""

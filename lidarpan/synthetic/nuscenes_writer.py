@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,15 +15,11 @@ from PIL import Image
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN, quaternion, transform
 from lidarpan.datasets.nuscenes_labels import NAME, pack_truth, write_panoptic
 from lidarpan.structures import InputError, Scan
-from lidarpan.synthetic.nuscenes_schema import (
-    GENERAL_CLASSES,
-    Row,
-    attribute_of,
-    token,
-    unchanging_tables,
-)
 from lidarpan.synthetic.render import SimulatedScan
+from lidarpan.synthetic.tables import read_table
 from lidarpan.whole_file import whole_file
+
+Row = dict[str, Any]
 
 MINI_SCENES = (
     "scene-0061", "scene-0103", "scene-0916", "scene-0553", "scene-0655",
@@ -33,6 +30,15 @@ MINI_SCENES = (
 _MOUNT_M = (0.943713, 0.0, 1.84023)
 _TURN = (0.5**0.5, 0.0, 0.0, -(0.5**0.5))
 _EPOCH_US = 1_500_000_000_000_000
+
+_TABLE = read_table("nuscenes")
+
+GENERAL_CLASSES: tuple[str, ...] = _TABLE["general_classes"]
+"""The general classes by their index in label files (nuScenes-lidarseg's category table)."""
+
+ATTRIBUTES: tuple[str, ...] = _TABLE["attributes"]
+
+_VISIBILITY = (("1", "v0-40"), ("2", "v40-60"), ("3", "v60-80"), ("4", "v80-100"))
 
 
 def write_nuscenes(
@@ -248,3 +254,44 @@ def _write_points(file: Path, scan: Scan) -> None:
     rows = np.column_stack([-y, x, z, np.round(scan.intensity * 255), ring])
     with whole_file(file) as beside:
         rows.astype("<f4").tofile(beside)
+
+
+def token(*parts: object) -> str:
+    """A token of 32 hexadecimal digits, the same for the same parts."""
+    text = "/".join(str(part) for part in parts)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def unchanging_tables() -> dict[str, list[Row]]:
+    """The tables category, attribute, visibility and sensor."""
+    return {
+        "category": [
+            {"token": token("category", name), "name": name, "description": "", "index": index}
+            for index, name in enumerate(GENERAL_CLASSES)
+        ],
+        "attribute": [
+            {"token": token("attribute", name), "name": name, "description": ""}
+            for name in ATTRIBUTES
+        ],
+        "visibility": [
+            {"token": number, "level": level, "description": ""} for number, level in _VISIBILITY
+        ],
+        "sensor": [
+            {"token": token("sensor"), "channel": "LIDAR_TOP", "modality": "lidar"},
+        ],
+    }
+
+
+def attribute_of(category: str, speed_m_s: float) -> list[str]:
+    """Attribute tokens of an object by its class and speed; none for classes without."""
+    moving = speed_m_s > 0.2
+    match category.split("."):
+        case ["human", "pedestrian", *_]:
+            name = "pedestrian.moving" if moving else "pedestrian.standing"
+        case ["vehicle", "bicycle" | "motorcycle"]:
+            name = "cycle.with_rider" if moving else "cycle.without_rider"
+        case ["vehicle", *_]:
+            name = "vehicle.moving" if moving else "vehicle.parked"
+        case _:
+            return []
+    return [token("attribute", name)]

@@ -16,8 +16,7 @@ from lidarpan.datasets.open import open_dataset
 from lidarpan.datasets.predictions import prediction_path
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import InputError, Scan
-from lidarpan.synthetic.nuscenes_schema import GENERAL_CLASSES
-from lidarpan.synthetic.nuscenes_writer import write_nuscenes
+from lidarpan.synthetic.nuscenes_writer import GENERAL_CLASSES, write_nuscenes
 
 CLASSES = load_class_table("nuscenes")
 SCENES = ("scene-0103", "scene-0916")  # all of mini_val

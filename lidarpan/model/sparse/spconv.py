@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lidarpan.model.sparse.tensor import Epilogue, Geometry, Level, Operands, Triple
+from lidarpan.model.sparse.tensor import Geometry, Level, Operands, Triple
 from lidarpan.structures import InputError
 
 
@@ -41,24 +41,23 @@ class SpconvLikeEngine:
 
     def submanifold(self, level: Level, kernel: Triple, x: Operands) -> Tensor:
         """(V, C_in), (K, C_in, C_out) -> (V, C_out)."""
-        features, weight, finish = x
+        features, weight, _ = x
         if len(weight) == 1 or not len(features):
             # One position is a matrix product; the library reads that weight in another layout.
-            return _product(features, weight, finish)
+            return _product(x)
         padding = [edge // 2 for edge in kernel]
         module = self._module("SubMConv3d", weight, kernel, padding=padding)
-        out: Tensor = self._run(module, level, level, level.shape, features, weight).features
-        return finish.apply(out) if finish else out
+        return x.finished(self._run(module, level, level, level.shape, features, weight).features)
 
     def strided(self, level: Level, geometry: Geometry, x: Operands) -> tuple[Level, Tensor]:
         """(V, C_in), (K, C_in, C_out) -> the coarser level and (W, C_out)."""
-        features, weight, finish = x
+        features, weight, _ = x
         kernel, stride, padding = geometry
         shape = geometry.coarser(level.shape)
         if not len(features):
             coarse = Level(level.indices, shape, level.batch_size)
             level.maps[geometry] = StridedMap(coarse)
-            return coarse, _product(features, weight, finish)
+            return coarse, _product(x)
         # The library drops a last cell that is cut off: let the finer grid reach to its end.
         i, j, k = ((n - 1) * s + k - 2 * p for n, k, s, p in zip(shape, *geometry, strict=True))
         module = self._module("SparseConv3d", weight, kernel, stride, padding)
@@ -66,17 +65,16 @@ class SpconvLikeEngine:
         out = self._run(module, level, level, (i, j, k), features, weight)
         coarse = Level(out.indices, shape, level.batch_size)
         level.maps[geometry] = StridedMap(coarse)
-        return coarse, finish.apply(out.features) if finish else out.features
+        return coarse, x.finished(out.features)
 
     def inverse(self, level: Level, geometry: Geometry, x: Operands) -> Tensor:
         """(W, C_in), (K, C_in, C_out) -> (V, C_out)."""
-        features, weight, finish = x
+        features, weight, _ = x
         coarse = level.maps[geometry].coarse
         if not len(features):
-            return _product(features, weight, finish)
+            return _product(x)
         module = self._module("SparseInverseConv3d", weight, *geometry)
-        out: Tensor = self._run(module, coarse, level, coarse.shape, features, weight).features
-        return finish.apply(out) if finish else out
+        return x.finished(self._run(module, coarse, level, coarse.shape, features, weight).features)
 
     def _module(
         self,
@@ -125,10 +123,9 @@ class SpconvLikeEngine:
         return out
 
 
-def _product(features: Tensor, weight: Tensor, finish: Epilogue | None) -> Tensor:
+def _product(x: Operands) -> Tensor:
     """The convolution of a single position, and of no cells, which the library refuses."""
-    out = features @ weight.sum(0)
-    return finish.apply(out) if finish else out
+    return x.finished(x.features @ x.weight.sum(0))
 
 
 class SpconvEngine(SpconvLikeEngine):

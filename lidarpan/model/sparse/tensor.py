@@ -111,6 +111,10 @@ class Operands(NamedTuple):
     weight: Tensor
     finish: Epilogue | None = None
 
+    def finished(self, out: Tensor) -> Tensor:
+        """What follows the product, in torch's operations. (V, C_out) -> (V, C_out)."""
+        return self.finish.apply(out) if self.finish else out
+
 
 class Engine(Protocol):
     """What multiplies: every method is differentiable in features and weight."""

@@ -74,7 +74,11 @@ class Site:
 
     def paint(self, surface: str, frame: Pose, points: object) -> None:
         """Cover a polygon, given in a local frame, with a surface."""
-        self.surfaces.append((surface, place_all(frame, points)))
+        self.cover(surface, place_all(frame, points))
+
+    def cover(self, surface: str, outline: Polygon) -> None:
+        """Cover a polygon of the world, (K, 2) metres, with a surface."""
+        self.surfaces.append((surface, outline))
 
     def paint_rectangle(
         self, surface: str, frame: Pose, x0: float, y0: float, x1: float, y1: float

@@ -20,7 +20,7 @@ def paint_streets(site: Site, layout: Layout, rng: np.random.Generator) -> None:
         _paint_bays(site, street, look, rng)
     for street in layout.streets:
         half = street.profile.half_width
-        site.surfaces.append(("road", street.ribbon(0, street.length, -half, half)))
+        site.cover("road", street.ribbon(0, street.length, -half, half))
         crown = street.ribbon(0, street.length, -0.5 * half, 0.5 * half)
         site.mounds.append((draw(rng, 0.0, 0.1), crown))
     for junction in layout.junctions:
@@ -63,11 +63,11 @@ def _paint_borders(site: Site, street: Street, look: dict[str, str]) -> None:
         ):
             if width > 0:
                 low, high = sorted((side * inner, side * (inner + width)))
-                site.surfaces.append((name, street.ribbon(0, street.length, low, high)))
+                site.cover(name, street.ribbon(0, street.length, low, high))
                 inner += width
         if profile.style in ("rural", "highway") and profile.sidewalk[side] == 0:
             low, high = sorted((side * (inner + 0.5), side * (inner + 2.0)))
-            site.surfaces.append(("ditch", street.ribbon(0, street.length, low, high)))
+            site.cover("ditch", street.ribbon(0, street.length, low, high))
 
 
 def _paint_bays(site: Site, street: Street, look: dict[str, str], rng: np.random.Generator) -> None:
@@ -80,7 +80,7 @@ def _paint_bays(site: Site, street: Street, look: dict[str, str], rng: np.random
             run = draw(rng, 10, 40)
             low, high = sorted((side * profile.half_width, side * (profile.half_width + width)))
             stop = min(s + run, street.length)
-            site.surfaces.append((look["bay"], street.ribbon(s, stop, low, high)))
+            site.cover(look["bay"], street.ribbon(s, stop, low, high))
             if look["bay_line"]:
                 _paint_stalls(site, street, s, stop, side * width)
             s += run + draw(rng, 1.5, 6)
@@ -92,10 +92,8 @@ def _paint_stalls(site: Site, street: Street, start: float, stop: float, width: 
     offset = np.sign(width) * street.profile.half_width
     pitch = 2.5 if abs(width) > 4.2 else 5.7
     for s in np.arange(start + 0.1, stop, pitch):
-        line = street.ribbon(s, s + 0.15, offset + low, offset + high)
-        site.surfaces.append(("bay_line", line))
-    edge = street.ribbon(start, stop, offset - 0.08, offset + 0.08)
-    site.surfaces.append(("bay_line", edge))
+        site.cover("bay_line", street.ribbon(s, s + 0.15, offset + low, offset + high))
+    site.cover("bay_line", street.ribbon(start, stop, offset - 0.08, offset + 0.08))
 
 
 def _paint_median(site: Site, street: Street, layout: Layout, look: dict[str, str]) -> None:
@@ -104,7 +102,7 @@ def _paint_median(site: Site, street: Street, layout: Layout, look: dict[str, st
         return
     gaps = [(j.s - 10, j.s + 10) for j in layout.junctions if j.main == street.number]
     for start, stop in _between(gaps, street.length):
-        site.surfaces.append((look["median"], street.ribbon(start, stop, -half, half)))
+        site.cover(look["median"], street.ribbon(start, stop, -half, half))
 
 
 def _between(gaps: list[tuple[float, float]], length_m: float) -> list[tuple[float, float]]:
@@ -134,12 +132,10 @@ def _paint_markings(site: Site, street: Street, layout: Layout) -> None:
     for start, stop in _between(gaps, street.length):
         for offset in offsets:
             for s in np.arange(start, stop - 3, 9.0):
-                line = street.ribbon(s, s + 3.5, offset - 0.09, offset + 0.09)
-                site.surfaces.append(("marking", line))
+                site.cover("marking", street.ribbon(s, s + 3.5, offset - 0.09, offset + 0.09))
         if profile.style in ("rural", "highway"):
             for offset in (-edge, edge):
-                line = street.ribbon(start, stop, offset - 0.09, offset + 0.09)
-                site.surfaces.append(("marking", line))
+                site.cover("marking", street.ribbon(start, stop, offset - 0.09, offset + 0.09))
 
 
 def _bezier(a: Points, control: Points, b: Points) -> Points:
@@ -169,7 +165,7 @@ def _paint_corners(
         corner = side.points[0] + across * main_edge + k * along
         radius = 4.0 if outer else 6.0
         a, b = corner + turn * np.sign(k * turn) * along * radius, corner + away * radius
-        site.surfaces.append((surface, np.concatenate([[corner], _bezier(a, corner, b)])))
+        site.cover(surface, np.concatenate([[corner], _bezier(a, corner, b)]))
 
 
 def _paint_crosswalks(
@@ -182,8 +178,7 @@ def _paint_crosswalks(
     start = main.profile.edge(junction.arms[0]) + draw(rng, 0, 3)
     half = side.profile.half_width
     for offset in np.arange(-half + 0.4, half - 0.4, 1.0):
-        stripe = side.ribbon(start, start + 3.0, offset, offset + 0.5)
-        site.surfaces.append(("marking", stripe))
+        site.cover("marking", side.ribbon(start, start + 3.0, offset, offset + 0.5))
 
 
 def _paint_refuge(site: Site, layout: Layout, junction: Junction, rng: np.random.Generator) -> None:
@@ -194,4 +189,4 @@ def _paint_refuge(site: Site, layout: Layout, junction: Junction, rng: np.random
     start = junction.s + pick(rng, (-1, 1)) * draw(rng, 10, 16)
     half = draw(rng, 0.5, 1.0)
     outline = main.ribbon(start, start + draw(rng, 3, 12), -half, half)
-    site.surfaces.append((pick(rng, ("island", "island", "verge")), outline))
+    site.cover(pick(rng, ("island", "island", "verge")), outline)
