@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -152,11 +153,13 @@ def test_demo_runs_with_the_core_alone(core_only):
 
 @pytest.mark.slow
 def test_pip_installs_the_wheel_into_an_empty_environment(wheel, tmp_path):
-    """With all libraries from the package index: gigabytes of torch, so it is a slow test."""
+    """With all libraries from the package index, but torch as it is here: theirs is gigabytes."""
     venv.create(tmp_path / "empty", with_pip=True)
     python = tmp_path / "empty/bin/python"
+    here = tmp_path / "constraints.txt"
+    here.write_text(f"torch=={metadata.version('torch')}\n")
     done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", wheel],
+        [python, "-m", "pip", "install", "-q", "-c", here, wheel],
         capture_output=True, text=True, check=False, env=plain_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

@@ -78,7 +78,7 @@ MUTATIONS = (
         "voxels/features.py", "rank=1, size=3", "rank=0, size=3", _FEATURES,
     ),
     Mutation(
-        "model/sparse/torch.py", "rows.flip(1)", "rows",
+        "model/sparse/torch.py", "partial(rows.flip, 1)", "rows.clone",
         (_ENGINES, "-k", "submanifold and torch-cpu"),
     ),
     Mutation(

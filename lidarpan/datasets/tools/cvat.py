@@ -17,9 +17,10 @@ from lidarpan.datasets.tools.frames import (
     Boxes,
     ToolBox,
     ToolFrame,
+    axes_of,
+    by_axis,
     class_of,
     made,
-    numbers,
     read_tree,
     score_of,
     thing_names,
@@ -30,6 +31,7 @@ from lidarpan.whole_file import write_json
 _SPACE = uuid.UUID("6f1d9c1e-6f0a-4f57-9a5c-2f5c0f6f2b51")  # keys are the same for the same input
 _USER = {"labelerLogin": "", "createdAt": "", "updatedAt": ""}
 _CONFIDENCE = "confidence"
+_PARTS = ("position", "rotation", "dimensions")
 
 
 def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
@@ -70,11 +72,7 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
 
 def _geometry(box: ToolBox) -> dict[str, dict[str, float]]:
     rows = (box.center_m, (0.0, 0.0, box.yaw_rad), box.size_m)
-    named = zip(("position", "rotation", "dimensions"), rows, strict=True)
-    return {
-        name: {axis: round(float(v), 5) for axis, v in zip("xyz", row, strict=True)}
-        for name, row in named
-    }
+    return {name: by_axis(row, 5) for name, row in zip(_PARTS, rows, strict=True)}
 
 
 def _key(*parts: object) -> str:
@@ -108,10 +106,7 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
 
 def _box(figure: Any, one: Any, ids: dict[str, int], names: dict[str, int], file: Path) -> ToolBox:
     what = f"the figure {figure['key']}"
-    center, turn, size = (
-        numbers([figure["geometry"][part][axis] for axis in "xyz"], 3, file, what)
-        for part in ("position", "rotation", "dimensions")
-    )
+    center, turn, size = (axes_of(figure["geometry"][part], file, what) for part in _PARTS)
     said = (tag["value"] for tag in one.get("tags", []) if tag["name"] == _CONFIDENCE)
     score = score_of(next(said, None), file, what)
     kind = class_of(str(one["classTitle"]), names, file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,6 +114,25 @@ def numbers(values: Any, count: int, file: Path, what: str) -> list[float]:
     if len(found) != count or not np.isfinite(found).all():
         raise InputError(f"{file}: {what}: wanted {count} numbers, got {str(values)[:80]}")
     return found
+
+
+def by_axis(values: Iterable[float], digits: int = 4) -> dict[str, float]:
+    """x, y, z as tools write them, rounded."""
+    return {axis: round(float(v), digits) for axis, v in zip("xyz", values, strict=True)}
+
+
+def axes_of(place: Any, file: Path, what: str) -> list[float]:
+    """x, y, z as `by_axis` wrote them; InputError names the file and what they are of."""
+    if not isinstance(place, dict):
+        raise InputError(f"{file}: {what}: wanted x, y and z, got {str(place)[:80]}")
+    return numbers([place.get(axis) for axis in "xyz"], 3, file, what)
+
+
+def rows_of(rows: Any, what: str) -> list[dict[str, Any]]:
+    """A list of entries as a tool wrote it; InputError where it is another thing."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(f"{what}: wanted a list of boxes, got another thing")
+    return rows
 
 
 def score_of(value: Any, file: Path, what: str) -> float | None:

@@ -21,6 +21,7 @@ from lidarpan.datasets.tools.frames import (
     made,
     numbers,
     read_tree,
+    rows_of,
     thing_names,
 )
 from lidarpan.structures import InputError
@@ -71,19 +72,17 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
         rows = content["results"].get(f"{drive}/{frame.name}")
         if rows is None:
             continue
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{file}: {drive}/{frame.name}: wanted a list of boxes")
         pose = np.eye(4) if frame.world_T_sensor is None else frame.world_T_sensor
         sensor_T = np.linalg.inv(pose)
         boxes = []
-        for row in rows:
+        for row in rows_of(rows, f"{file}: {drive}/{frame.name}"):
             what = f"a box of {drive}/{frame.name}"
             center = numbers(row.get("translation"), 3, file, what)
             width, length, height = numbers(row.get("size"), 3, file, what)
             turn = transform([0, 0, 0], numbers(row.get("rotation"), 4, file, what))
             yaw = np.arctan2(turn[1, 0], turn[0, 0]) - np.arctan2(pose[1, 0], pose[0, 0])
             detected = str(row.get("detection_name"))
-            said = row.get("class_name")
+            said = str(row.get("class_name"))
             is_own = said in own and theirs.get(detected) is not None
             kind = own[said] if is_own else class_of(detected, theirs, file)
             number = id_of(row.get("tracking_id"), file, what)

@@ -16,9 +16,12 @@ from lidarpan.datasets.tools.frames import (
     Boxes,
     ToolBox,
     ToolFrame,
+    axes_of,
+    by_axis,
     made,
     numbers,
     read_tree,
+    rows_of,
     score_of,
 )
 from lidarpan.structures import InputError
@@ -48,8 +51,8 @@ def _row(number: int, box: ToolBox) -> dict[str, Any]:
         "id": number,
         "category_id": box.class_id,
         "type": "cuboid",
-        "position": dict(zip("xyz", map(_short, box.center_m), strict=True)),
-        "dimensions": dict(zip("xyz", map(_short, box.size_m), strict=True)),
+        "position": by_axis(box.center_m),
+        "dimensions": by_axis(box.size_m),
         "yaw": round(box.yaw_rad, 6),
         "rotation": dict(
             zip(("qx", "qy", "qz", "qw"), (round(float(q), 7) for q in turn), strict=True)
@@ -58,7 +61,7 @@ def _row(number: int, box: ToolBox) -> dict[str, Any]:
         "is_keyframe": True,
     }
     if box.score is not None:
-        row["attributes"] = {"confidence": _short(box.score)}
+        row["attributes"] = {"confidence": round(float(box.score), 4)}
     return row
 
 
@@ -75,24 +78,17 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
     found = Boxes()
     for frame, entry in zip(frames, listed, strict=True):
         rows = entry.get("annotations") if isinstance(entry, dict) else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{file}: {frame.name}: wanted annotations, got another thing")
         found[frame.name] = [
             _box(row, classes, file, f"a box of {frame.name}")
-            for row in rows
+            for row in rows_of(rows, f"{file}: {frame.name}")
             if row.get("type") in ("cuboid", "cuboid-sync")
         ]
     return found
 
 
 def _box(row: dict[str, Any], classes: ClassTable, file: Path, what: str) -> ToolBox:
-    places = [row.get(key) for key in ("position", "dimensions")]
-    if not all(isinstance(place, dict) for place in places):
-        raise InputError(f"{file}: {what}: wanted position and dimensions")
     center, size = (
-        numbers([place.get(axis) for axis in "xyz"], 3, file, what)
-        for place in places
-        if isinstance(place, dict)
+        axes_of(row.get(key), file, f"{what}: {key}") for key in ("position", "dimensions")
     )
     kind, number, yaw = numbers(
         [row.get("category_id"), row.get("track_id", row.get("id")), row.get("yaw", 0)],
@@ -104,7 +100,3 @@ def _box(row: dict[str, Any], classes: ClassTable, file: Path, what: str) -> Too
         raise InputError(f"{file}: {what}: wanted a category of {list(classes.things)}, got {kind}")
     score = score_of((row.get("attributes") or {}).get("confidence"), file, what)
     return made(int(number), int(kind), center, size, yaw, score)
-
-
-def _short(value: float) -> float:
-    return round(float(value), 4)

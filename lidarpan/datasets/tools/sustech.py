@@ -9,16 +9,20 @@ from lidarpan.classes import ClassTable
 from lidarpan.datasets.tools.frames import (
     Boxes,
     ToolFrame,
+    axes_of,
+    by_axis,
     class_of,
     id_of,
     made,
-    numbers,
     read_tree,
+    rows_of,
     score_of,
     thing_names,
 )
 from lidarpan.structures import InputError
 from lidarpan.whole_file import write_json
+
+_PARTS = ("position", "scale", "rotation")
 
 
 def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTable) -> None:
@@ -26,13 +30,12 @@ def write(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassT
     for frame in frames:
         rows = []
         for box in frame.boxes:
-            places = zip(("position", "scale"), (box.center_m, box.size_m), strict=True)
-            psr = {key: dict(zip("xyz", map(_short, at), strict=True)) for key, at in places}
-            psr["rotation"] = {"x": 0.0, "y": 0.0, "z": _short(box.yaw_rad)}
+            places = (box.center_m, box.size_m, (0.0, 0.0, box.yaw_rad))
+            psr = {key: by_axis(place) for key, place in zip(_PARTS, places, strict=True)}
             name = classes.names[box.class_id]
             row: dict[str, object] = {"obj_id": str(box.id), "obj_type": name, "psr": psr}
             if box.score is not None:
-                row["score"] = _short(box.score)
+                row["score"] = round(float(box.score), 4)
             rows.append(row)
         write_json(folder / drive / "label" / f"{frame.name}.json", rows, indent=1)
 
@@ -46,18 +49,13 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
         if rows is None:
             continue
         rows = rows.get("objs", rows) if isinstance(rows, dict) else rows
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InputError(f"{file}: wanted a list of boxes, got another thing")
         boxes = []
-        for row in rows:
-            what = f"the box {row.get('obj_id')!r}"
-            psr = row.get("psr")
-            parts = [psr.get(key) for key in _PARTS] if isinstance(psr, dict) else []
-            places = [part for part in parts if isinstance(part, dict)]
-            if len(places) < len(_PARTS):
+        for row in rows_of(rows, str(file)):
+            what, psr = f"the box {row.get('obj_id')!r}", row.get("psr")
+            if not isinstance(psr, dict):
                 raise InputError(f"{file}: {what}: wanted psr with {', '.join(_PARTS)}")
             position, scale, rotation = (
-                numbers([place.get(axis) for axis in "xyz"], 3, file, what) for place in places
+                axes_of(psr.get(key), file, f"{what}: {key}") for key in _PARTS
             )
             kind = class_of(str(row.get("obj_type")), names, file)
             score = score_of(row.get("score"), file, what)
@@ -65,10 +63,3 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
             boxes.append(made(number, kind, position, scale, rotation[2], score))
         found[frame.name] = boxes
     return found
-
-
-_PARTS = ("position", "scale", "rotation")
-
-
-def _short(value: float) -> float:
-    return round(float(value), 4)
