@@ -8,7 +8,9 @@ drive goes.
 
 from __future__ import annotations
 
+import io
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,23 +86,18 @@ def read_sensor_poses(file: Path, calibration: Path | None = None) -> PoseFile:
 
 def read_pose_file(file: Path) -> PoseFile:
     """Read a file of poses as it is; errors as `read_sensor_poses`."""
-    rows = [line.replace(",", " ").split() for line in _text(file).splitlines()]
-    numbered = [(k, row) for k, row in enumerate(rows, 1) if row and not row[0].startswith("#")]
-    if numbered and not any(map(_is_number, numbered[0][1])):
-        del numbered[0]  # the names of the columns
+    numbered: list[tuple[int, list[str]]] = []
+    width, values = 0, list[list[float]]()
+    for k, row in _rows(_text(file)):
+        width = width or len(row)
+        numbers = _numbers(row)
+        if width not in (8, 12, 13, 16, 17) or numbers is None or len(row) != width:
+            raise _wrong(file, k, row)
+        numbered.append((k, row))
+        values.append(numbers)
     if not numbered:
         raise InputError(f"{file}: wanted a pose a line, got an empty file")
-    width = len(numbered[0][1])
-    if width not in (8, 12, 13, 16, 17):
-        raise _wrong(file, *numbered[0])
-    table = np.empty((len(numbered), width))
-    for place, (k, row) in enumerate(numbered):
-        try:
-            table[place] = row if len(row) == width else [np.nan] * width
-        except ValueError:
-            raise _wrong(file, k, row) from None
-        if not np.isfinite(table[place]).all():
-            raise _wrong(file, k, row)
+    table = np.array(values)
     if width == 8:
         return PoseFile(_of_quaternions(table, file), times_s=table[:, 0])
     frames = table[:, 0].astype(np.int64) if width in (13, 17) else None
@@ -179,12 +176,32 @@ def _text(file: Path) -> str:
         raise InputError(f"{file}: wanted text, numbers a line, got a binary file") from None
 
 
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line with its number, but for blank ones, comments and names of columns."""
+    is_first = True
+    for k, line in enumerate(io.StringIO(text), 1):
+        row = line.replace(",", " ").split()
+        if row and not row[0].startswith("#"):
+            if not is_first or any(map(_is_number, row)):
+                yield k, row
+            is_first = False
+
+
 def _is_number(word: str) -> bool:
     try:
         float(word)
     except ValueError:
         return False
     return True
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    """Finite numbers, None where one is none."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _wrong(file: Path, line: int, words: list[str]) -> InputError:

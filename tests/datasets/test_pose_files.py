@@ -90,6 +90,7 @@ def test_what_was_found_out_is_said(tmp_path, caplog):
         (["1 2 3"], "line 1: wanted 12 finite numbers a line.*got 1 2 3"),
         ([*CAMERA, "1 0 0 0"], "line 4"),
         ([*CAMERA, CAMERA[0].replace("8", "nan").replace("1 0", "nan 0", 1)], "line 4"),
+        ([" ".join(["nan"] * 12), *CAMERA], "line 1"),
         (["1 0 0 x 0 1 0 0 0 0 1 0"], "line 1"),
         (["0 0 0 0 0 0 0 0"], "quaternion"),
         ([*CAMERA, "1 0 0 0 1 0 0 0 1 8 0 0"], "line 4: wanted the rows of a rotation"),
