@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from lidarpan.errors import InputError
 
+TYPE_CHECKING = False  # without typing, whose import takes longer than all else here
 if TYPE_CHECKING:
+    from typing import Any
+
     from lidarpan.classes import ClassTable
     from lidarpan.draw import draw_panoptic
     from lidarpan.grouping import group_points

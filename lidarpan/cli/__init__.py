@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-
-from lidarpan.errors import InputError, printable
 
 __all__ = ["main"]
 
@@ -19,6 +16,15 @@ def main() -> None:
 
     Interrupted, also while modules are still being loaded, it says so and exits with 130.
     """
+    try:
+        _run()  # what it needs is imported inside, where an interrupt is answered
+    except KeyboardInterrupt:
+        _interrupted()
+
+
+def _run() -> None:
+    from lidarpan.errors import InputError
+
     # torch and numba each keep a pool of OpenMP threads: one that waits must leave its core to the
     # other, or the two slow each other down. Read once, when the pools are loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -34,8 +40,6 @@ def main() -> None:
         _fail(f"{place}{error.strerror or error}")
     except RecursionError:
         _fail("the input is nested too deeply")
-    except KeyboardInterrupt:
-        _interrupted()
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer makes one of an interrupt
             _interrupted()
@@ -45,6 +49,8 @@ def main() -> None:
 
 
 def _say_what_the_library_logs() -> None:
+    import logging
+
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("lidarpan")
@@ -53,6 +59,8 @@ def _say_what_the_library_logs() -> None:
 
 
 def _fail(message: str) -> None:
+    from lidarpan.errors import printable
+
     print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
