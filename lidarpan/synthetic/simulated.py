@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 NOTE = "simulating.json"
 """Lies in a dataset that is not finished, and says with what arguments it was begun."""
 
+MADE = "simulated.json"
+"""The same in one that is finished."""
+
 TOWNS_PER_PROCESS = 4
 """A further process starts in the time that about so many towns take."""
 
@@ -71,7 +74,8 @@ def write_simulated(
 
     Args:
         dataset: one of LAYOUTS.
-        root: a new folder, or one in which the same call was interrupted: it is finished.
+        root: a new folder, or one in which the same call was interrupted: it is finished; where
+            that was finished already nothing is made again.
         num_scans: how many in all.
         seed: 0 or more; town k of the dataset has the seed `100003 * seed + k`.
         sensor: name of a sensor, a YAML file that describes one (see `read_sensor`), or "random"
@@ -129,9 +133,9 @@ def _unfinished(root: Path, asked: dict[str, object]) -> Iterator[bool]:
     Raises:
         InputError: the folder holds the beginning of another dataset.
     """
-    note = root / NOTE
-    goes_on = note.is_file()
-    if goes_on and read_json_tree(note) != asked:
+    note, made = root / NOTE, root / MADE
+    goes_on = note.is_file() or (made.is_file() and read_json_tree(made) == asked)
+    if note.is_file() and read_json_tree(note) != asked:
         raise InputError(
             f"{root}: holds an unfinished dataset of other settings ({NOTE} says which): "
             "finish it with these, or choose another folder"
@@ -141,7 +145,7 @@ def _unfinished(root: Path, asked: dict[str, object]) -> Iterator[bool]:
             beside.write_text(json.dumps(asked, indent=1) + "\n")
     yield goes_on
     with suppress(OSError):
-        note.unlink()
+        note.replace(made)
 
 
 def _end_with(parent: int) -> None:

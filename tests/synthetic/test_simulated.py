@@ -86,3 +86,20 @@ def test_processes_change_nothing(monkeypatch):
     for (one,), (other,) in zip(alone, together, strict=True):
         assert one.scan.points.tobytes() == other.scan.points.tobytes()
         assert (one.instance == other.instance).all()
+
+
+def test_what_is_finished_is_not_made_again_and_nothing_else_written_over_it(tmp_path):
+    options = {"num_scans": 1, "seed": 3, "sensor": "vlp16"}
+    first = list(write_simulated("semantickitti", tmp_path, **options))
+    made, whole = [], digest(tmp_path)
+
+    def towns(wanted):
+        made.extend(wanted)
+        return iter(())
+
+    again = list(write_simulated("semantickitti", tmp_path, **options, make_towns=towns))
+    assert again == first
+    assert made == []
+    assert digest(tmp_path) == whole
+    with pytest.raises(InputError, match="wanted a new folder"):
+        list(write_simulated("semantickitti", tmp_path, **{**options, "seed": 4}))
