@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
+from lidarpan.draw.drive import Moved
 from lidarpan.draw.files import Frames
 from lidarpan.draw.video import write_video
 from lidarpan.grouping.fusion import keep_confident
@@ -28,6 +29,7 @@ def draw_files(
     range_m: float = 50.0,
     view: str = "bev",
     min_score: float = 0.0,
+    poses: Path | None = None,
 ) -> Path:
     """Draw scans to `out`: one scan to .png, any number to .html, .mp4 or .gif; returns `out`.
 
@@ -43,16 +45,20 @@ def draw_files(
         view: "bev" or "range".
         min_score: predicted objects of a lower score are drawn as void; in a page that is where
             its slider stands at first.
+        poses: a file of poses, see `find_poses`; where they are known, or lie beside the scans, a
+            film and a page show how objects move, each in the same colour all along.
 
     Raises:
         InputError: a file does not fit its scan, several scans for a .png, or another suffix.
     """
-    scan_paths = with_points(scan_paths)
+    every, scan_paths = scan_paths, with_points(scan_paths)
     frames = Frames.of(scan_paths, classes, labels, truth)
     shown = mode if labels is not None or mode in ("height", "intensity") else "height"
 
+    moved = Moved.of(frames, every, poses)
+
     def picture(i: int) -> Image.Image:
-        scan, predicted, true = frames.read(i)
+        scan, predicted, true, motions = moved.read(i)
         predicted = predicted and keep_confident(predicted, min_score)
         if view == "range":
             return draw_range_view(
@@ -66,6 +72,7 @@ def draw_files(
             mode=shown,
             size_px=size_px,
             range_m=range_m,
+            motions=motions,
         )
 
     suffix = out.suffix.lower()
@@ -84,16 +91,17 @@ def draw_files(
         case ".png":
             save_png(picture(0), out)
         case ".html":
-            read = [first, *(frames.read(i) for i in range(1, len(frames)))]
+            read = [moved.read(i) for i in range(len(frames))]
             write_viewer(
                 out,
-                [scan for scan, _, _ in read],
-                None if labels is None else [own for _, own, _ in read if own is not None],
+                [scan for scan, _, _, _ in read],
+                None if labels is None else [own for _, own, _, _ in read if own is not None],
                 frames.classes,
-                truth=None if truth is None else [own for _, _, own in read if own is not None],
+                truth=None if truth is None else [own for _, _, own, _ in read if own is not None],
                 names=[path.stem for path in scan_paths],
                 title=_title(scan_paths),
                 min_score=min_score,
+                motions=[motions for _, _, _, motions in read],
             )
         case _:
             write_video((picture(i) for i in range(len(frames))), out)

@@ -12,14 +12,15 @@ from typing import BinaryIO
 import numpy as np
 
 from lidarpan.classes import ClassTable
+from lidarpan.datasets.lasting_labels import read_for_tracking
 from lidarpan.datasets.poses import find_poses, has_poses
-from lidarpan.datasets.predictions import prediction_path, write_prediction
+from lidarpan.datasets.predictions import find_prediction, prediction_path, write_prediction
 from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.stream import Answer, Arrival
-from lidarpan.structures import InputError, Scan
+from lidarpan.structures import InputError, PanopticLabels, Scan
 
 HEADER = struct.Struct("<4sId")
 MAGIC = b"LPS1"
@@ -71,6 +72,19 @@ def _of_source(source: ScanSource) -> Iterator[Arrival]:
             stamp = float(times[k])
         when = USUAL_STEP_S * k if stamp is None else stamp
         yield Arrival(str(frame.path), scan, when, time.monotonic(), loaded.valid)
+
+
+def truth_of(truth: Path, classes: ClassTable, arrival: Arrival) -> PanopticLabels:
+    """The true labels of a scan, from the folder `truth`, of its usable points.
+
+    Raises:
+        InputError: there are none, or of another number of points.
+    """
+    valid = arrival.valid
+    if valid is None:
+        valid = np.ones(arrival.scan.num_points, np.bool_)
+    file = find_prediction(truth, Path(arrival.name))
+    return read_for_tracking(file, classes, LoadedScan(arrival.scan, valid))
 
 
 def arrivals_of_pipe(pipe: BinaryIO) -> Iterator[Arrival]:

@@ -92,6 +92,7 @@ def draw(
             range_m=range_m,
             view=view.value,
             min_score=min_score,
+            poses=poses,
         )
         typer.echo(f"drawn: {out}")
     if drive_map is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ from lidarpan.whole_file import check_folder
 if TYPE_CHECKING:
     from lidarpan.fleet.cluster import Cluster
     from lidarpan.scans.source import ScanSource
+    from lidarpan.stream_score import StreamScores
     from lidarpan.track_files import Tracking
 
 
@@ -182,6 +184,13 @@ def stream(
     pace: Annotated[
         float, typer.Option(min=0, help="Times the sensor's pace; 0: as fast as it goes, no drops.")
     ] = 1.0,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of true labels: the answers are also scored against the world at the time "
+            "they come."
+        ),
+    ] = None,
 ) -> None:
     """Label scans as they come: at the sensor's pace, with ids that last.
 
@@ -194,18 +203,27 @@ def stream(
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.sources import open_sources
     from lidarpan.stream import LiveStream, PanopticStream, paced
-    from lidarpan.stream_files import StreamWriter, arrivals_of, arrivals_of_pipe
+    from lidarpan.stream_files import StreamWriter, arrivals_of, arrivals_of_pipe, truth_of
+    from lidarpan.stream_score import StreamRecord
     from lidarpan.tracking.tracker import Tracker
 
     is_pipe = paths == ["-"]
+    if truth is not None and (is_pipe or not pace):
+        raise InputError(
+            "--truth scores answers by when they come: wanted scans from files at a pace above 0, "
+            f"got {'standard input' if is_pipe else '--pace 0'}"
+        )
     arrivals = arrivals_of_pipe(sys.stdin.buffer) if is_pipe else arrivals_of(open_sources(paths))
     pipeline = PanopticPipeline.from_weights(weights, device.value)
     check_folder(out)
     writer = StreamWriter(out, file_format or pipeline.classes.name, pipeline.classes)
     live = LiveStream(PanopticStream(pipeline, Tracker(pipeline.classes)), waits=pace == 0)
+    record = None if truth is None else StreamRecord(pace)
     begin = live.clock()
     for answer in live.run(paced(arrivals, live.clock, pace) if pace and not is_pipe else arrivals):
         writer.write(answer)
+        if record is not None:
+            record.add(answer)
         typer.echo(
             f"{answer.arrival.name}: {len(answer.tracked.objects.id)} objects, "
             f"{1000 * answer.latency_s:.0f} ms"
@@ -221,3 +239,18 @@ def stream(
             f"from a scan's end to its labels: p50 {half:.0f}, p95 {most:.0f}, "
             f"p99 {nearly_all:.0f} ms"
         )
+    if truth is not None and record is not None:
+        again = arrivals_of(open_sources(paths))
+        scores = record.score(again, partial(truth_of, truth, pipeline.classes), pipeline.classes)
+        typer.echo(_told(scores))
+
+
+def _told(scores: StreamScores | None) -> str:
+    if scores is None:
+        return "no answer came before the last scan: nothing to score"
+    own, late = scores.at_once, scores.late
+    return (
+        f"against their own scans: PQ {own.pq:.4f}, mIoU {own.miou:.4f}; against the world when "
+        f"they came: PQ {late.pq:.4f}, mIoU {late.miou:.4f} ({scores.num_scans} scans, answers "
+        f"{scores.age_s:.2f} s old)"
+    )

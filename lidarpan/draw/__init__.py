@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import PointColors, color_points, legend_order
+from lidarpan.draw.motion import Motion
 from lidarpan.draw.panels import BevView, bev_panel
 from lidarpan.draw.range_view import range_panel
 from lidarpan.draw.text import DIM, INK, PAPER, font_of, legend_strip, text_width
@@ -26,6 +28,7 @@ def draw_panoptic(
     size_px: int = 1000,
     range_m: float = 50.0,
     title: str | None = None,
+    motions: Mapping[int, Motion] | None = None,
 ) -> Image.Image:
     """Draw a scan from above: forward is up, left is left, objects lie over everything else.
 
@@ -38,6 +41,7 @@ def draw_panoptic(
         size_px: edge of one map in pixels; heading and legend come on top of that.
         range_m: from the sensor to the map's edge.
         title: a line above the map.
+        motions: trails and arrows of the labels' objects, by id (see `motion.Follower`).
 
     Returns:
         An RGB picture.
@@ -47,7 +51,12 @@ def draw_panoptic(
     """
     view = BevView(size_px, range_m)
     panels = _panels(scan, labels, classes, truth, mode)
-    images = [bev_panel(scan, part, which, classes, view, mode) for _, part, which in panels]
+    images = [
+        bev_panel(
+            scan, part, which, classes, view, mode, motions if which is labels and motions else {}
+        )
+        for _, part, which in panels
+    ]
     headings = [name for name, _, _ in panels]
     meaning = [part for _, part, _ in panels]
     legend = legend_strip(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lidarpan.datasets.poses import find_poses
+from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.draw.drive_map import draw_map, save_map
 from lidarpan.draw.files import Frames
 from lidarpan.draw.linking import ids_stay
+from lidarpan.draw.motion import Follower, Motion
 from lidarpan.draw.panels import BevView
 from lidarpan.scans.files import with_points
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -32,6 +35,67 @@ class DriveMap:
     image: Path
     world: Path
     is_linked: bool
+
+
+@dataclass
+class Moved:
+    """The scans of a drive in order, with how their objects move where poses are known.
+
+    Attributes:
+        frames: the scans with their labels.
+        follower: tracks them; None without labels, poses or a second scan.
+        poses: (T, 4, 4) world_T_sensor, or None.
+        times_s: (T,) s.
+    """
+
+    frames: Frames
+    follower: Follower | None
+    poses: NDArray[np.float64] | None
+    times_s: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, frames: Frames, every: Sequence[Path], poses: Path | None = None) -> Moved:
+        """Of scans whose poses are in a file, or beside them if anywhere.
+
+        every: the scans of the drive, also those without points, which are not among the frames.
+
+        Raises:
+            InputError: poses or times do not fit.
+        """
+        known = poses is not None or has_poses(every)
+        if frames.labels is None or len(frames) < 2 or not known:
+            return cls(frames, None, None, np.zeros(len(frames)))
+        where, times = _placed(every, frames.scan_paths, poses)
+        renames = not ids_stay(partial(_labelled, frames), where)
+        return cls(frames, Follower(frames.classes, renames), where, times)
+
+    def read(
+        self, i: int
+    ) -> tuple[Scan, PanopticLabels | None, PanopticLabels | None, dict[int, Motion]]:
+        """Scan i, its labels, true labels and motions by id; to be read one after the other."""
+        scan, labels, truth = self.frames.read(i)
+        if self.follower is None or labels is None or self.poses is None:
+            return scan, labels, truth, {}
+        labels, motions = self.follower.follow(scan, labels, float(self.times_s[i]), self.poses[i])
+        return scan, labels, truth, motions
+
+
+def _placed(
+    every: Sequence[Path], kept: Sequence[Path], poses: Path | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Poses (T, 4, 4) and times (T,) s of those scans of a drive that are kept."""
+    where, times = find_poses(every, poses), find_times(every)
+    if times is None:
+        times = USUAL_STEP_S * np.arange(len(every))
+    there = set(kept)
+    full = [path in there for path in every]
+    return where[full], times[full]
+
+
+def _labelled(frames: Frames, i: int) -> tuple[Scan, PanopticLabels]:
+    scan, own, _ = frames.read(i)
+    assert own is not None
+    return scan, own
 
 
 def map_files(
@@ -63,22 +127,12 @@ def map_files(
     if labels is None:
         raise InputError("the map of a drive needs labels: name their folder with --labels")
     BevView(size_px, range_m)  # both are checked before any scan is read
-    where = find_poses(scan_paths, poses)
-    times = find_times(scan_paths)
-    if times is None:
-        times = USUAL_STEP_S * np.arange(len(scan_paths))
     kept = with_points(scan_paths)
-    there = set(kept)
-    full = [path in there for path in scan_paths]
-    where, times = where[full], times[full]
+    where, times = _placed(scan_paths, kept, poses)
     scan_paths = kept
     frames = Frames.of(scan_paths, classes, labels)
 
-    def read(i: int) -> tuple[Scan, PanopticLabels]:
-        scan, own, _ = frames.read(i)
-        assert own is not None
-        return scan, own
-
+    read = partial(_labelled, frames)
     tracker = None if ids_stay(read, where) else Tracker(frames.classes)
 
     def drive() -> Iterator[tuple[Scan, PanopticLabels]]:

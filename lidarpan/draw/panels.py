@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from lidarpan.classes import ClassTable
 from lidarpan.draw.colors import PointColors
+from lidarpan.draw.motion import Motion
 from lidarpan.draw.outlines import hulls_in, outline_arrays
 from lidarpan.draw.raster_kernel import shade_pixels, splat_points, stroke_circles, stroke_outlines
 from lidarpan.draw.surface import ground_between
@@ -78,8 +80,9 @@ def bev_panel(
     classes: ClassTable | None,
     view: BevView,
     mode: str,
+    motions: Mapping[int, Motion],
 ) -> Image.Image:
-    """Draw one map; outlines and labels where the mode shows instances."""
+    """Draw one map; outlines, motions (by id) and labels where the mode shows instances."""
     canvas = _dots(scan, meaning, view)
     step = nice_step(view.range_m / 3.5) if view.range_m >= 3.5 else view.range_m / 2
     radii_m = np.arange(step, view.range_m * np.sqrt(2), step, np.float32)
@@ -95,6 +98,8 @@ def bev_panel(
         is_filled = [mode != "error" and view.is_object_size(hull) for _, hull in hulls]
         opacity = np.where(is_filled, 0.3, 0).astype(np.float32)
         canvas = stroke_outlines(canvas, segments, first, light, 1.2 * line_px, own, opacity)
+    if labels is not None and motions and mode in ("panoptic", "instance"):
+        canvas = _with_motions(canvas, motions, labels, meaning, view, 1.6 * line_px)
     image = Image.fromarray(canvas)
     placer = LabelPlacer(
         ImageDraw.Draw(image), (0, 0, view.size_px, view.size_px), view.font_px, []
@@ -104,6 +109,33 @@ def bev_panel(
     if labels is not None and classes is not None and mode in ("panoptic", "instance"):
         _instance_texts(hulls, labels, classes, view, placer)
     return image
+
+
+def _with_motions(
+    canvas: NDArray[np.uint8],
+    motions: Mapping[int, Motion],
+    labels: PanopticLabels,
+    meaning: PointColors,
+    view: BevView,
+    line_px: float,
+) -> NDArray[np.uint8]:
+    """Trails and arrows in the colours of their objects."""
+    segments, first, own = [], [0], []
+    for instance, motion in motions.items():
+        point = int((labels.instance == instance).argmax())
+        for line in map(view.to_pixels, motion.lines()):
+            segments.append(np.hstack([line[:-1], line[1:]]))
+            first.append(first[-1] + len(segments[-1]))
+            own.append(meaning.colors[point])
+    if not segments:
+        return canvas
+    color = np.array(own, np.uint8)
+    light = (0.45 * color + 0.55 * 255).astype(np.uint8)
+    drawn: NDArray[np.uint8] = stroke_outlines(
+        canvas, np.concatenate(segments).astype(np.float32), np.array(first, np.int32), light,
+        line_px, color, np.zeros(len(color), np.float32),
+    )  # fmt: skip
+    return drawn
 
 
 def _dots(scan: Scan, meaning: PointColors, view: BevView) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import gzip
 import html
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lidarpan.draw.colors import (
     instance_shades,
     ramp_colors,
 )
+from lidarpan.draw.motion import Motion
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
@@ -46,6 +47,7 @@ def write_viewer(
     names: Sequence[str] | None = None,
     title: str = "lidarpan",
     min_score: float = 0.0,
+    motions: Sequence[Mapping[int, Motion]] | None = None,
 ) -> None:
     """Write one HTML file that shows scans in 3D, by class, instance, height, intensity and error.
 
@@ -58,6 +60,7 @@ def write_viewer(
         names: of each scan, as the page shows them; numbers otherwise.
         title: of the page.
         min_score: where the slider that hides unsure objects stands at first.
+        motions: of each scan, trails and arrows of the labels' objects, by id.
 
     Raises:
         InputError: no scan, sequences of different lengths, labels that do not fit their scan, or
@@ -75,6 +78,7 @@ def write_viewer(
             None if labels is None else labels[i],
             classes,
             truth=None if truth is None else truth[i],
+            motions=None if motions is None else motions[i],
         )
         for i, scan in enumerate(scans)
     )
@@ -150,6 +154,7 @@ def pack_scan(
     classes: ClassTable | None,
     *,
     truth: PanopticLabels | None = None,
+    motions: Mapping[int, Motion] | None = None,
 ) -> bytes:
     """A scan as the page reads it: length of a JSON header, the header, arrays; gzipped.
 
@@ -177,6 +182,11 @@ def pack_scan(
             )
         _, index = _instance_index(part)
         header[key] = instance_rows(scan, part, classes)
+        if key == "labels" and motions:
+            for row in header[key]:
+                if row["id"] in motions:
+                    lines = motions[row["id"]].lines()
+                    row["motion"] = [line.round(2).tolist() for line in lines]
         wide.append(index)
         narrow.append(part.semantic)
     if labels is not None and truth is not None and classes is not None:

@@ -10,8 +10,9 @@ from drives import at, car, look
 from lidarpan.classes import load_class_table
 from lidarpan.errors import InputError
 from lidarpan.scans.source import FileSource
-from lidarpan.stream import Arrival, LiveStream, PanopticStream, paced
+from lidarpan.stream import Answer, Arrival, LiveStream, PanopticStream, paced
 from lidarpan.stream_files import HEADER, MAGIC, StreamWriter, arrivals_of, arrivals_of_pipe
+from lidarpan.stream_score import Known, StreamRecord, carried
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.tracking.tracker import Tracker
 
@@ -177,3 +178,48 @@ def test_a_folder_is_streamed_to_labels_of_all_points_of_its_files(tmp_path):
     for answer in found:
         packed = np.fromfile(writer.write(answer), np.uint32)
         assert packed.tolist() == [10 | 1 << 16, 0, 10 | 1 << 16]
+
+
+def late_scores(latency_s, *, dropped=()):
+    """Scores of true labels that come latency_s after their scans; a third car comes at 0.6 s."""
+    rng = np.random.default_rng(1)
+    stream, record, arrivals, truths = new_stream(), StreamRecord(1.0), [], {}
+    for k in range(12):
+        bodies = [car(1, 9.0, 4.0), car(2, -6 + 0.8 * k, -5.0), car(3, 20.0, -9.0)]
+        points, semantic, number = look(bodies if k >= 6 else bodies[:2], at(0, 0), rng)
+        scan = Scan(points, np.zeros(len(points), np.float32))
+        labels = PanopticLabels(semantic, number)
+        arrivals.append(Arrival(f"{k:06d}.bin", scan, 0.1 * k, 0.0))
+        truths[arrivals[-1].name] = labels
+        if k not in dropped:
+            tracked = stream.push(scan, 0.1 * k, labels=labels)
+            record.add(Answer(arrivals[-1], tracked, latency_s))
+    return record.score(arrivals, lambda arrival: truths[arrival.name], KITTI)
+
+
+def test_an_answer_is_scored_against_the_world_at_the_time_it_comes():
+    soon, late = late_scores(0.05), late_scores(0.55)
+    assert soon.at_once.pq == late.at_once.pq > 0
+    assert soon.age_s == pytest.approx(0.1)
+    assert late.age_s == pytest.approx(0.6)
+    assert (soon.num_scans, late.num_scans) == (11, 6)
+    assert late.late.pq < soon.late.pq
+    assert 0.9 * soon.at_once.miou < soon.late.miou <= soon.at_once.miou
+
+
+def test_a_dropped_scan_is_answered_by_the_one_before():
+    scores = late_scores(0.05, dropped=(3, 4))
+    assert scores.num_scans == 11
+    assert scores.age_s == pytest.approx((9 * 0.1 + 0.2 + 0.3) / 11)
+
+
+def test_moving_things_of_an_answer_are_moved_on():
+    still = Scan(np.float32([[0, 0, 0], [5, 0, 0]]), np.zeros(2, np.float32))
+    labels = PanopticLabels(np.uint8([1, 9]), np.int32([4, 0]))
+    known = Known(0.0, 0.0, still.points.astype(float), labels, np.array([[8.0, 0.0], [0.0, 0.0]]))
+    later = Scan(np.float32([[4, 0, 0], [6, 0, 0]]), np.zeros(2, np.float32))
+    assert carried(known, later, 0.5).instance.tolist() == [4, 0]
+
+
+def test_answers_that_come_too_late_for_all_have_no_score():
+    assert late_scores(5.0) is None

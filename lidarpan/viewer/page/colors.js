@@ -57,6 +57,11 @@ function outlineLines(scan, set, mode, hidden, selected) {
       for (const z of [instance.low, instance.high]) lines.push(x, y, z, ...rgb, nx, ny, z, ...rgb);
       lines.push(x, y, instance.low, ...rgb, x, y, instance.high, ...rgb);
     });
+    for (const way of instance.motion ?? []) {
+      for (let j = 1; j < way.length; j++) {
+        for (const [x, y] of [way[j - 1], way[j]]) lines.push(x, y, instance.low, ...rgb);
+      }
+    }
   });
   return lines;
 }

@@ -1,0 +1,92 @@
+"""A drive's labels -> how its objects move: the way each took, and where it will be."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.classes import ClassTable
+from lidarpan.structures import FloatArray, PanopticLabels, Scan
+from lidarpan.tracking.tracker import Tracker
+
+TRAIL_S = 3.0
+AHEAD_S = 1.0  # an arrow is as long as what it stands for moves in this time
+HEAD_M = 0.8
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How one object of a scan moves, in its sensor frame.
+
+    Attributes:
+        trail: (n, 2) float32 m, where its middle was in the last TRAIL_S, and is.
+        tip: (2,) float32 m, where it will be in AHEAD_S.
+    """
+
+    trail: FloatArray
+    tip: FloatArray
+
+    def lines(self) -> list[FloatArray]:
+        """What to draw as connected points: the trail, the arrow and its head. Each (n, 2) m."""
+        start = self.trail[-1]
+        way = self.tip - start
+        length = float(np.hypot(*way))
+        lines = [self.trail] if len(self.trail) > 1 else []
+        if length > 0:
+            back = way * (min(HEAD_M, 0.5 * length) / length)
+            aside = 0.5 * np.array([-back[1], back[0]], np.float32)
+            head = np.stack([self.tip - back + aside, self.tip, self.tip - back - aside])
+            lines += [np.stack([start, self.tip]), head]
+        return lines
+
+
+@dataclass
+class Follower:
+    """Tracks a drive scan by scan, for pictures of it.
+
+    Attributes:
+        classes: of the labels.
+        renames: whether objects get the tracker's ids: where their own change from scan to scan.
+    """
+
+    classes: ClassTable
+    renames: bool
+    _tracker: Tracker = field(init=False)
+    _ways: dict[int, deque[tuple[float, NDArray[np.float64]]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._tracker = Tracker(self.classes)
+
+    def follow(
+        self, scan: Scan, labels: PanopticLabels, time_s: float, pose: NDArray[np.float64]
+    ) -> tuple[PanopticLabels, dict[int, Motion]]:
+        """The labels of the next scan, and how those of its objects that move do, by id.
+
+        pose is the scan's world_T_sensor (4, 4).
+        """
+        tracked = self._tracker.update(scan.points, labels, time_s, pose)
+        found, motions = tracked.objects, {}
+        for k, track in enumerate(found.id.tolist()):
+            way = self._ways.setdefault(track, deque())
+            way.append((time_s, found.box[k, :3].copy()))
+            while way[0][0] < time_s - TRAIL_S:
+                way.popleft()
+            if found.is_moving[k]:
+                ahead = found.box[k, :3] + np.append(found.velocity[k] * AHEAD_S, 0.0)
+                places = np.array([*(place for _, place in way), ahead])
+                local = ((places - pose[:3, 3]) @ pose[:3, :3])[:, :2].astype(np.float32)
+                motions[track] = Motion(local[:-1], local[-1])
+        known = set(self._tracker.store.id.tolist())
+        self._ways = {track: way for track, way in self._ways.items() if track in known}
+        if self.renames:
+            return tracked.labels, motions
+        name = {t: _own_id(labels, tracked.labels, t) for t in motions}
+        return labels, {name[t]: motion for t, motion in motions.items()}
+
+
+def _own_id(labels: PanopticLabels, tracked: PanopticLabels, track: int) -> int:
+    """The id that most points of a track had."""
+    return int(np.bincount(labels.instance[tracked.instance == track]).argmax())
