@@ -148,8 +148,7 @@ def test_every_format_cut_off_is_an_input_error(tmp_path, suffix):
 
 
 def test_open3d_writes_what_we_read(tmp_path):
-    import open3d
-
+    open3d = pytest.importorskip("open3d")
     points = street(2_000)[:, :3]
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points.astype(np.float64)))
     for name, how in {
