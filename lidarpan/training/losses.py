@@ -26,17 +26,18 @@ def lovasz_softmax(probabilities: Tensor, labels: Tensor) -> Tensor:
         probabilities: (V, C).
         labels: (V,) int64 in [0, C).
     """
-    losses = []
-    for c in torch.unique(labels).tolist():
-        foreground = (labels == c).to(probabilities.dtype)
-        errors, order = (foreground - probabilities[:, c]).abs().sort(descending=True)
-        sorted_foreground = foreground[order]
-        intersection = foreground.sum() - sorted_foreground.cumsum(0)
-        union = foreground.sum() + (1 - sorted_foreground).cumsum(0)
-        jaccard = 1 - intersection / union
-        steps = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
-        losses.append(errors @ steps)
-    return torch.stack(losses).mean() if losses else probabilities.sum() * 0.0
+    if not len(labels):
+        return probabilities.sum() * 0.0
+    present = torch.unique(labels)
+    foreground = (labels == present[:, None]).to(probabilities.dtype)
+    errors, order = (foreground - probabilities.T[present]).abs().sort(dim=1, descending=True)
+    foreground = foreground.gather(1, order)
+    total = foreground.sum(1, keepdim=True)
+    intersection = total - foreground.cumsum(1)
+    union = total + (1 - foreground).cumsum(1)
+    jaccard = functional.pad(1 - intersection / union, (1, 0))
+    loss: Tensor = (errors * jaccard.diff(dim=1)).sum(1).mean()
+    return loss
 
 
 def heatmap_target(columns: Tensor, centers: Tensor, columns_m: Tensor) -> Tensor:

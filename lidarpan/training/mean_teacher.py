@@ -52,8 +52,9 @@ class MeanTeacher(nn.Module):
         self.steps += 1
         decay = min(DECAY, float(self.steps) / (float(self.steps) + 10))
         with torch.no_grad():
-            for slow, fast in zip(self.network.parameters(), student.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
+            slow: list[Tensor] = list(self.network.parameters())
+            fast: list[Tensor] = list(student.parameters())
+            torch._foreach_lerp_(slow, fast, 1 - decay)
             for old, new in zip(self.network.buffers(), student.buffers(), strict=True):
                 old.copy_(new)
 
@@ -72,19 +73,21 @@ class MeanTeacher(nn.Module):
             return seen
 
 
-def pseudo_loss(logits: Tensor, truth: Tensor, pseudo: Tensor, class_weight: Tensor) -> Tensor:
+def pseudo_loss(logits: Tensor, truth: Tensor, pseudo: Tensor) -> Tensor:
     """Cross-entropy to the teacher's labels of voxels that nobody labelled. -> ().
+
+    Rare classes weigh no more than others here: the truth has already made the teacher say them
+    more often than they are, and a second weight would add to that.
 
     Args:
         logits: (V, C - 1) of the student.
         truth: (V,) int64 train ids, 0 = not labelled.
         pseudo: (V,) int64 train ids, 0 = the teacher is not sure.
-        class_weight: (C - 1,).
     """
     taught = (truth == 0) & (pseudo > 0)
     if not bool(taught.any()):
         return logits.sum() * 0.0
-    loss = functional.cross_entropy(logits[taught].float(), pseudo[taught] - 1, class_weight)
+    loss = functional.cross_entropy(logits[taught].float(), pseudo[taught] - 1)
     return loss * (taught.sum() / ((truth > 0) | taught).sum())
 
 

@@ -81,9 +81,7 @@ class PanopticTraining(pl.LightningModule):
         if self.teacher is not None and isinstance(batch, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(batch, self.grid, engine)
-            terms["pseudo"] = pseudo_loss(
-                outputs.semantic, seen.semantic, pseudo, self.loss.class_weight
-            )
+            terms["pseudo"] = pseudo_loss(outputs.semantic, seen.semantic, pseudo)
             weight = self.config.loss.pseudo * ramp(progress)
             terms["total"] = terms["total"] + weight * terms["pseudo"]
         self.log_dict(
