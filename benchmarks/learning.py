@@ -23,16 +23,28 @@ from learning_towns import town_files
 VALID_FIRST = 900_000
 """Seed of the first town held out."""
 
+SIZES = (200, 40, 1000, 1)
+"""Towns to train on and held out, steps, and loader processes; all can be set."""
+
+QUICK_SIZES = (150, 24, 500, 0)
+
+BASE = "baseline"
+LOOKS = 5  # along the way, in the table of curricula
+
 OWN = ("auto", "center-offset")  # groupings of the center heads
 SET = ("auto", "graph-split")  # "auto" is what the queries say themselves
 
 
 def variants_of(table: str) -> dict[str, dict[str, Any]]:
-    """Name of a row -> what its runs differ in, the most telling first."""
+    """Name of a row -> what its runs differ in, the most telling first.
+
+    The baseline is the same run in all tables: center heads, all labels, fixed weights, no stages.
+    """
+    baseline = {"groupings": OWN, "looks": LOOKS}
     match table:
         case "queries":
             return {
-                "centers": {"groupings": OWN},
+                BASE: baseline,
                 "queries": {"changes": head(), "groupings": SET},
                 "queries, learned alone": {
                     "changes": head(learned=100, sampled=0),
@@ -44,24 +56,23 @@ def variants_of(table: str) -> dict[str, dict[str, Any]]:
                 },
             }
         case "labels":
-            return label_variants()
+            return {BASE: baseline} | label_variants()
         case "tasks":
-            return task_variants()
+            return {BASE: baseline} | task_variants()
         case "curriculum":
-            return curriculum_variants()
+            return {BASE: baseline} | curriculum_variants()
         case _:
             raise SystemExit(f"no table {table!r}: wanted queries, labels, tasks or curriculum")
 
 
-def head(**queries: int) -> dict[str, dict[str, Any]]:
-    """The query head, with other sizes than configs/small.yaml's."""
-    sizes = {"channels": 64, "layers": 3, "learned": 16, "sampled": 96} | queries
-    return {"network": {"head": "queries", "queries": sizes}}
+def head(**queries: int) -> dict[str, Any]:
+    """The query head, with other sizes than the set-up's."""
+    return {"network": {"head": "queries", "queries": queries}}
 
 
 def label_variants() -> dict[str, dict[str, Any]]:
-    """All labels, then each kind at 1 %, and then at the other shares, with and without teacher."""
-    out: dict[str, dict[str, Any]] = {"full": {}}
+    """Each kind of labels at 1 %, and then at the other shares, with and without teacher."""
+    out: dict[str, dict[str, Any]] = {}
     taught = {"loss": {"pseudo": 1.0}}
     kinds = ("points", "scans", "scribbles", "objects")
     cells = [(kind, 0.01) for kind in kinds] + [("clicks", 1.0)]
@@ -80,7 +91,6 @@ def task_variants() -> dict[str, dict[str, Any]]:
     equal = {"cross_entropy": 1.0, "lovasz": 1.0, "heatmap": 1.0, "offset": 1.0}
     learned = {"learned_uncertainty": True}
     losses = {
-        "fixed weights": {},
         "equal weights": equal,
         "learned weights": learned,
         "fixed, + ground height": ground,
@@ -97,7 +107,6 @@ def curriculum_variants() -> dict[str, dict[str, Any]]:
     semantic = ["cross_entropy", "lovasz"]
     instance = ["heatmap", "offset", "queries"]
     orders = {
-        "all at once": [],
         "semantic, then all": [{"until": 0.3, "terms": semantic}],
         "semantic, instance, all": [
             {"until": 0.25, "terms": semantic},
@@ -107,9 +116,10 @@ def curriculum_variants() -> dict[str, dict[str, Any]]:
     }
     out: dict[str, dict[str, Any]] = {}
     for name, stages in orders.items():
-        out[name] = {"changes": {"training": {"stages": stages}}, "looks": 5}
+        out[name] = {"changes": {"training": {"stages": stages}}, "looks": LOOKS}
+    for name, stages in ({"all at once": []} | orders).items():
         changes = head() | {"training": {"stages": stages}}
-        out[f"queries: {name}"] = {"changes": changes, "looks": 5}
+        out[f"queries: {name}"] = {"changes": changes, "looks": LOOKS}
     return out
 
 
@@ -118,31 +128,39 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # runs side by side must not spin
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     o = arguments()
-    folder = Path(o.out) / o.table
+    scans, valid, steps, loaders = QUICK_SIZES if o.quick else SIZES
+    folder = Path(o.out)
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     workers = o.cores or os.cpu_count() or 1
     paths = {
-        "train": tuple(map(str, town_files(Path(o.data), 0, o.scans, workers))),
-        "valid": tuple(map(str, town_files(Path(o.data), VALID_FIRST, o.valid, workers))),
+        "train": tuple(map(str, town_files(Path(o.data), 0, o.scans or scans, workers))),
+        "valid": tuple(map(str, town_files(Path(o.data), VALID_FIRST, o.valid or valid, workers))),
     }
-    say(f"{o.scans} + {o.valid} scans in {time.perf_counter() - begin:.0f} s")
-    shared = {"steps": o.steps, "device": o.device, "engine": o.engine, "workers": o.loaders}
-    shared |= {"out": str(folder), "minutes": o.minutes, "is_quick": o.quick, **paths}
-    chosen = variants_of(o.table)
-    if o.only:
-        chosen = {name: chosen[name] for name in o.only.split(";")}
+    say(f"the scans in {time.perf_counter() - begin:.0f} s")
+    shared = {"steps": o.steps or steps, "device": o.device, "engine": o.engine}
+    shared |= {"workers": loaders if o.loaders is None else o.loaders, "minutes": o.minutes}
+    shared |= {"out": str(folder), "is_quick": o.quick, **paths}
+    tables = {table: chosen_rows(table, o.only) for table in o.table.split(",")}
+    every = {name: settings for rows in tables.values() for name, settings in rows.items()}
     runs = [
-        Run(o.table, name, seed, **shared, **settings)
+        Run(name, seed, **shared, **settings)
         for seed in range(o.seeds)
-        for name, settings in chosen.items()
+        for name, settings in every.items()
     ]
     train_all([run for run in runs if not run.result.is_file()], o.jobs)
-    rows = [json.loads(run.result.read_text()) for run in runs if run.result.is_file()]
-    (folder / "table.json").write_text(json.dumps(rows, indent=1))
-    print(markdown(rows))
-    if o.table == "curriculum":
-        print(curves(rows))
+    results = [json.loads(run.result.read_text()) for run in runs if run.result.is_file()]
+    for table, names in tables.items():
+        rows = [row for name in names for row in results if row["variant"] == name]
+        print(f"\n{table}\n\n{markdown(rows)}")
+        if table == "curriculum":
+            print(curves(rows))
+
+
+def chosen_rows(table: str, only: str | None) -> dict[str, Any]:
+    """The rows of a table, or those that are asked for."""
+    rows = variants_of(table)
+    return {name: row for name, row in rows.items() if only is None or name in only.split(";")}
 
 
 def arguments() -> argparse.Namespace:
@@ -150,19 +168,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--table", default="queries", help="queries, labels, tasks, curriculum")
-    parser.add_argument("--only", help="rows of the table, separated by ;")
+    parser.add_argument(
+        "--table", default="queries", help="queries, labels, tasks, curriculum; several with commas"
+    )
+    parser.add_argument("--only", help="rows of the tables, separated by ;")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row")
     parser.add_argument("--minutes", type=float, help="of training a run, in place of steps")
-    parser.add_argument("--steps", type=int, default=1000, help="of training a run, two scans each")
-    parser.add_argument("--scans", type=int, default=200, help="towns to train on")
-    parser.add_argument("--valid", type=int, default=40, help="towns held out")
-    parser.add_argument("--quick", action="store_true", help="a coarse grid and a tiny network")
+    parser.add_argument("--steps", type=int, help="of training a run")
+    parser.add_argument("--scans", type=int, help="towns to train on")
+    parser.add_argument("--valid", type=int, help="towns held out")
+    parser.add_argument("--quick", action="store_true", help="half a minute of a core a run")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--engine", help="of the sparse convolutions: numba, torch ...")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--cores", type=int, help="that simulate towns; all of the machine's")
-    parser.add_argument("--loaders", type=int, default=1, help="loader processes of each run")
+    parser.add_argument("--loaders", type=int, help="loader processes of each run")
     parser.add_argument("--data", default="data/learning", help="folder of the towns")
     parser.add_argument("--out", default="out/learning", help="folder of weights and tables")
     return parser.parse_args()
@@ -170,17 +190,25 @@ def arguments() -> argparse.Namespace:
 
 def train_all(runs: list[Run], jobs: int) -> None:
     """Execute runs, some side by side; a run that fails is told and left out."""
+    if jobs == 1:
+        for run in runs:
+            say_row(run, execute(run))
+        return
     with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
         futures = {pool.submit(execute, run): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]
             try:
-                row = future.result()
+                say_row(run, future.result())
             except Exception as error:  # the others go on
                 say(f"{run.variant}, seed {run.seed}: {type(error).__name__}: {error}")
-                continue
-            scores = row["scores"][run.groupings[0]]
-            say(f"{run.variant}, seed {run.seed}: {row['step']} steps, PQ {scores['pq']:.3f}")
+
+
+def say_row(run: Run, row: dict[str, Any]) -> None:
+    """What a run has reached."""
+    scores = row["scores"][run.groupings[0]]
+    pq, miou = scores["pq"], scores["miou"]
+    say(f"{run.variant}, seed {run.seed}: {row['step']} steps, PQ {pq:.3f}, mIoU {miou:.3f}")
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

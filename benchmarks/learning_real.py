@@ -1,8 +1,8 @@
 """Weights of `learning.py` on labelled scans of a dataset: mean and spread over the seeds.
 
-    python benchmarks/learning_real.py out/learning/queries --data semantickitti /data/kitti valid
+    python benchmarks/learning_real.py out/learning --data semantickitti /data/kitti valid
 
-The name of a weights file is TABLE_VARIANT_SEED.safetensors.
+The name of a weights file is VARIANT_SEED.safetensors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import numpy as np
 from lidarpan import PanopticPipeline
 from lidarpan.datasets.open import open_dataset
 from lidarpan.metrics import PanopticQuality
+from lidarpan.model.device_network import voxel_network
 from lidarpan.scans.inspection import sensor_height
+from lidarpan.structures import PanopticLabels
 
 COLUMNS = ("pq", "pq_things", "miou")
 
@@ -34,7 +36,7 @@ def main() -> None:
     o = parser.parse_args()
     groupings, rows = o.groupings.split(","), {}
     for path in sorted(o.folder.glob("*.safetensors")):
-        variant = path.stem.split("_", 1)[1].rsplit("_", 1)[0]
+        variant = path.stem.rsplit("_", 1)[0]
         found = score(path, o.data, o.limit, groupings, o.device)
         print(f"{path.stem}: {found}", file=sys.stderr, flush=True)
         for grouping, scores in found.items():
@@ -50,8 +52,12 @@ def main() -> None:
 def score(
     path: Path, data: list[str], limit: int, groupings: list[str], device: str
 ) -> dict[str, list[float]]:
-    """PQ, PQ of things and mIoU over the classes that occur, by way of grouping."""
+    """PQ, PQ of things and mIoU over the classes that occur, by way of grouping.
+
+    Points beyond the network's grid do not count.
+    """
     pipeline, dataset = PanopticPipeline.from_weights(path, device), open_dataset(*data)
+    reach_m = voxel_network(pipeline.network).grid.max_m[0]
     classes = dataset.classes
     quality = {
         name: PanopticQuality(classes.num_classes, classes.things, min_points=classes.min_points)
@@ -60,6 +66,8 @@ def score(
     for i in np.unique(np.linspace(0, len(dataset) - 1, min(limit, len(dataset))).astype(int)):
         scan, truth = dataset[int(i)], dataset.labels(int(i))
         height = sensor_height(scan, pipeline.sensor_height_m or 0.0)
+        near = (np.abs(scan.points[:, :2]) < reach_m).all(axis=1)
+        scan, truth = scan.take(near), PanopticLabels(truth.semantic[near], truth.instance[near])
         prepared = pipeline.prepare(scan, sensor_height_m=height)
         outputs = pipeline.run_network(prepared)
         for name in groupings:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from learning_towns import Towns
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from lidarpan.config import Config, load_config, parse_config
@@ -23,6 +23,7 @@ from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network
 from lidarpan.pipeline import PanopticPipeline
+from lidarpan.training.augment import Sample
 from lidarpan.training.data import Batch, Pair, TrainingScans, collate, collate_pairs
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
@@ -30,17 +31,21 @@ from lidarpan.training.shares import class_shares, class_weights
 from lidarpan.training.sources import Source
 
 SMALL = Path("configs/small.yaml")
-QUICK: dict[str, dict[str, Any]] = {
-    "grid": {"min_m": [-24.0, -24.0, -4.8], "max_m": [24.0, 24.0, 4.8], "voxel_m": [0.6] * 3},
+QUICK: dict[str, Any] = {
+    "classes": "semantickitti@coarse",
+    "grid": {"min_m": [-16.8, -16.8, -4.8], "max_m": [16.8, 16.8, 4.8], "voxel_m": [0.6] * 3},
     "network": {
-        "channels": [12, 20, 32, 40],
-        "encoder_blocks": [1] * 4,
-        "decoder_blocks": [1] * 3,
+        "channels": [16, 32, 48],
+        "encoder_blocks": [0, 1, 1],
+        "decoder_blocks": [1, 1],
         "bev_channels": 16,
         "bev_blocks": 1,
+        "queries": {"channels": 48, "layers": 2, "learned": 4, "sampled": 48},
     },
+    "training": {"batch_size": 1, "learning_rate": 1e-2},
 }
-"""A coarse grid of 24 m and a small network: a minute of one core a run."""
+"""Ten classes, voxels of 0.6 m up to 16.8 m, a small network, a scan a step: half a minute of one
+core a run."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,7 @@ class Run:
     """What is trained, and for how long.
 
     Attributes:
-        table: of which it is a row.
-        variant: its name there.
+        variant: name of the row.
         seed: of weights and data.
         changes: of configs/small.yaml, section by section.
         labelled: what keeps its labels, and what share of it.
@@ -65,7 +69,6 @@ class Run:
         out: folder.
     """
 
-    table: str
     variant: str
     seed: int
     train: tuple[str, ...]
@@ -85,12 +88,12 @@ class Run:
     def towns(self, paths: tuple[str, ...]) -> Towns:
         """Scans of these files, as far as the grid reaches."""
         reach_m = -QUICK["grid"]["min_m"][0] if self.is_quick else np.inf
-        return Towns([Path(path) for path in paths], reach_m)
+        return Towns([Path(path) for path in paths], self.config().build_classes(), reach_m)
 
     @property
     def name(self) -> str:
         """Of its files."""
-        words = f"{self.table}_{self.variant}_{self.seed}".replace("%", "pc").replace("+", "and")
+        words = f"{self.variant}_{self.seed}".replace("%", "pc").replace("+", "and")
         return "-".join("".join(c if c.isalnum() or c in "._" else " " for c in words).split())
 
     @property
@@ -102,9 +105,16 @@ class Run:
         """The configuration of the run."""
         tree = load_config(SMALL).model_dump()
         for changes in (QUICK if self.is_quick else {}, self.changes):
-            for section, values in changes.items():
-                tree[section] |= values
+            tree = changed(tree, changes)
         return parse_config(tree, self.variant)
+
+
+def changed(tree: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A tree with other values at the leaves that the changes name."""
+    return tree | {
+        key: changed(tree[key], value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+    }
 
 
 class Clock:
@@ -183,6 +193,17 @@ def look(
     return min(trainer.progress, 1.0), scores["pq"], scores["pq_things"]
 
 
+class KeptSource(Source):
+    """A source that remembers its scans as the network sees them, where none is thinned."""
+
+    def sample(self, position: int, change: Callable[[Sample], Sample] | None = None) -> Sample:
+        """As of any source."""
+        kept = self.__dict__.setdefault("kept", {})
+        if position not in kept:
+            kept[position] = super().sample(position)
+        return change(kept[position]) if change else kept[position]
+
+
 class Trainer:
     """Network, its average, loss and optimiser, and a step."""
 
@@ -192,27 +213,24 @@ class Trainer:
         self.grid, self.device = config.grid.build(), device
         self.engine = choose_engine(device, run.engine)
         self.network = build_network(config).to(device).train()
-        self.average = AveragedModel(
-            self.network,
-            multi_avg_fn=get_ema_multi_avg_fn(t.average_decay),  # type: ignore[no-untyped-call]
-            use_buffers=False,
-        )
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
         weight = class_weights(shares, config.loss.class_balance)
         self.loss = PanopticLoss.configured(config, weight).to(device)
         self.teacher: MeanTeacher | None = None
         if config.loss.pseudo:
             self.teacher = MeanTeacher(self.network, len(weight) + 1).to(device)
-        parameters = [*self.network.parameters(), *self.loss.parameters()]
-        self.optimizer = torch.optim.AdamW(parameters, weight_decay=t.weight_decay)
+        self.parameters = list(self.network.parameters())
+        self.averages = list(self.average.parameters())
+        learned = [*self.parameters, *self.loss.parameters()]
+        self.optimizer = torch.optim.AdamW(learned, weight_decay=t.weight_decay, fused=True)
         self.history: list[dict[str, float]] = []
 
     @property
     def averaged(self) -> PanopticNetwork:
         """The moving average, with the statistics of the last step."""
-        module: PanopticNetwork = self.average.module
-        for slow, fast in zip(module.buffers(), self.network.buffers(), strict=True):
+        for slow, fast in zip(self.average.buffers(), self.network.buffers(), strict=True):
             slow.copy_(fast)
-        return module
+        return self.average
 
     def learn(self, item: Batch | Pair) -> None:
         """One step."""
@@ -224,21 +242,25 @@ class Trainer:
         if self.teacher is not None and isinstance(moved, Pair):
             self.teacher.follow(self.network)
             pseudo = self.teacher.labels(moved, self.grid, self.engine)
-            terms["pseudo"] = pseudo_loss(
-                outputs.semantic, batch.semantic, pseudo, self.loss.class_weight
-            )
+            terms["pseudo"] = pseudo_loss(outputs.semantic, batch.semantic, pseudo)
             weight = self.config.loss.pseudo * ramp(self.progress)
             terms["total"] = terms["total"] + weight * terms["pseudo"]
         self.optimizer.zero_grad()
         terms["total"].backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.training.clip_norm)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.training.clip_norm)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
         self.optimizer.step()
-        self.average.update_parameters(self.network)
+        self._follow()
         self.progress = self.clock.tick()
         if self.clock.step % 20 == 1:
             self.history.append({k: float(v.detach()) for k, v in terms.items()})
+
+    def _follow(self) -> None:
+        """Move the average; in the first steps it is the network."""
+        decay = min(self.config.training.average_decay, self.clock.step / (self.clock.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, self.parameters, 1 - decay)
 
     def _rate(self) -> float:
         """One cycle: up to the peak, then down along a cosine."""
@@ -264,7 +286,7 @@ def labelled_source(towns: Towns, run: Run, config: Config) -> Source:
         scans, rest = tuple(order[:number]), tuple(order[number:])
     sensor = config.sensor
     kept = None if kind == "scans" else kind
-    return Source(
+    return KeptSource(
         towns,
         scans,
         sensor.height_m,

@@ -43,7 +43,7 @@ def main() -> None:
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     made = {}
     for name, changes in HEADS.items():
-        config = Run("time", name, 0, (), (), "", changes=changes).config()
+        config = Run(name, 0, (), (), "", changes=changes).config()
         network = build_network(config).eval().to(device)
         made[name] = PanopticPipeline.from_config(config, network, choose_engine(device, o.engine))
     print("| head | parameters | network, ms | memory of the GPU, MiB |\n|---|---|---|---|")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lidarpan.classes import load_class_table
+from lidarpan.classes import ClassTable, load_class_table
+from lidarpan.datasets.coarse import NAME as COARSE
 from lidarpan.structures import PanopticLabels, Scan
 
 SENSOR = "hdl32e"
@@ -20,15 +21,19 @@ CLASSES = "semantickitti"
 class Towns:
     """Labelled scans in memory, with the methods of a dataset's split that training asks for."""
 
-    def __init__(self, paths: Sequence[Path], reach_m: float = np.inf) -> None:
-        """Read files; points further than reach_m ahead or beside are left out."""
-        self.classes = load_class_table(CLASSES)
+    def __init__(self, paths: Sequence[Path], classes: ClassTable, reach_m: float = np.inf) -> None:
+        """Read files in one of two class tables; points further ahead or beside are left out."""
+        self.classes = classes
+        made = load_class_table(CLASSES)
+        ids = made.to_coarse if classes.name == COARSE else np.arange(made.num_classes)
         self._scans, self._labels = [], []
         for path in paths:
             with np.load(path) as file:
                 near = (np.abs(file["points"][:, :2]) < reach_m).all(axis=1)
                 self._scans.append(Scan(file["points"][near], file["intensity"][near]))
-                labels = PanopticLabels(file["semantic"][near], file["instance"][near])
+                semantic = ids[file["semantic"][near]].astype(np.uint8)
+                instance = np.where(np.isin(semantic, classes.things), file["instance"][near], 0)
+                labels = PanopticLabels(semantic, instance.astype(np.int32))
                 self._labels.append(labels)
 
     def __len__(self) -> int:
