@@ -123,10 +123,11 @@ class History:
         And whether each view lies in the places of its name alone.
         """
         still = {root: life for root, life in lives.items() if not _moving(life)}
+        class_of = {root: _class_of(life) for root, life in still.items()}
         named = [
             (view, root)
             for root, life in still.items()
-            if _stays(life, self.facts.loose[_class_of(life), 0])
+            if _stays(life, self.facts.loose[class_of[root], 0])
             for view in life
         ]
         if not named:
@@ -136,10 +137,10 @@ class History:
         surface = np.concatenate([view.surface for view, _ in named]).astype(np.float64)
         start = np.concatenate([[0], np.cumsum(size)])
         scan = np.array([view.scan for view, _ in named])
-        names, places = name_by_place(
-            surface, start, np.array([name for _, name in named], np.int64), scan
-        )
-        there, share = places.at(surface)
+        name = np.array([root for _, root in named], np.int64)
+        kind = np.array([class_of[root] for _, root in named], np.int64)
+        names, places = name_by_place(surface, start, name, kind, scan)
+        there, share = places.at(surface, np.repeat(kind, size))
         strange = (share >= CLEAR) & (there != np.repeat(names, size))
         whole = np.add.reduceat(strange, start[:-1]) == 0
         keys = [(view.scan, view.track) for view, _ in named]
@@ -236,7 +237,7 @@ class Conclusion:
         """Lasting ids of the points of a scan. (N,) int32, 0 = none.
 
         Points of what rests, and of things without a name, take the name of their place where it is
-        clear.
+        clear, and of their class.
 
         Args:
             tracks: (N,) ids that the tracker gave, also to what is buried.
@@ -261,8 +262,11 @@ class Conclusion:
             may_change[tracks] | ((names == 0) & np.isin(semantic, kind[kind > 0]))
         )
         pose = np.eye(4) if world_T_sensor is None else world_T_sensor
-        found, share = self.places.at((points[asks] @ pose[:3, :3].T + pose[:3, 3])[:, :2])
-        clear = (share >= CLEAR) & ((names[asks] > 0) | (kind[found] == semantic[asks]))
+        own_kind = np.where(names[asks] > 0, kind[names[asks]], semantic[asks])
+        found, share = self.places.at(
+            (points[asks] @ pose[:3, :3].T + pose[:3, 3])[:, :2], own_kind
+        )
+        clear = share >= CLEAR
         names[asks[clear]] = found[clear]
         return names
 

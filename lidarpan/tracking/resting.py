@@ -5,6 +5,9 @@ far things in a row, seen in some scans and hidden in others, are taken for thei
 times, and what is a neighbour's by mistake is outvoted by the scans that saw both. Every scan is
 then answered anew by one assignment, and the places are counted again, until nothing changes.
 
+Each class has names of its own. A network calls parts of one thing by two classes, and then its
+place is claimed twice: which of the claims is right is no matter of names.
+
 In the end every point asks its place: what grouping took for one thing in a scan and the others saw
 apart is cut there, and what it left without a name has that of its place.
 """
@@ -26,28 +29,31 @@ ELSEWHERE = 0.25  # of how well a view fits best, at least, to be something else
 _STEPS = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
 _WEIGHTS = np.array([1.0, 2.0, 1.0])[_STEPS + 1].prod(axis=1) / 16.0
 
-_HALF = 1 << 30  # cells to each side of the origin that have keys of their own
+_HALF = 1 << 26  # cells to each side of the origin that have keys of their own
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PlaceNames:
-    """The name that most scans give to each of n cells of the world.
+    """The name that most scans give to each of n cells of the world, for each class by itself.
 
     Attributes:
-        key: (n,) of the cells, ascending.
+        key: (n,) of the cells and classes, ascending.
         name: (n,) that most scans give.
-        share: (n,) in [0, 1] of what was said of the cell.
+        share: (n,) in [0, 1] of what was said of the cell and class.
     """
 
     key: Ints
     name: Ints
     share: NDArray[np.float64]
 
-    def at(self, places: NDArray[np.floating[Any]]) -> tuple[Ints, NDArray[np.float64]]:
-        """Name and share at each world place (N, 2) m; 0 and 0.0 where nothing ever rested."""
-        key = _key_of(np.floor(places / CELL_M).astype(np.int64))
+    def at(self, places: NDArray[np.floating[Any]], kind: Ints) -> tuple[Ints, NDArray[np.float64]]:
+        """Name and share at each world place (N, 2) m of what is of the class kind (N,).
+
+        0 and 0.0 where nothing of it ever rested.
+        """
+        key = _key_of(np.floor(places / CELL_M).astype(np.int64), kind)
         if not len(self.key):
             return np.zeros(len(key), np.int64), np.zeros(len(key))
         row = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
@@ -56,7 +62,7 @@ class PlaceNames:
 
 
 def name_by_place(
-    places: NDArray[np.float64], start: Ints, name: Ints, scan: Ints
+    places: NDArray[np.float64], start: Ints, name: Ints, kind: Ints, scan: Ints
 ) -> tuple[Ints, PlaceNames]:
     """Names of M views of things at rest, one for each place and different within a scan.
 
@@ -64,6 +70,7 @@ def name_by_place(
         places: (n, 2) m, world places of the views' surfaces, view by view.
         start: (M + 1,) where each view's places begin.
         name: (M,) names as the tracker gave them, from 0 on.
+        kind: (M,) classes, below 256; a view takes no name of another class.
         scan: (M,) numbers of the scans, ascending.
 
     Returns:
@@ -72,7 +79,7 @@ def name_by_place(
     if not len(name):
         none = np.zeros(0, np.int64)
         return name, PlaceNames(none, none, np.zeros(0))
-    fills, keys = _cells(places, start)
+    fills, keys = _cells(places, start, kind)
     names, now = np.unique(name, return_inverse=True)
     blocks = np.split(np.arange(len(name)), np.flatnonzero(np.diff(scan)) + 1)
     for _ in range(ROUNDS):
@@ -113,20 +120,22 @@ def _assign(fit: csr_matrix) -> Ints:
     return result
 
 
-def _cells(places: NDArray[np.float64], start: Ints) -> tuple[csr_matrix, Ints]:
+def _cells(places: NDArray[np.float64], start: Ints, kind: Ints) -> tuple[csr_matrix, Ints]:
     """(M, cells) how much of each view lies in each cell, spread over the cells around; their keys.
 
-    Keys are ascending.
+    Each class has cells of its own. Keys are ascending.
     """
     cell = np.floor(places / CELL_M).astype(np.int64)
-    keys, column = np.unique(_key_of((cell[:, None] + _STEPS).reshape(-1, 2)), return_inverse=True)
     view = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    key = _key_of(cell[:, None] + _STEPS, kind[view][:, None])
+    keys, column = np.unique(key.ravel(), return_inverse=True)
     weight = np.tile(_WEIGHTS, len(cell))
     rows = np.repeat(view, len(_STEPS))
     return csr_matrix((weight, (rows, column.ravel())), (len(start) - 1, len(keys))), keys
 
 
-def _key_of(cell: Ints) -> Ints:
-    """(..., 2) numbers of cells -> (...) one number for each."""
-    key: Ints = (cell[..., 0] + _HALF) * (2 * _HALF) + cell[..., 1] + _HALF
+def _key_of(cell: Ints, kind: Ints) -> Ints:
+    """(..., 2) numbers of cells and (...) classes -> (...) one number for each."""
+    row = kind * (2 * _HALF) + cell[..., 0] + _HALF
+    key: Ints = row * (2 * _HALF) + cell[..., 1] + _HALF
     return key

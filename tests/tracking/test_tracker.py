@@ -206,6 +206,25 @@ def test_looking_back_two_at_rest_are_cut_apart_by_their_places():
     assert len({0, one, other}) == 3
 
 
+def test_looking_back_no_point_takes_the_name_of_a_thing_of_another_class():
+    tracker, rng = Tracker(KITTI, mending=Mending(cut=False, join=False)), np.random.default_rng(4)
+    history, seen = History(tracker.facts), []
+    truck = KITTI.names.index("truck")
+    for k in range(8):
+        points, semantic, _ = look([car(1, 10.0, 4.0)], at(0, 0), rng)
+        rear = (points[:, 0] < 9.0) & (k not in (3, 5))
+        semantic = np.where(rear, truck, semantic).astype(np.uint8)
+        labels = PanopticLabels(semantic, np.where(rear, 2, 1).astype(np.int32))
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+        history.add(tracked)
+        seen.append((tracked.labels.instance, tracked.labels.semantic, points))
+    whole = history.conclude()
+    assert len({whole.class_of[name] for name in whole.lives}) == 2
+    for k, (ids, semantic, points) in enumerate(seen):
+        name = whole.name_points(ids, k, semantic, points, at(0, 0))
+        assert len(np.unique(name)) == (1 if k in (3, 5) else 2), k
+
+
 def test_each_mending_can_be_switched_off():
     rng = np.random.default_rng(4)
     bodies = [car(1, 10.0, 4.0), car(2, 10.0, 6.4)]
