@@ -5,7 +5,7 @@
 
 True semantics, grouped by `auto`, so that nothing but identities differs. Real drives: PandaSet at
 10 Hz, the same at 2 Hz (every fifth scan, five times), nuScenes key frames, SemanticKITTI. Towns:
-at 10 Hz and every fifth scan of them, of seeds that nothing was developed on; with --scenes, drives
+at 10 Hz and every fifth scan of them (seeds 901 to 906 are held out); with --scenes, drives
 staged to be hard (`tracking_drives`). --mendings switches off each mending in turn.
 """
 
