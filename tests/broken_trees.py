@@ -263,6 +263,13 @@ case(
     P,
     lines(on_line(1, lambda t: t.replace(t.split()[0], "9", 1))),
     "poses",
+    "poses.txt: line 2: wanted the rows of a rotation and a place",
+)
+case(
+    KITTI,
+    P,
+    lines(on_line(1, lambda t: t.replace(t.split()[0], "0.94", 1))),
+    "poses",
     "000001.bin: its pose is no rotation: off by",
 )
 case(

@@ -115,7 +115,7 @@ def test_spconvs_wheel_fits_python_and_machine(world, monkeypatch, machine, mend
     world(**machine)
     hide(monkeypatch, "spconv.pytorch", ModuleNotFoundError("No module named 'spconv'"))
     hide(monkeypatch, "spconv_triton.pytorch", ModuleNotFoundError("No module named 's'"))
-    monkeypatch.setattr("lidarpan.model.sparse.spconv.describe", lambda: (False, "missing"))
+    monkeypatch.setattr("lidarpan.model.sparse.spconv.describe", lambda *_: (False, "missing"))
     found = of(examine_engines(), "engine spconv")
     assert not found.ok
     assert not found.is_fatal

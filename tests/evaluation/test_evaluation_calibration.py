@@ -27,6 +27,7 @@ class Loaded:
     def __init__(self, num_points):
         self.scan = Scan(np.zeros((num_points, 3), np.float32), np.zeros(num_points, np.float32))
         self.num_file_points = num_points
+        self.valid = np.ones(num_points, np.bool_)
 
 
 def labels(runs, score):
