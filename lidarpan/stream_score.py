@@ -51,13 +51,21 @@ class _Kept:
 
 @dataclass(frozen=True)
 class Known:
-    """An answered scan: N points in the world."""
+    """An answered scan of N points.
+
+    Attributes:
+        time_s: of the scan, sensor's time.
+        came_s: when its answer came, sensor's time.
+        world: (N, 3) m, its points.
+        labels: the answer, of all N points.
+        velocity: (N, 2) m/s, of the object of each point; 0 where it rests.
+    """
 
     time_s: float
     came_s: float
     world: NDArray[np.float64]
     labels: PanopticLabels
-    velocity: NDArray[np.float64]  # (N, 2) m/s
+    velocity: NDArray[np.float64]
 
 
 @dataclass
@@ -119,7 +127,16 @@ class StreamRecord:
 
 
 def carried(known: Known, scan: Scan, time_s: float) -> PanopticLabels:
-    """Labels of an answered scan on the points of a later one, M points at time_s."""
+    """Labels of an answered scan on the M points of a later one.
+
+    Args:
+        known: the answered scan.
+        scan: the later one.
+        time_s: when that is, sensor's time.
+
+    Returns:
+        Labels of M points, void where the answered scan has no point at all.
+    """
     ahead = known.world.copy()
     ahead[:, :2] += known.velocity * (time_s - known.time_s)
     if not len(ahead):

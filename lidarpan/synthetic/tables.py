@@ -10,7 +10,11 @@ from lidarpan.text_trees import read_yaml_tree
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """What `lidarpan/synthetic/NAME.yaml` holds, in its order; lists become tuples."""
+    """What `lidarpan/synthetic/NAME.yaml` holds, in its order; lists become tuples.
+
+    Raises:
+        InputError: there is no such file, or it is no YAML.
+    """
     path = resources.files("lidarpan").joinpath(f"synthetic/{name}.yaml")
     table: dict[str, Any] = _fixed(read_yaml_tree(Path(str(path))))
     return table

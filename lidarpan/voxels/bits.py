@@ -1,4 +1,4 @@
-"""Sets of whole numbers as bits: which are in them, and how many are smaller."""
+"""Cells of a grid as bits: which are occupied, and how many come before each."""
 
 from __future__ import annotations
 
@@ -51,3 +51,42 @@ def count_before(bits: Words) -> Ints:
             count += _count_bits(bits[word])
     before[len(bits)] = count
     return before
+
+
+@njit(cache=True, nogil=True)
+def rank_cells(
+    column: NDArray[np.int64], height: Ints, num_columns: int, size_z: int
+) -> tuple[Ints, int]:
+    """Row of each cell among the distinct ones, ascending in (column, height), and their number.
+
+    Every column has a bit, and every occupied one a bit per height, in words of 64. A cell's row is
+    the number of bits before its own: those of earlier words, summed once, and those below it in
+    its word. Linear in the cells and, in bits, in the columns.
+
+    Args:
+        column: (M,) in [0, num_columns), or -1 = no cell.
+        height: (M,) in [0, size_z).
+        num_columns: of the grid.
+        size_z: heights of a column.
+
+    Returns:
+        (M,) int32 rows, -1 = no cell, and the number of distinct cells.
+    """
+    room = (size_z + 63) // 64 * 64  # bits of a column
+    column_bits = np.zeros((num_columns + 63) // 64, np.uint64)
+    for c in column:
+        if c >= 0:
+            set_bit(column_bits, c)
+    columns_before = count_before(column_bits)
+    bits = np.zeros(columns_before[-1] * room // 64, np.uint64)
+    place = np.full(len(column), -1, np.int64)
+    for i in range(len(column)):
+        if column[i] >= 0:
+            place[i] = rank_of(column_bits, columns_before, column[i]) * room + height[i]
+            set_bit(bits, place[i])
+    before = count_before(bits)
+    rows = np.full(len(column), -1, np.int32)
+    for i in range(len(column)):
+        if place[i] >= 0:
+            rows[i] = rank_of(bits, before, place[i])
+    return rows, before[-1]

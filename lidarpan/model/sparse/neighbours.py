@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from lidarpan.voxels.bits import count_before, rank_of, set_bit
+from lidarpan.voxels.bits import rank_cells
 
 # OpenMP first: torch has it loaded, and looking at an old TBB prints a warning.
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
@@ -165,43 +165,32 @@ def strided_cells(
     Returns:
         (W, 4) int32 [batch, x, y, z].
     """
-    size_x, size_y = shape[0], shape[1]
-    heights = (shape[2] + 63) // 64 * 64  # bits of a column
-    column_bits = np.zeros((batch_size * size_x * size_y + 63) // 64, np.uint64)
-    spans = np.empty((len(cells), 3, 2), np.int32)  # coarser cells that see a cell, end excluded
+    most = 1  # coarser cells that see one cell
+    for axis in range(3):
+        most *= (kernel[axis] + stride[axis] - 1) // stride[axis]
+    seen = np.empty((len(cells) * most, 4), np.int32)
+    low, high = np.empty(3, np.int64), np.empty(3, np.int64)
+    count = 0
     for row in range(len(cells)):
-        span = spans[row]
         for axis in range(3):
             place = cells[row, axis + 1] + padding[axis]
-            span[axis, 0] = max(0, (place - kernel[axis]) // stride[axis] + 1)
-            span[axis, 1] = min(shape[axis], place // stride[axis] + 1)
-        for x in range(span[0, 0], span[0, 1]):
-            for y in range(span[1, 0], span[1, 1]):
-                set_bit(column_bits, (cells[row, 0] * size_x + x) * size_y + y)
-    columns_before = count_before(column_bits)
-    bits = np.zeros(columns_before[-1] * heights // 64, np.uint64)
-    for row in range(len(cells)):
-        span = spans[row]
-        for x in range(span[0, 0], span[0, 1]):
-            for y in range(span[1, 0], span[1, 1]):
-                column = (cells[row, 0] * size_x + x) * size_y + y
-                first = rank_of(column_bits, columns_before, column) * heights
-                for z in range(span[2, 0], span[2, 1]):
-                    set_bit(bits, first + z)
-    before = count_before(bits)
-    out = np.empty((before[-1], 4), np.int32)
-    for row in range(len(cells)):
-        span = spans[row]
-        for x in range(span[0, 0], span[0, 1]):
-            for y in range(span[1, 0], span[1, 1]):
-                column = (cells[row, 0] * size_x + x) * size_y + y
-                first = rank_of(column_bits, columns_before, column) * heights
-                for z in range(span[2, 0], span[2, 1]):
-                    place = rank_of(bits, before, first + z)
-                    out[place, 0] = cells[row, 0]
-                    out[place, 1] = x
-                    out[place, 2] = y
-                    out[place, 3] = z
+            low[axis] = max(0, (place - kernel[axis]) // stride[axis] + 1)
+            high[axis] = min(shape[axis] - 1, place // stride[axis])
+        for x in range(low[0], high[0] + 1):
+            for y in range(low[1], high[1] + 1):
+                for z in range(low[2], high[2] + 1):
+                    seen[count, 0], seen[count, 1] = cells[row, 0], x
+                    seen[count, 2], seen[count, 3] = y, z
+                    count += 1
+    column = np.empty(count, np.int64)
+    for i in range(count):
+        column[i] = (seen[i, 0] * shape[0] + seen[i, 1]) * shape[1] + seen[i, 2]
+    rows, distinct = rank_cells(
+        column, seen[:count, 3].copy(), batch_size * shape[0] * shape[1], shape[2]
+    )
+    out = np.empty((distinct, 4), np.int32)
+    for i in range(count):
+        out[rows[i]] = seen[i]
     return out
 
 
