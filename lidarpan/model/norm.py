@@ -11,8 +11,12 @@ from lidarpan.model.sparse import norm_kernel
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.numba import num_threads
 
-MIN_ROWS = 256
-"""A scan with fewer voxels on a level borrows from the stored statistics, the more the fewer."""
+MIN_ROWS = 4000
+"""A scan with fewer voxels on a level borrows from the stored statistics, the more the fewer.
+
+A narrow or sparse scan, and the coarse levels of any scan, hold too little of a street to be normalised
+by themselves alone: the front sector of a VLP-32C gains most. Scores are flat from 2,500 to 8,000.
+"""
 
 
 class ScanNorm(nn.Module):

@@ -55,8 +55,8 @@ def near_ones(sample: Sample, rng: np.random.Generator) -> BoolArray:
 
 
 def a_sector(sample: Sample, rng: np.random.Generator) -> BoolArray:
-    """60 to 200 degrees of azimuth. (N,)."""
-    start, width = rng.uniform(-np.pi, np.pi), rng.uniform(np.pi / 3, 1.1 * np.pi)
+    """40 to 200 degrees of azimuth. (N,)."""
+    start, width = rng.uniform(-np.pi, np.pi), rng.uniform(2 * np.pi / 9, 1.1 * np.pi)
     azimuth = np.arctan2(sample.points[:, 1], sample.points[:, 0])
     return (azimuth - start) % (2 * np.pi) < width
 

@@ -3,12 +3,18 @@ import pytest
 import torch
 
 from lidarpan.model import norm as norm_module
-from lidarpan.model.norm import MIN_ROWS, ScanNorm
+from lidarpan.model.norm import ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.norm_kernel import column_moments
 from lidarpan.model.sparse.tensor import Level
 
 CHANNELS = 3
+MIN_ROWS = 256  # for these tests: their scans are small
+
+
+@pytest.fixture(autouse=True)
+def small_scans(monkeypatch):
+    monkeypatch.setattr(norm_module, "MIN_ROWS", MIN_ROWS)
 
 
 def tensor(counts, shuffle=False):

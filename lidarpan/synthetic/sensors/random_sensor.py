@@ -22,7 +22,7 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
     """A spinning sensor drawn at random: beams, steps, range, noise, height, tilt, sector.
 
     A quarter are KITTI's HDL-64E with other steps and heights, a fifth have beams of no known
-    sensor, the rest the beams of a preset. One in twelve sees a sector only, one in twenty is
+    sensor, the rest the beams of a preset. One in ten sees a sector only, one in twenty is
     merged with a second one.
     """
     luck = rng.random()
@@ -30,8 +30,8 @@ def random_sensor(rng: np.random.Generator) -> Sensor:
         sensor = _like_kitti(rng)
     else:
         sensor = _mounted(_free(rng) if luck < _KITTI_SHARE + _FREE_SHARE else _preset(rng), rng)
-    if rng.random() < 1 / 12:
-        half = rng.uniform(np.pi / 6, np.pi / 2)
+    if rng.random() < 1 / 10:
+        half = rng.uniform(np.pi / 9, np.pi / 2)
         sensor = replace(sensor, sector_rad=(-half, half), blind=())
     elif luck >= _KITTI_SHARE and rng.random() < 1 / 12:
         second = replace(_preset(rng), tilt_rad=tuple(rng.normal(0, 0.15, 2).tolist()))
@@ -93,7 +93,7 @@ def _mounted(sensor: Sensor, rng: np.random.Generator) -> Sensor:
         azimuth_steps=round(360 / step_deg),
         height_m=height,
         max_range_m=min(sensor.max_range_m, limit),
-        range_noise_m=float(sensor.range_noise_m * np.exp(rng.normal(0, 0.4))),
+        range_noise_m=float(sensor.range_noise_m * np.exp(rng.normal(0, 0.6))),
         beam_offset_m=float(abs(rng.normal(0, 0.015))),
         empty_share=float(0.008 * np.exp(rng.normal(0, 0.8))),
         sees_own_car=height > 1.5 and rng.random() < 0.4,
