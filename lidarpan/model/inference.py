@@ -64,7 +64,7 @@ def fold_batch_norm(network: Network, statistics: Statistics | None = None) -> N
 def measure_statistics(
     network: nn.Module, scans: Iterable[SparseTensor], momentum: float | None = None
 ) -> Statistics:
-    """What each norm of a network sees of some scans, each normalised by its own statistics.
+    """What each norm of a network sees of some scans, each normalised as it is in use at share 1.
 
     Args:
         network: with ScanNorm layers, not folded; it is run, not changed.

@@ -3,18 +3,12 @@ import pytest
 import torch
 
 from lidarpan.model import norm as norm_module
-from lidarpan.model.norm import ScanNorm
+from lidarpan.model.norm import MIN_ROWS, ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.norm_kernel import column_moments
 from lidarpan.model.sparse.tensor import Level
 
 CHANNELS = 3
-MIN_ROWS = 256  # for these tests: their scans are small
-
-
-@pytest.fixture(autouse=True)
-def small_scans(monkeypatch):
-    monkeypatch.setattr(norm_module, "MIN_ROWS", MIN_ROWS)
 
 
 def tensor(counts, shuffle=False):
@@ -47,7 +41,7 @@ def slow_twin(norm, x):
     features, scan = x.features.detach().double().numpy(), x.indices[:, 0].numpy()
     for b in range(x.batch_size):
         rows = scan == b
-        share = norm.share * min(1, rows.sum() / MIN_ROWS)
+        share = norm.share * min(1, rows.sum() / norm.min_rows)
         for c in range(CHANNELS):
             values = features[rows, c]
             if not len(values):
@@ -61,7 +55,7 @@ def slow_twin(norm, x):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("counts", [[900], [3], [900, 400], [900, 20, 300], [5, 0, 1]])
+@pytest.mark.parametrize("counts", [[900], [4500], [3], [5000, 400], [900, 20, 300], [5, 0, 1]])
 @pytest.mark.parametrize("learning", [False, True])  # without gradients numba does single scans
 def test_norm_is_its_formula(share, shuffle, counts, learning):
     norm, x = make_norm(share).eval(), tensor(counts, shuffle)
@@ -98,7 +92,7 @@ def test_one_scan_in_training_is_batch_norm_in_training():
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_training_and_use_agree_and_other_scans_change_nothing(shuffle):
-    norm, x = make_norm(), tensor([900, 400, 50], shuffle)
+    norm, x = make_norm(), tensor([5000, 4200, 50], shuffle)
     used = norm.eval()(x)
     stored = norm.running_mean.clone()
     trained = norm.train()(x)
@@ -111,7 +105,7 @@ def test_training_and_use_agree_and_other_scans_change_nothing(shuffle):
 
 
 def test_gradients_flow_through_the_statistics(monkeypatch):
-    monkeypatch.setattr(norm_module, "MIN_ROWS", 6)
+    monkeypatch.setattr(norm_module, "MIN_ROWS_IN_USE", 6)
     for shuffle in (False, True):
         x = tensor([8, 4], shuffle)
         norm = make_norm(0.8).double().eval()
@@ -123,7 +117,7 @@ def test_gradients_flow_through_the_statistics(monkeypatch):
 
 
 def test_a_linear_change_of_the_input_is_undone():
-    norm, x = make_norm().eval(), tensor([900, 400])
+    norm, x = make_norm().eval(), tensor([5000, 4200])
     changed = x.with_features(x.features * torch.tensor([3.0, 0.5, 10.0]) + 4)
     torch.testing.assert_close(norm(changed), norm(x), atol=2e-4, rtol=1e-3)
 
@@ -157,7 +151,7 @@ def by_index(norm, rows, scan, num_scans):
     var = zeros.index_add(0, scan, centered * centered) / count.clamp(min=1)
     for m, v in zip(mean[count[:, 0] > 0], var[count[:, 0] > 0], strict=True):
         norm._remember(m, v)
-    share = norm.share * (count / MIN_ROWS).clamp(max=1)
+    share = norm.share * (count / norm.min_rows).clamp(max=1)
     mean = torch.lerp(norm.running_mean.expand_as(mean), mean, share)
     var = torch.lerp(norm.running_var.expand_as(var), var, share)
     scale = norm.weight / torch.sqrt(var + norm.eps)
