@@ -14,6 +14,8 @@ from lidarpan.export.tables import build_tables
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import Scan
 
+pytestmark = pytest.mark.xdist_group("export")  # the library is compiled once
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "cpp"
 
 

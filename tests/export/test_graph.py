@@ -12,6 +12,8 @@ from lidarpan.export.tables import build_tables, table_names
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import InputError
 
+pytestmark = pytest.mark.xdist_group("export")  # the network is exported once
+
 
 def graph_inputs(network, scan):
     prepared = network.prepare(scan)

@@ -93,6 +93,7 @@ def test_a_killed_worker_is_not_noticed(cluster, scans, predicted, tmp_path):
     assert [r.error is not None for r in results] == [False] * 5 + [True, False]
 
 
+@pytest.mark.slow
 def test_the_command_joins_a_cluster_and_goes_on(cluster, scans, predicted, tmp_path):
     """What is there stays as it is; the broken scan is told at the end."""
     import ray
@@ -161,6 +162,7 @@ def test_a_dataset_has_the_same_faults(cluster, scans):
     np.testing.assert_array_equal(runs[0].summary.counts, runs[1].summary.counts)
 
 
+@pytest.mark.slow
 def test_towns_are_the_same_bytes(cluster, tmp_path):
     settings = {"num_scans": 2, "seed": 1, "sensor": "vlp16", "scans_per_town": 1}
     list(write_simulated("semantickitti", tmp_path / "one", **settings))
@@ -169,6 +171,7 @@ def test_towns_are_the_same_bytes(cluster, tmp_path):
     assert same_bytes(tmp_path / "one", tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_scan_that_kills_its_process_is_told_alone(cluster, monkeypatch):
     monkeypatch.setattr(cluster_module, "RETRIES", 0)
 

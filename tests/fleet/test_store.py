@@ -82,6 +82,7 @@ def test_scores_of_a_store(tmp_path):
     assert '"num_scans": 1' in (tmp_path / "s.json").read_text()
 
 
+@pytest.mark.slow
 def test_predictions_from_store_to_store(cluster, scans, predicted, tmp_path):
     """Bytes as of local files, though a worker has only what it asked for; then there is no more
     to do."""

@@ -15,6 +15,8 @@ from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
 from lidarpan.viewer import pack_scan, write_viewer
 
+pytestmark = pytest.mark.xdist_group("viewer")  # one browser for all
+
 CLASSES = load_class_table("semantickitti")
 SHIFT = 8  # as the debugging protocol numbers it
 CAR, ROAD, BUILDING = (CLASSES.id_of(name) for name in ("car", "road", "building"))
