@@ -30,7 +30,8 @@ class ScanNorm(nn.Module):
 
     with min_rows of 256 in training and of 4,000 in use. Batch normalisation (Ioffe and Szegedy
     2015) over several scans fits the mean sensor; a scan's own statistics fit the sensor at hand.
-    Stored statistics are the moving average over the scans seen in training. Tensors are named as in nn.BatchNorm1d.
+    Stored statistics are the moving average over the scans seen in training. Tensors are named as
+    in nn.BatchNorm1d.
 
     Args:
         channels: C.
