@@ -10,6 +10,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.structures import InputError, Scan
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import ablation
 from street_sets import SETS, choose_sets, protocols, scored_as
 from street_tables import as_markdown, as_text
 from street_variants import VARIANTS, Variant, beams, choose_variants
@@ -165,3 +166,19 @@ def test_every_real_set_has_a_label_for_each_point(real_data):
             assert len(semantic) == len(instance) == path.stat().st_size // width
             assert len(np.unique(semantic)) > 4
             assert table.num_classes > semantic.max()
+
+
+@pytest.mark.parametrize("name", ablation.ROWS)
+def test_rows_of_the_ablation_are_configurations_and_differ_from_the_first(name):
+    row, whole = ablation.ROWS[name], ablation.ROWS["all"]
+    config = ablation.config_of(row)
+    assert config.build_classes().name == "semantickitti"
+    assert name == "all" or (config, row) != (ablation.config_of(whole), whole)
+    assert row.trained is None or ablation.ROWS[row.trained].trained is None
+
+
+def test_the_table_of_the_ablation_has_means_and_half_the_spread():
+    found = {"all": [{"a": 0.4, "b": 0.6}, {"a": 0.6, "b": 0.6}]}
+    assert ablation.markdown(found).splitlines()[-1] == (
+        "| all | 0.500 ± 0.100 | 0.600 ± 0.000 | 0.550 ± 0.050 |"
+    )

@@ -25,6 +25,9 @@ lidarpan draw town/scan.bin --labels town/prediction.label --truth town/truth.la
 lidarpan draw town/scan.bin --labels town/prediction.label --truth town/truth.label \
     --mode error --size 900 --out errors.png
 lidarpan draw town/scan.bin --labels town/prediction.label --truth town/truth.label --out view.html
+lidarpan predict town/scan.bin --out labels --format npz
+lidarpan draw town/scan.bin --labels labels/scan.npz --out first.png
+lidarpan draw town/scan.bin --labels labels/scan.npz --out sure.html
 lidarpan simulate semantickitti --out drive --scans 14 --seed 3 --rate 3 --scans-per-town 12
 lidarpan predict drive/sequences/00/velodyne --out predictions
 lidarpan draw drive/sequences/00/velodyne --labels predictions \
@@ -34,12 +37,14 @@ PICTURES = {
     "demo": "town/map.png",
     "range": "range.png",
     "errors": "errors.png",
+    "first-picture": "first.png",
     "drive": "drive.png",
 }
+PAGES = {"viewer": "view.html", "confidence": "sure.html#confidence"}
 
 
 def main() -> None:
-    """Run the commands, shrink their pictures, take one of the viewer where Chromium is."""
+    """Run the commands, shrink their pictures, take some of the viewer where Chromium is."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -49,10 +54,11 @@ def main() -> None:
             subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         for picture, source in PICTURES.items():
             keep(folder / source, picture)
-        if photograph(folder / "view.html", folder / "viewer.png"):
-            keep(folder / "viewer.png", "viewer")
-        else:
-            print("no Chromium: viewer.png stays as it is (apt-get install chromium)")
+        for picture, page in PAGES.items():
+            if photograph(f"{folder.as_uri()}/{page}", folder / f"{picture}.png"):
+                keep(folder / f"{picture}.png", picture)
+            else:
+                print(f"no Chromium: {picture}.png stays as it is (apt-get install chromium)")
 
 
 def keep(source: Path, name: str) -> None:
@@ -71,15 +77,15 @@ def keep(source: Path, name: str) -> None:
     print(f"{path}: {size / 1000:.0f} kB{', which is large' if size > MAX_BYTES else ''}")
 
 
-def photograph(page: Path, path: Path) -> bool:
-    """Let a headless Chromium draw the page; False where there is none."""
+def photograph(address: str, path: Path) -> bool:
+    """Let a headless Chromium draw a page; False where there is none."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
     if chromium is None:
         return False
     flags = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--use-angle=swiftshader",
              "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", "--hide-scrollbars",
              "--window-size=1280,900", "--virtual-time-budget=10000")  # fmt: skip
-    words = [chromium, *flags, f"--screenshot={path}", page.as_uri()]
+    words = [chromium, *flags, f"--screenshot={path}", address]
     subprocess.run(words, check=True, capture_output=True, timeout=180)
     return path.is_file()
 

@@ -275,6 +275,15 @@ def test_keys_choose_colours(page):
     assert {text.split("\n")[0].strip() for text in listed} <= set(POINT_KINDS)
 
 
+@pytest.mark.parametrize(("asked", "mode"), [("error", "error"), ("no-such", "panoptic")])
+def test_the_address_chooses_the_colours(browser, address, asked, mode):
+    browser.call("Page.navigate", url="about:blank")
+    browser.open(f"{address}#{asked}")
+    assert browser.run("lidarpan.state.mode") == mode
+    assert browser.errors == []
+    browser.call("Page.navigate", url="about:blank")
+
+
 def test_hidden_classes_vanish_and_are_not_picked(page):
     at = screen_of(page, 7)
     page.run("[...document.querySelectorAll('#classes label')].find("

@@ -5,6 +5,7 @@ const hasLabels = meta.classes.length > 0;
 const MODES = hasLabels
   ? ["panoptic", "semantic", "instance", "height", "intensity", ...(meta.hasTruth ? ["error"] : []), ...(meta.hasScores ? ["confidence"] : [])]
   : ["height", "intensity"];
+const ASKED = decodeURIComponent(location.hash.slice(1)); // view.html#confidence
 const SHOWS = ["prediction", "truth", "both", "blink"];
 const KEYS = [
   ["\u2190 \u2192", "step through the scans"], ["space", "play"], [`1 \u2026 ${MODES.length}`, "colour by"],
@@ -14,7 +15,7 @@ const KEYS = [
   ["drag", "turn"], ["right drag, shift drag", "move"], ["wheel, pinch", "zoom"], ["click", "select"],
 ];
 const state = {
-  index: 0, mode: MODES[0], show: "prediction", blinkTruth: false, hidden: new Set(), selected: null,
+  index: 0, mode: MODES.includes(ASKED) ? ASKED : MODES[0], show: "prediction", blinkTruth: false, hidden: new Set(), selected: null,
   hasNames: true, hasOutlines: true, pointScale: 1, isPlaying: false, isFlat: false, scan: null,
   leastScore: meta.leastScore,
 };
