@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from lidarpan.errors import InputError
-
 TYPE_CHECKING = False  # without typing, whose import takes longer than all else here
 if TYPE_CHECKING:
     from typing import Any
 
     from lidarpan.classes import ClassTable
     from lidarpan.draw import draw_panoptic
+    from lidarpan.errors import InputError
     from lidarpan.grouping import group_points
     from lidarpan.grouping.fusion import merge_semantic_and_instance
     from lidarpan.metrics import PanopticQuality
@@ -36,6 +33,7 @@ __all__ = [
 ]
 _HOMES = {
     "ClassTable": "classes",
+    "InputError": "errors",
     "PanopticLabels": "structures",
     "PanopticPipeline": "pipeline",
     "PanopticQuality": "metrics",
@@ -52,6 +50,8 @@ def __getattr__(name: str) -> Any:
     """Load a name's module on first use: importing the package alone stays light."""
     if name not in _HOMES:
         raise AttributeError(f"module 'lidarpan' has no attribute {name!r}")
+    from importlib import import_module  # here: an interrupt while it loads is answered
+
     return getattr(import_module(f"lidarpan.{_HOMES[name]}"), name)
 
 

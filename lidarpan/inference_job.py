@@ -34,6 +34,9 @@ from lidarpan.scans.reader import sampled
 from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
+_HIGH_M = 4.0
+"""No vehicle carries a sensor so high."""
+
 
 @dataclass(frozen=True)
 class LabelCounts:
@@ -329,9 +332,11 @@ class Job:
         if unlike is not None:
             said.append(unlike)
         if asked.sensor_height_m is None and work.height_m != expected:
+            is_high = work.height_m > _HIGH_M
+            feet = "; if these are feet, multiply x y z by 0.3048" if is_high else ""
             said.append(
                 f"the ground lies {height_in_words(work.height_m)}: predicted as if it were "
-                f"{expected:.2f} m below (--sensor-height overrides)"
+                f"{expected:.2f} m below (--sensor-height overrides){feet}"
             )
         return said
 

@@ -32,6 +32,13 @@ def test_an_interrupt_is_one_line_and_130(monkeypatch, capsys):
         assert capsys.readouterr().err.count("interrupted: what was finished is whole") == 1
 
 
+def test_nothing_is_loaded_before_interrupts_are_answered():
+    """`main` answers them; what its import loads is all that comes before."""
+    code = "import sys; old = set(sys.modules); import lidarpan.cli; print(set(sys.modules) - old)"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert eval(done.stdout) == {"__future__", "lidarpan", "lidarpan.cli"}
+
+
 def test_a_full_disk_is_one_line(monkeypatch, capsys):
     def full():
         raise OSError(28, "No space left on device", "a.gif")

@@ -1,8 +1,9 @@
 """Arrays of a network's classes -> train ids, whatever the network counts from.
 
 A network's classes may be the dataset's raw labels ("raw"), train ids with 0 for void ("train"), or
-those counted from the first real class on, with -1, -100 or 255 for void ("train0"). Which of them
-it is follows from the values where only one fits, else from how much of a street each class covers.
+those counted from the first real class on ("train0"), with -1, -100, 255 or the number after the
+last class for void. Which of them it is follows from the values where only one fits, else from how
+much of a street each class covers.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def class_ids(array: NDArray[Any], what: str, classes: ClassTable) -> NDArray[np
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     num_outputs = (classes.num_classes, classes.num_classes - 1)
-    if array.ndim == 2 and array.dtype.kind == "f" and array.shape[1] in num_outputs:
+    if array.ndim == 2 and array.dtype.kind in "fiub" and array.shape[1] in num_outputs:
         if not np.isfinite(array).all():
             raise InputError(f"{what}: wanted finite scores of classes, got NaN or infinite ones")
         best: NDArray[np.int64] = array.argmax(axis=1).astype(np.int64)
@@ -106,8 +107,8 @@ def to_train_ids(ids: NDArray[np.int64], convention: str, classes: ClassTable) -
         case "train":
             return whole_numbers(ids, 0, classes.num_classes - 1, "train ids").astype(np.uint8)
         case "train0":
-            shifted = np.where(np.isin(ids, _IGNORED), -1, ids) + 1
             highest = classes.num_classes - 1
+            shifted = np.where(np.isin(ids, (*_IGNORED, highest)), -1, ids) + 1
             return whole_numbers(shifted, 0, highest, "train ids counted from 0, plus 1").astype(
                 np.uint8
             )

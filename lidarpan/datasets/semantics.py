@@ -15,7 +15,7 @@ from lidarpan.datasets.label_convention import choose_convention, class_ids, to_
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.predictions import find_prediction
 from lidarpan.errors import InputError, naming
-from lidarpan.scans.numpy_files import read_array
+from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
 from lidarpan.structures import SemanticArray
 
 _SAMPLE = 8
@@ -80,6 +80,12 @@ def _bare_ids(path: Path, classes: ClassTable) -> NDArray[np.int64] | None:
             return (read_label(path) & 0xFFFF).astype(np.int64)
         case ".npy":
             return class_ids(read_array(path), str(path), classes)
+        case ".npz":
+            headers = array_headers(path)
+            if len(headers) != 1 or "data" in headers:
+                return None
+            (array,) = read_arrays(path).values()
+            return class_ids(array, str(path), classes)
         case ".bin":
             return np.fromfile(path, np.uint8).astype(np.int64)
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.frame import coarse_step_m, find_seat, is_in_world
+from lidarpan.scans.frame import coarse_step_m, find_seat, find_unit, is_in_world
 from lidarpan.scans.intensity import IntensityScale, choose_scale, find_intensity, scaled, thinned
 from lidarpan.structures import (
     BoolArray,
@@ -26,6 +27,10 @@ Fields = dict[str, NDArray[np.generic]]
 _RING = ("ring", "channel", "laser_id", "beam")
 _TIME = ("time", "t", "timestamp", "time_offset", "gps_time")
 _MAX_SWEEP_S = 10.0
+_PLACE = "(?:pos|position|coords?|coordinates?|points?)"
+_AXIS = re.compile(
+    rf"(?:{_PLACE}[_ .]?)?([xyz])(?:[_ ]{_PLACE})?|points?(?:_m_xyz)?[:_]([012])", re.IGNORECASE
+)
 _EPOCH_NS = 1e17
 """Fractions beyond it count nanoseconds since 1970."""
 _ABSURD_M = 1e8
@@ -40,7 +45,8 @@ class LoadedScan:
         scan: the N usable points.
         valid: (M,) bool over the M points of the file, N of them true, in the scan's order.
         warnings: what was dropped or changed on the way, one sentence each.
-        sensor_T_file: (4, 4) by which the file's points were moved, or None where they were not.
+        sensor_T_file: (4, 4) by which the file's points were moved, and scaled where they are in
+            another unit than metres; None where they were not.
     """
 
     scan: Scan
@@ -113,7 +119,7 @@ def scan_of_fields(
     valid, warnings = _usable(xyz, origin)
     kept = xyz if valid.all() else xyz[valid]
     if sensor_T_file is None:
-        sensor_T_file, moved = _find_sensor(kept, file.world_T_sensor, expected_height_m)
+        sensor_T_file, moved = _in_metres(kept, file.world_T_sensor, expected_height_m)
     else:
         moved = ()
     if sensor_T_file is not None:
@@ -134,8 +140,19 @@ def intensity_values(file: FileFields) -> tuple[str, NDArray[np.generic]] | None
     return None if name is None else (name, thinned(file.fields[name]))
 
 
+def find_axis(name: str) -> str | None:
+    """The axis that a column's name says it is ("X", "pos_x", "Points:0"), or None."""
+    found = _AXIS.fullmatch(name.strip().removeprefix("scalar_"))
+    return None if found is None else (found[1] or "xyz"[int(found[2])]).lower()
+
+
 def _plain_names(fields: Fields) -> Fields:
-    return {name.lower().removeprefix("scalar_"): column for name, column in fields.items()}
+    plain = {name.lower().removeprefix("scalar_"): column for name, column in fields.items()}
+    for name, column in fields.items():
+        axis = find_axis(name)
+        if axis is not None:
+            plain.setdefault(axis, column)
+    return plain
 
 
 def _coordinates(columns: Fields, fields: Fields, origin: str) -> NDArray[Any]:
@@ -181,12 +198,31 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     valid: BoolArray = finite & (largest > 0)
     if not valid.any():
         raise InputError(f"{origin}: all {len(xyz)} points lie exactly at the sensor: no returns")
+    used = xyz[valid]
+    if len(used) > 1 and (used == used[0]).all():
+        place = ", ".join(f"{value:g}" for value in used[0])
+        raise InputError(f"{origin}: wanted a scan, got {len(used)} times the point ({place})")
     warnings = []
     if not finite.all():
         warnings.append(f"dropped {int((~finite).sum())} of {len(xyz)} points: NaN or infinite")
     if empty := int((finite & ~valid).sum()):
         warnings.append(f"dropped {empty} of {len(xyz)} points: at (0, 0, 0), so no returns")
     return valid, warnings
+
+
+def _in_metres(
+    xyz: NDArray[Any], world_T_sensor: NDArray[np.float64] | None, expected_height_m: float
+) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
+    """As `_find_sensor`, of points that may count in millimetres or centimetres."""
+    unit = find_unit(xyz)
+    if unit is None:
+        return _find_sensor(xyz, world_T_sensor, expected_height_m)
+    metres = xyz.astype(np.float64) * unit.metres
+    scaled_T_file = np.diag([unit.metres] * 3 + [1.0])
+    sensor_T_scaled, moved = _find_sensor(metres, world_T_sensor, expected_height_m)
+    if sensor_T_scaled is not None:
+        scaled_T_file = sensor_T_scaled @ scaled_T_file
+    return scaled_T_file, (f"coordinates in {unit.name}: taken times {unit.metres:g}", *moved)
 
 
 def _find_sensor(

@@ -6,26 +6,24 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.errors import InputError, readable
+from lidarpan.scans.arrays import archive_fields, array_fields
 from lidarpan.scans.columns import read_columns
 from lidarpan.scans.fields import Fields, FileFields, LoadedScan, scan_of_fields
-from lidarpan.scans.find import PANDASET, SUFFIXES, find_scans
-from lidarpan.scans.headerless import MAX_COLUMNS, find_layout, name_columns, read_numbers
+from lidarpan.scans.find import PANDASET, SUFFIXES, TEXT, find_scans, not_a_scan
+from lidarpan.scans.headerless import check_width, find_layout, name_columns, read_numbers
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, inspect_scan
-from lidarpan.scans.intensity import (
-    IntensityScale,
-    bytes_or_fractions,
-)
+from lidarpan.scans.intensity import IntensityScale, bytes_or_fractions
 from lidarpan.scans.las import read_las
-from lidarpan.scans.numpy_files import array_headers, read_array, read_arrays
+from lidarpan.scans.numpy_files import read_array
 from lidarpan.scans.pandaset import read_pandaset
 from lidarpan.scans.pcd import read_pcd, read_viewpoint
 from lidarpan.scans.ply import read_ply
+from lidarpan.scans.text import read_text
 from lidarpan.structures import Scan
 
 __all__ = ["LoadedScan", "find_scans", "inspect_scan", "load_scan", "read_scan"]
@@ -40,10 +38,12 @@ _MAGIC = {
     b"II*\x00": "a TIFF image",
     b"MM\x00*": "a TIFF image",
     b"%PDF": "a PDF",
-    b"\x1f\x8b": "a gzip archive",
+    b"\x1f\x8b": "a gzip archive: unpack it first",
+    b"\x28\xb5\x2f\xfd": "a zstd archive: unpack it first",
+    b"\xfd7zXZ\x00": "an xz archive: unpack it first",
+    b"BZh": "a bzip2 archive: unpack it first",
     b"#ROSBAG": "a ROS bag",
 }
-_POINTS_KEYS = ("points", "xyz", "coord", "data", "arr_0")
 
 
 def read_scan(path: str | Path) -> Scan:
@@ -145,25 +145,23 @@ def _read_file(path: Path, columns: str | None) -> FileFields:
     if path.suffix.lower() == ".bin":
         is_nuscenes = path.name.lower().endswith(".pcd.bin") and columns is None
         return _nuscenes_bin(path) if is_nuscenes else _headerless(path, columns)
-    if path.suffix.lower() == ".pcd":
-        return FileFields(read_pcd(path), world_T_sensor=read_viewpoint(path))
-    return FileFields(_fields_of(path))
-
-
-def _fields_of(path: Path) -> Fields:
     match path.suffix.lower():
+        case ".pcd":
+            return FileFields(read_pcd(path), world_T_sensor=read_viewpoint(path))
         case ".ply":
-            return read_ply(path)
+            return FileFields(read_ply(path))
         case ".npy":
-            return array_fields(read_array(path), path)
+            return array_fields(read_array(path), path, columns)
         case ".npz":
-            return _archive_fields(path)
+            return archive_fields(path, columns)
         case ".las" | ".laz":
-            return read_las(path)
+            return FileFields(read_las(path))
         case ".feather" | ".parquet":
-            return read_columns(path)
-        case suffix:
-            raise InputError(f"{path}: wanted a scan ({SUFFIXES}), got {suffix or 'no suffix'}")
+            return FileFields(read_columns(path))
+        case suffix if suffix in TEXT:
+            return read_text(path, columns)
+        case _:
+            raise InputError(f"{path}: {not_a_scan(path)}")
 
 
 def _floats(path: Path, width: int, meaning: str) -> NDArray[np.float32]:
@@ -180,6 +178,7 @@ def _floats(path: Path, width: int, meaning: str) -> NDArray[np.float32]:
 
 def _nuscenes_bin(path: Path) -> FileFields:
     rows = _floats(path, 5, "x y z intensity ring")
+    check_width(rows.reshape(-1), 5, str(path))
     x, y, z, intensity, ring = rows.T
     scale = bytes_or_fractions(intensity)
     fields: Fields = {"x": y, "y": -x, "z": z, "intensity": intensity, "ring": ring}
@@ -198,37 +197,7 @@ def _headerless(path: Path, columns: str | None) -> FileFields:
     layout = find_layout(flat, str(path))
     fields, letters = name_columns(layout.rows(flat))
     warnings = [said] if said else []
-    if letters not in ("xyzi", "xyzir") or layout.is_planar:
+    if layout.is_planar or letters not in ("xyzi", "xyzir"):
         order = ", all x first, then all y and so on" if layout.is_planar else ""
         warnings.append(f"taken for {layout.num_columns} columns {letters}{order} (see --columns)")
     return FileFields(fields, tuple(warnings))
-
-
-def _archive_fields(path: Path) -> Fields:
-    headers = array_headers(path)
-    key = next((key for key in _POINTS_KEYS if key in headers), None)
-    if key is None and not {"x", "y", "z"} <= set(headers):
-        wanted = ", ".join(_POINTS_KEYS)
-        raise InputError(f"{path}: wanted one of the keys {wanted}, got {', '.join(headers)}")
-    num_points = headers["x"].size if key is None else (*headers[key].shape, 0)[0]
-    one_each = {name for name, header in headers.items() if header.size == num_points}
-    arrays = read_arrays(path, lambda name: name == key or name in one_each)
-    fields = {} if key is None else array_fields(arrays[key], path)
-    return fields | {name: a.reshape(-1) for name, a in arrays.items() if name != key}
-
-
-def array_fields(array: NDArray[Any], origin: str | Path) -> Fields:
-    """A structured array, or rows of x y z and perhaps intensity; InputError for anything else."""
-    if array.dtype.names:
-        return {name: array[name].reshape(-1) for name in array.dtype.names}
-    is_flat = array.ndim == 2 and array.shape[0] <= MAX_COLUMNS < array.shape[1]
-    is_rows = array.ndim == 2 and 3 <= array.shape[1] <= MAX_COLUMNS
-    if array.dtype.kind not in "fiu" or not is_rows:
-        hint = ": transpose it" if is_flat or (array.ndim == 2 and len(array) in (3, 4, 5)) else ""
-        if array.ndim > 2 and 3 <= array.shape[-1] <= MAX_COLUMNS:
-            hint = f": make rows of it by reshape(-1, {array.shape[-1]})"
-        raise InputError(
-            f"{origin}: wanted an (N, 3 or more) array of x y z [intensity], "
-            f"got {array.shape} {array.dtype}{hint}"
-        )
-    return name_columns(array)[0]

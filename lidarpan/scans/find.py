@@ -9,13 +9,20 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from lidarpan.scans.text import ALWAYS, MAYBE, holds_points
 from lidarpan.structures import InputError
 
-_KNOWN = (".bin", ".pcd", ".ply", ".npy", ".npz", ".las", ".laz", ".feather", ".parquet")
+TEXT = (*ALWAYS, *MAYBE)
+_TABLES = (".las", ".laz", ".feather", ".parquet")
+_KNOWN = (".bin", ".pcd", ".ply", ".npy", ".npz", *_TABLES, *TEXT)
 PANDASET = ".pkl.gz"
-SUFFIXES = ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet, .pkl.gz"
+SUFFIXES = (
+    ".bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet, .pkl.gz, .xyz, .csv, "
+    ".txt, .asc, .pts"
+)
 """The scan formats, for messages."""
 
+_ARCHIVES = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tar"}
 _NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$")
 _MAX_FOLDERS = 100_000
 _DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
@@ -66,17 +73,13 @@ def _find(path: str | Path) -> list[Path]:
     if named.is_dir():
         scans = _in_folder(named)
         if not scans:
-            seen = sorted({file.suffix for file in files_below(named)})[:8]
-            raise InputError(
-                f"{named}: wanted scans ({SUFFIXES}), got "
-                f"{'files ' + ', '.join(seen) if seen else 'an empty folder'}"
-            )
+            seen = sorted({file.suffix or "without suffix" for file in files_below(named)})[:8]
+            got = f"files {', '.join(seen)}" if seen else "an empty folder"
+            raise InputError(f"{named}: wanted scans ({SUFFIXES}), got {got}{_remedy(seen)}")
         return scans
     if named.exists():
         if not _is_known(named):
-            raise InputError(
-                f"{named}: wanted a scan ({SUFFIXES}), got {named.suffix or 'no'} file"
-            )
+            raise InputError(f"{named}: {not_a_scan(named)}")
         return [named]
     if glob.has_magic(str(path)):
         matches = [Path(match) for match in glob.glob(str(path), recursive=True)]
@@ -89,11 +92,26 @@ def _find(path: str | Path) -> list[Path]:
     raise InputError(f"{named}: no such file or folder: check the path")
 
 
+def not_a_scan(file: Path) -> str:
+    """What a file of another suffix is told: wanted, got, what to do."""
+    got = f"a {file.suffix} file" if file.suffix else "a file without suffix"
+    return f"wanted a scan ({SUFFIXES}), got {got}{_remedy([file.suffix or 'without suffix'])}"
+
+
+def _remedy(suffixes: Sequence[str]) -> str:
+    if {suffix.lower() for suffix in suffixes} & _ARCHIVES:
+        return ": unpack it first"
+    return ": name it by its format" if "without suffix" in suffixes else ""
+
+
 def _in_folder(folder: Path) -> list[Path]:
+    """The scans below a folder; text that may be something else only where there are no others."""
     folder = next((folder / at for at in _SCAN_FOLDERS if (folder / at).is_dir()), folder)
     below = ((file, file.relative_to(folder)) for file in files_below(folder))
     found = _scans(file for file, inside in below if not _LABEL_FOLDERS & set(inside.parts[:-1]))
-    return [file for file in found if not is_own_output(file)]
+    found = [file for file in found if not is_own_output(file)]
+    sure = [file for file in found if file.suffix.lower() not in MAYBE]
+    return sure or [file for file in found if holds_points(file)]
 
 
 def scans_among(files: Iterable[Path]) -> list[Path]:

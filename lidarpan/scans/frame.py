@@ -1,4 +1,4 @@
-"""Points in a world's or a map's frame -> points around their sensor.
+"""Points in a world's or a map's frame, or in another unit -> metres around their sensor.
 
 Where one return of a sensor lies far behind the one before it, both lie on nearly one ray: the
 lines through all such pairs meet where the sensor stands. Where they meet far from the origin, the
@@ -24,6 +24,9 @@ _MIN_POINTS = 200
 _MIN_AWAY_M = 2.0
 _FAR_M = 200.0
 _MAX_TILT_RAD = np.radians(6.0)
+_METRES_M = 1000.0
+_SCENE_M, _SENSOR_M = (5.0, 400.0), (0.8, 4.0)
+"""How far a street scan reaches, and how high its sensor stands: what a unit must make of it."""
 
 Points = NDArray[Any]
 """(N, 3) float32 or float64, metres."""
@@ -40,6 +43,38 @@ class Seat:
 
     shift_m: NDArray[np.float64]
     said: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What coordinates count.
+
+    Attributes:
+        name: plural.
+        metres: that one has.
+    """
+
+    name: str
+    metres: float
+
+
+def find_unit(points: Points) -> Unit | None:
+    """The unit smaller than a metre that makes a street around its sensor of points, or None.
+
+    Args:
+        points: finite points, x forward, y left, z up, around their sensor.
+    """
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    reach = float(np.percentile(np.linalg.norm(some, axis=1), 98)) if len(some) else 0.0
+    if reach <= _METRES_M:
+        return None
+    for unit in (Unit("millimetres", 1e-3), Unit("centimetres", 1e-2)):
+        if not _SCENE_M[0] < reach * unit.metres < _SCENE_M[1]:
+            continue
+        ground = fit_ground((some * unit.metres).astype(np.float32))
+        if ground is not None and _SENSOR_M[0] < -ground[2] < _SENSOR_M[1]:
+            return unit
+    return None
 
 
 def find_seat(points: Points, expected_height_m: float) -> Seat | None:

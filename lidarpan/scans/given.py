@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.arrays import array_fields
 from lidarpan.scans.axes import levelled
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.files import array_fields, load_scan
+from lidarpan.scans.files import load_scan
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.scans.source import load_fields
 from lidarpan.structures import InputError, Scan

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ _LEVELS = 16
 _NUM_PLACES, _NUMBERS_PER_PLACE = 4, 12_000
 _MIN_POINTS = 100
 _MARGIN = 0.03
+_CLEARLY = 2.0
+"""Times fewer bits that tell the right count of columns from wrong ones."""
+
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
@@ -83,9 +87,17 @@ def read_numbers(path: Path) -> tuple[Numbers, str]:
 
 def _is_plausible(flat: Numbers) -> bool:
     """Whether nearly all of some numbers are as large as a scan's, or are marked as missing."""
-    some = np.abs(flat[:: (len(flat) // 20_000) | 1])
-    usual = (some == 0) | ((some > 1e-12) & (some < 1e10)) | ~np.isfinite(some)
-    return bool(np.mean(usual) > 0.95)
+    step = max(len(flat) // 20_000, 1)
+    while any(gcd(step, width) > 1 for width in _WIDTHS):
+        step += 1  # so that no column is left out
+    return bool(np.mean(_is_usual(flat[::step])) > 0.95)
+
+
+def _is_usual(numbers: Numbers) -> NDArray[np.bool_]:
+    """Which numbers are as large as a scan's, or marked as missing; other bytes hardly are."""
+    size = np.abs(numbers)
+    usual: NDArray[np.bool_] = (size == 0) | ((size > 1e-12) & (size < 1e10)) | ~np.isfinite(size)
+    return usual
 
 
 def find_layout(flat: Numbers, origin: str) -> Layout:
@@ -104,14 +116,14 @@ def find_layout(flat: Numbers, origin: str) -> Layout:
         if widths:
             return Layout(widths[0])
     if not widths:
-        raise InputError(
-            f"{origin}: wanted 3 to 12 float32 per point, got {len(flat)} numbers, which are "
-            f"{len(flat) // 4} points of 4 and {len(flat) % 4} numbers more: "
-            "cut off, or of another format"
-        )
+        raise _cut_off(origin, len(flat), _USUAL)
     starts, levels = _levels(flat)
+    if levels.min() == levels.max():  # all alike: no count is better than another
+        return Layout(_USUAL if _USUAL in widths else widths[0])
     bits = {width: _bits(levels, starts, width) for width in widths}
     best = min(bits.values())
+    if bits.get(_USUAL) != best:
+        _refuse_other_width(len(flat), levels, starts, best, origin)
     rivals = [width for width, b in bits.items() if b <= best * (1 + _MARGIN)]
     rivals = [w for w in rivals if not _is_multiple(w, rivals)]
     rivals = [_repeating(levels, starts, w, widths) for w in rivals]
@@ -119,6 +131,32 @@ def find_layout(flat: Numbers, origin: str) -> Layout:
         raise _undecided(origin, [Layout(width) for width in rivals])
     width = _USUAL if _USUAL in rivals else rivals[0]
     return _find_planar(flat, origin) if _is_planar(levels, width) else Layout(width)
+
+
+def check_width(flat: Numbers, width: int, origin: str) -> None:
+    """Raise InputError where the numbers are plainly points of another count of columns."""
+    if len(flat) >= _MIN_POINTS * _USUAL:
+        starts, levels = _levels(flat)
+        bits = _bits(levels, starts, width)
+        _refuse_other_width(len(flat), levels, starts, bits, origin)
+
+
+def _refuse_other_width(
+    count: int, levels: NDArray[np.int64], starts: NDArray[np.int64], bits: float, origin: str
+) -> None:
+    """Raise InputError where a count of columns takes far fewer bits, so that the file is cut."""
+    others = {width: _bits(levels, starts, width) for width in _WIDTHS}
+    width = min(others, key=lambda w: others[w])
+    if _CLEARLY * others[width] < bits:
+        raise _cut_off(origin, count, width)
+
+
+def _cut_off(origin: str, count: int, width: int) -> InputError:
+    left = f" and {count % width} numbers more" if count % width else ""
+    return InputError(
+        f"{origin}: wanted 3 to 12 float32 per point, got {count} numbers, which are "
+        f"{count // width} points of {width}{left}: cut off, with a header, or of another format"
+    )
 
 
 def _is_planar(levels: NDArray[np.int64], width: int) -> bool:
@@ -295,7 +333,9 @@ def _coordinates(rows: Numbers) -> list[int]:
 
 
 def _some(rows: Numbers) -> NDArray[np.float64]:
-    return np.nan_to_num(rows[:: (len(rows) // 20_000) | 1].astype(np.float64))
+    with np.errstate(invalid="ignore"):
+        some = rows[:: (len(rows) // 20_000) | 1].astype(np.float64)
+    return np.nan_to_num(some, posinf=0.0, neginf=0.0)
 
 
 def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
@@ -303,9 +343,10 @@ def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
     letters = ["_"] * others.shape[1]
     some = _some(others)
     is_constant = (some == some[:1]).all(axis=0)
-    if _is_colour(some) or _is_normal(some):
-        is_constant[:3] = True
-    for k in np.flatnonzero(~is_constant):
+    is_other = (_is_usual(some).mean(axis=0) < 0.9) | _is_distance(some, _some(xyz))
+    is_other[:3] |= _is_colour(some) or _is_normal(some)
+    is_passed = is_constant | is_other
+    for k in np.flatnonzero(~is_passed):
         column = some[:, k]
         is_whole = column.max() < 1024 and bool((column == np.round(column)).all())
         if (np.diff(column) >= 0).mean() > 0.99 and not {"t", "r"} <= set(letters):
@@ -316,9 +357,18 @@ def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
             letters[k] = "r"
         elif "i" not in letters:
             letters[k] = "i"
-    if len(letters) and "i" not in letters and is_constant[0] and not _is_colour(some):
+    if len(letters) and "i" not in letters and is_constant[0] and not is_other[0]:
         letters[0] = "i"  # all of one brightness
     return letters
+
+
+def _is_distance(others: Numbers, xyz: Numbers) -> NDArray[np.bool_]:
+    """Which columns only repeat how far the points are: ranges, or distances on the ground."""
+    result = np.zeros(others.shape[1], np.bool_)
+    for length in (np.linalg.norm(xyz, axis=1), np.hypot(xyz[:, 0], xyz[:, 1])):
+        is_alike = np.abs(others - length[:, None]) <= 0.01 + 0.001 * length[:, None]
+        result |= (is_alike.mean(axis=0) > 0.9) & (length > 0).any()
+    return result
 
 
 def _is_ring(whole: Numbers, xyz: Numbers) -> bool:

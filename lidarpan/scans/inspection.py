@@ -14,6 +14,7 @@ ROAD_HALF_WIDTH_M = 4.0
 SHIFT_TOLERANCE_M = 0.3
 """Scans whose ground lies further from where the weights expect it are shifted."""
 
+_MULTIPLY = "multiply x y z by the metres that one has"
 _HEIGHT_TOLERANCE_M = 0.5
 _SLAB_M = 0.4
 _MAX_TILT_RAD = np.radians(6.0)
@@ -56,12 +57,12 @@ def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> li
     distance = np.linalg.norm(points, axis=1)
     range_m = float(np.percentile(distance, 98))
     if range_m > 1000:
-        unit = "millimetres" if range_m > 8000 else "another unit"
-        said = f"98 % of the points lie within {range_m:.0f} m: the coordinates look like {unit}"
-        return [Remark("scale", f"{said}, wanted metres")]
+        said = f"98 % of the points lie within {range_m:.0f} m: wanted metres around the sensor, "
+        return [Remark("scale", f"{said}this looks like another unit: {_MULTIPLY}")]
     if range_m < 2:
         said = f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
-        return [Remark("scale", f"{said}this looks like another unit or a normalised scan")]
+        said += "this looks like another unit or a normalised scan: "
+        return [Remark("scale", f"{said}{_MULTIPLY}")]
     far = points[distance > 3.0]
     up = _up_axis(far)
     if up != "z":

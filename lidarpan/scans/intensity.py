@@ -134,9 +134,10 @@ def thinned(values: NDArray[np.generic], valid: BoolArray | None = None) -> NDAr
 
 def _plain(name: str) -> list[str]:
     """Words of a column's name: "scalar_Laser-Intensity" -> laser, intensity."""
-    low = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().removeprefix("scalar_")
+    low = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     words = [word for word in re.split(r"[^a-z0-9]+", low) if word]
-    return ["scalarfield"] if words == ["scalar", "field"] else words
+    is_unnamed = words[-2:] == ["scalar", "field"]
+    return ["scalarfield"] if is_unnamed else words[words[:1] == ["scalar"] :]
 
 
 def _varies(column: NDArray[np.generic]) -> bool:

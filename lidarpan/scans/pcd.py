@@ -87,7 +87,8 @@ def _header(content: bytes, path: Path) -> tuple[dict[str, list[str]], int]:
             raise InputError(f"{path}: wanted a .pcd header that ends in DATA, got none: cut off?")
         words = content[start:end].decode("latin-1").split()
         if words and not words[0].startswith("#"):
-            header[words[0].upper()] = words[1:]
+            name = words[0].upper()
+            header["FIELDS" if name == "COLUMNS" else name] = words[1:]  # before version 0.7
         start = end + 1
     return header, start
 

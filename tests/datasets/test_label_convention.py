@@ -29,6 +29,8 @@ def street(num_points=20_000):
         ("train0", lambda t: t - 1, False),
         ("train0", lambda t: (t - 1).astype(np.uint8), False),  # 255 for void
         ("train0", lambda t: np.where(t == 0, -100, t - 1), False),
+        ("train0", lambda t: np.where(t == 0, 19, t - 1), False),
+        ("train", lambda t: np.eye(20, dtype=np.int64)[t], False),
         ("train0", lambda t: np.maximum(t, 1) - 1, True),  # void is car
         ("train0", lambda t: np.eye(20, dtype=np.float32)[np.maximum(t, 1)][:, 1:], True),
     ],
@@ -76,3 +78,11 @@ def test_a_folder_is_read_by_one_convention(tmp_path):
         SemanticFolder(tmp_path, scans, KITTI, "train").read(scans[0])
     with pytest.raises(InputError, match="--ids: wanted raw, train, train0, got 'trian'"):
         SemanticFolder(tmp_path, scans, KITTI, "trian").read(scans[0])
+
+
+def test_an_archive_of_one_array_is_read_as_the_array(tmp_path):
+    true = street()
+    np.savez(tmp_path / "0.npz", pred=np.where(true == 0, 255, true - 1).astype(np.uint8))
+    folder = SemanticFolder(tmp_path, [tmp_path / "0.bin"], KITTI)
+    assert folder.ids == "train0"
+    assert (folder.read(tmp_path / "0.bin")[1] == true).all()

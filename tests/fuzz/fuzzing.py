@@ -313,6 +313,11 @@ def readers() -> list[Reader]:
         Reader("packed.pcd", pcd("binary_compressed", sizes + packed), scan),
         Reader("ascii.ply", ply("ascii", text), scan),
         Reader("little.ply", ply("binary_little_endian", raw), scan),
+        Reader("s.xyz", text, scan),
+        Reader("s.csv", b"x,y,z,intensity\n" + text.replace(b" ", b","), scan),
+        Reader(
+            "comma.csv", b"X;Y;Z;Intensity\n" + text.replace(b".", b",").replace(b" ", b";"), scan
+        ),
         Reader("s.npy", saved_one(table), scan),
         Reader("s.npz", saved(points=table[:, :3], intensity=table[:, 3], ring=np.arange(N)), scan),
         Reader("s.las", las(".las"), scan),

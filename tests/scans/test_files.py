@@ -260,7 +260,7 @@ def test_bad_files_say_what_is_wrong(tmp_path):
         "object.npy": "without pickles",
         "keys.npz": "wanted one of the keys points.*got cloud",
         "text.pcd": "wanted a .pcd header",
-        "notes.txt": "wanted a scan .*got .txt",
+        "notes.txt": "wanted a line per point",
         "xy.pcd": "wanted fields x, y, z, got x, y",
         "absent.bin": "no such file",
         ".": "got a folder",
@@ -295,10 +295,13 @@ def test_find_scans_leaves_nuscenes_labels_out(tmp_path):
 
 
 def test_find_scans_says_what_is_missing(tmp_path):
-    (tmp_path / "notes.txt").touch()
+    for name in ("notes.md", "s.bin.gz", "scan"):
+        (tmp_path / name).touch()
     for path, message in {
-        tmp_path: r"wanted scans \(.bin, .*\), got files .txt",
-        tmp_path / "notes.txt": "got .txt",
+        tmp_path: r"wanted scans \(.bin, .*\), got files .gz, .md, without suffix: unpack it",
+        tmp_path / "notes.md": "got a .md file$",
+        tmp_path / "s.bin.gz": "got a .gz file: unpack it first",
+        tmp_path / "scan": "got a file without suffix: name it by its format",
         tmp_path / "absent": "no such file or folder",
         f"{tmp_path}/*.pcd": "no scan .* matches this pattern",
     }.items():
@@ -319,7 +322,7 @@ WRONG = {
     "camera axes": ([[0, -1, 0], [0, 0, -1], [1, 0, 0]], "ground lies across -y"),
     "upside down": ([[1, 0, 0], [0, -1, 0], [0, 0, -1]], "ground lies across -z"),
     "z and x swapped": ([[0, 0, 1], [0, 1, 0], [1, 0, 0]], "ground lies across x"),
-    "millimetres": (np.eye(3) * 1000, "millimetres"),
+    "millimetres": (np.eye(3) * 1000, "another unit: multiply"),
     "normalised": (np.eye(3) / 50, "another unit or a normalised scan"),
 }
 
@@ -398,3 +401,25 @@ def test_damaged_bytes_give_a_scan_or_one_line(tmp_path, suffix):
             messages.append(str(error))
     assert messages
     assert not [message for message in messages if "\n" in message or str(file) not in message]
+
+
+def test_archives_of_other_names_are_read(tmp_path):
+    """Rows under any name, columns in capitals, features called x beside the places."""
+    rows = np.concatenate([ROWS] * 5)
+    x, y, z, bright = rows.T
+    for arrays, said in (
+        ({"lidar": rows}, ("taken for the points: 'lidar'",)),
+        ({"X": x, "Y": y, "Z": z, "Intensity": bright}, ()),
+        ({"pos": rows[:, :3], "x": 0 * x, "intensities": bright[:, None]}, ()),
+    ):
+        np.savez(tmp_path / "s.npz", **arrays)
+        loaded = load_scan(tmp_path / "s.npz")
+        np.testing.assert_array_equal(loaded.scan.points, rows[:, :3])
+        np.testing.assert_array_equal(loaded.scan.intensity, rows[:, 3])
+        assert loaded.warnings[:-1] == said  # and that these are few points
+
+
+def test_old_pcd_files_name_columns(tmp_path):
+    header = pcd_header("binary").replace(b"FIELDS", b"COLUMNS").replace(b"0.7", b".6")
+    (tmp_path / "s.pcd").write_bytes(header + ROWS.tobytes())
+    np.testing.assert_array_equal(read_scan(tmp_path / "s.pcd").points, ROWS[:, :3])

@@ -59,3 +59,20 @@ def test_steps_of_float32_map_coordinates_are_said(tmp_path, rows):
     assert any("steps of 0.5 m" in text for text in load_scan(tmp_path / "s.bin").warnings)
     assert coarse_step_m(far[:, :3].astype(np.float64)) == 0
     assert coarse_step_m(rows[:, :3]) < 1e-4
+
+
+@pytest.mark.parametrize(("per_metre", "name"), [(1000, "millimetres"), (100, "centimetres")])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4"])
+def test_small_units_become_metres(tmp_path, rows, per_metre, name, dtype):
+    table = np.column_stack([rows[:, :3] * per_metre, np.round(rows[:, 3] * 255)])
+    np.save(tmp_path / "s.npy", table.round().astype(dtype))
+    loaded = load_scan(tmp_path / "s.npy")
+    np.testing.assert_allclose(loaded.scan.points, rows[:, :3], atol=0.6 / per_metre)
+    assert loaded.warnings == (f"coordinates in {name}: taken times {1 / per_metre:g}",)
+
+
+def test_units_that_nothing_tells_are_said(tmp_path, rows):
+    np.save(tmp_path / "s.npy", np.column_stack([rows[:, :3] * 39.4, rows[:, 3]]))  # inches
+    loaded = load_scan(tmp_path / "s.npy")
+    assert "wanted metres around the sensor" in loaded.warnings[-1]
+    assert "multiply x y z by the metres that one has" in loaded.warnings[-1]

@@ -103,3 +103,56 @@ def test_numbers_that_fit_no_columns_are_refused(tmp_path, rows):
     rows.ravel()[:47_981].tofile(tmp_path / "s.bin")  # a prime number of them
     with pytest.raises(InputError, match="11995 points of 4 and 1 numbers more"):
         load_scan(tmp_path / "s.bin")
+
+
+def test_cut_off_files_are_no_points_of_another_width(tmp_path, rows):
+    """Without their last two numbers, 49,998 points of 4 divide into points of 10."""
+    table = np.concatenate([rows] * 5)[:49_998]
+    for numbers, message in (
+        (table.ravel()[:-2], "49997 points of 4 and 2 numbers more: cut off"),
+        (np.append(np.float32(7), table.ravel()), "49998 points of 4 and 1 numbers more"),
+    ):
+        numbers.tofile(tmp_path / "s.bin")
+        with pytest.raises(InputError, match=message):
+            load_scan(tmp_path / "s.bin")
+
+
+def test_points_of_four_are_no_points_of_nuscenes(tmp_path, rows):
+    rows.tofile(tmp_path / "s.pcd.bin")
+    with pytest.raises(InputError, match="12000 points of 4: "):
+        load_scan(tmp_path / "s.pcd.bin")
+
+
+def test_records_of_several_types_are_refused(tmp_path, rows):
+    """Three floats and two bytes: of seven floats in two of them four are none.
+
+    Of so many records every 21st number is one of a first column.
+    """
+    count = 2 * 21 * 20_000 // 7
+    records = np.zeros(count, [("xyz", "<f4", 3), ("i", "u1"), ("ring", "u1")])
+    records["xyz"] = np.resize(rows[:, :3], (count, 3))
+    records["i"] = np.resize(np.round(rows[:, 3] * 255), count)
+    records.tofile(tmp_path / "s.bin")
+    with pytest.raises(InputError, match="wanted float32 numbers of points"):
+        load_scan(tmp_path / "s.bin")
+
+
+def test_how_far_a_point_is_is_no_intensity(rows):
+    x, y, z, bright = rows.T
+    reach = np.linalg.norm(rows[:, :3], axis=1)
+    assert name_columns(np.column_stack([x, y, z, reach, bright]))[1] == "xyz_i"
+    assert name_columns(np.column_stack([x, y, z, np.hypot(x, y)]))[1] == "xyz_"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0.0, "all 1000 points lie exactly at the sensor"),
+        (np.nan, "all 1000 points are NaN or infinite"),
+        (3.0, r"wanted a scan, got 1000 times the point \(3, 3, 3\)"),
+    ],
+)
+def test_points_that_are_all_the_same_are_refused(tmp_path, value, message):
+    np.full((1000, 4), value, np.float32).tofile(tmp_path / "s.bin")
+    with pytest.raises(InputError, match=message):
+        load_scan(tmp_path / "s.bin")
