@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lidarpan.class_rows import ClassRow
 
 VOID = 0
+_CHECKED_AT_ONCE = 1 << 20
 DEFAULT_TABLE = "semantickitti"
 """Whose classes labels are taken for where nobody says."""
 
@@ -101,15 +102,18 @@ class ClassTable:
 
     def to_train(self, raw: NDArray[np.integer[Any]]) -> SemanticArray:
         """Map raw labels to train ids. (N,) -> (N,) uint8; InputError names unknown raw labels."""
-        if raw.size:
-            low, high = int(raw.min()), int(raw.max())
-            if low < 0 or high >= len(self.raw_to_train) or not self.raw_known[raw].all():
-                inside = (raw >= 0) & (raw < len(self.raw_to_train))
-                known = inside & self.raw_known[np.where(inside, raw, 0)]
-                unknown = np.unique(raw[~known])[:5].tolist()
-                raise InputError(f"labels {unknown} are not {self.name} raw labels")
+        for start in range(0, raw.size, _CHECKED_AT_ONCE):  # the first wrong ones end it
+            self._check_raw(raw.reshape(-1)[start : start + _CHECKED_AT_ONCE])
         train: SemanticArray = self.raw_to_train[raw]
         return train
+
+    def _check_raw(self, raw: NDArray[np.integer[Any]]) -> None:
+        low, high = int(raw.min()), int(raw.max())
+        if low < 0 or high >= len(self.raw_to_train) or not self.raw_known[raw].all():
+            inside = (raw >= 0) & (raw < len(self.raw_to_train))
+            known = inside & self.raw_known[np.where(inside, raw, 0)]
+            unknown = np.unique(raw[~known])[:5].tolist()
+            raise InputError(f"labels {unknown} are not {self.name} raw labels")
 
     def to_raw(self, semantic: SemanticArray) -> NDArray[np.int32]:
         """Map train ids to the raw labels the benchmark expects. (N,) uint8 -> (N,) int32."""

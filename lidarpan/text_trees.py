@@ -20,9 +20,10 @@ _MAX_DEPTH = 40
 _MAX_ALIASES = 20
 _MAX_YAML_BYTES = 1 << 20
 _MAX_JSON_BYTES = 1 << 30
+_MAX_LINES_BYTES = 64 << 20  # a line for each scan of a drive
 
 
-def read_text(path: Path, max_bytes: int) -> str:
+def read_text(path: Path, max_bytes: int = _MAX_LINES_BYTES) -> str:
     """The text of a UTF-8 file.
 
     Raises:

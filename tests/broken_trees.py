@@ -277,7 +277,7 @@ case(
     P,
     lambda p: p.write_bytes(b"\xff\xfe\x00"),
     "poses",
-    "poses.txt: wanted text, numbers a line",
+    "poses.txt: wanted text in UTF-8",
 )
 case(
     KITTI,

@@ -43,8 +43,10 @@ def split_label(packed: NDArray[np.uint32], classes: ClassTable) -> PackedLabels
     Raises:
         InputError: a raw label that the dataset does not define.
     """
+    lower = packed.astype("<u4", copy=False).view("<u2")[::2]
+    semantic = classes.to_train(lower)  # first: nothing is widened of what is refused
     wide = packed.astype(np.int64)
-    return PackedLabels(classes.to_train(wide & 0xFFFF), wide, wide >> 16)
+    return PackedLabels(semantic, wide, wide >> 16)
 
 
 def read_packed(file: Path, classes: ClassTable) -> PackedLabels:

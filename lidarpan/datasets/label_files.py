@@ -50,8 +50,9 @@ def read_prediction(path: str | Path, classes: ClassTable) -> PanopticLabels:
                 semantic = read_array(path)
                 return _checked(semantic, np.zeros(semantic.shape, np.int32), None, classes)
             case ".bin":
-                category = np.fromfile(path, np.uint8).astype(np.int32)
-                return _checked(train_ids(category, classes), 0 * category, None, classes)
+                category = np.fromfile(path, np.uint8)
+                semantic = train_ids(category, classes)
+                return _checked(semantic, np.zeros(len(semantic), np.int32), None, classes)
             case suffix:
                 raise InputError(f"wanted .label, .npz, .ply, .npy or _lidarseg.bin, got {suffix}")
 

@@ -86,7 +86,7 @@ def unpack_panoptic(
 
 
 def train_ids(
-    category: IntArray, classes: ClassTable, *, is_general: bool | None = None
+    category: NDArray[Any], classes: ClassTable, *, is_general: bool | None = None
 ) -> NDArray[np.uint8]:
     """General or challenge classes (told apart as in `unpack_panoptic`) as train ids."""
     high = int(category.max()) if category.size else 0

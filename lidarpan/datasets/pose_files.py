@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.rotations import rotation
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_text
 
 Pose = NDArray[np.float64]
 _log = logging.getLogger("lidarpan")
@@ -170,10 +171,7 @@ def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:
 def _text(file: Path) -> str:
     if not file.is_file():
         raise InputError(f"{file}: no such file of poses")
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: wanted text, numbers a line, got a binary file") from None
+    return read_text(file).removeprefix("\ufeff")
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:

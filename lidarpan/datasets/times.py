@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_text
 
 USUAL_STEP_S = 0.1
 """Between two scans whose times nobody knows: most scanners turn ten times a second."""
@@ -54,10 +55,7 @@ def find_times(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
 def _read(file: Path) -> NDArray[np.float64]:
     if not file.is_file():
         raise InputError(f"{file}: no such file of times")
-    try:
-        words = file.read_text(encoding="utf-8").split()
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: wanted text, a number a line, got a binary file") from None
+    words = read_text(file).split()
     try:
         times = np.array(words, np.float64)
     except ValueError as error:

@@ -171,6 +171,8 @@ def _coordinates(columns: Fields, fields: Fields, origin: str) -> NDArray[Any]:
             )
     if not len(axes[0]):
         raise InputError(f"{origin}: wanted points, got an empty scan: leave it out")
+    some = np.stack([axis[:: len(axis) // 20_000 + 1] for axis in axes])
+    _refuse_absurd(np.abs(some).max(axis=0), 0.1, origin)  # before all are taken up
     is_single = all(axis.dtype.kind == "f" and axis.dtype.itemsize <= 4 for axis in axes)
     xyz: NDArray[Any] = np.stack(axes, axis=1)
     return xyz.astype(np.float32 if is_single else np.float64, copy=False)
@@ -181,6 +183,17 @@ def _first(columns: Fields, names: tuple[str, ...]) -> NDArray[np.generic] | Non
     return column if column is not None and column.dtype.kind in "fiu" else None
 
 
+def _refuse_absurd(largest: NDArray[Any], most: float, origin: str) -> None:
+    """Raise InputError where more than a share of the largest coordinates are beyond anything."""
+    absurd = np.isfinite(largest) & (largest > _ABSURD_M)
+    if float(np.mean(absurd)) > most:
+        highest = f"{largest[absurd].max():.1e}"
+        raise InputError(
+            f"{origin}: wanted points in metres, got coordinates up to {highest}: "
+            "this is not a scan, or not in this format"
+        )
+
+
 def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     """Which points are finite and are returns (not exactly at the sensor), and what is not."""
     x, y, z = np.abs(xyz.T)
@@ -188,13 +201,7 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     finite: BoolArray = largest <= _ABSURD_M
     if not finite.any() and not np.isfinite(largest).any():
         raise InputError(f"{origin}: all {len(xyz)} points are NaN or infinite: nothing to read")
-    absurd = np.isfinite(largest) & ~finite
-    if float(np.mean(absurd)) > 0.01:
-        highest = f"{largest[absurd].max():.1e}"
-        raise InputError(
-            f"{origin}: wanted points in metres, got coordinates up to {highest}: "
-            "this is not a scan, or not in this format"
-        )
+    _refuse_absurd(largest, 0.01, origin)
     valid: BoolArray = finite & (largest > 0)
     if not valid.any():
         raise InputError(f"{origin}: all {len(xyz)} points lie exactly at the sensor: no returns")

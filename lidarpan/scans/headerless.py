@@ -34,6 +34,9 @@ _MARGIN = 0.03
 _CLEARLY = 2.0
 """Times fewer bits that tell the right count of columns from wrong ones."""
 
+_LEAST = 1e-30
+"""Counts that are read as float32 are less."""
+
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
@@ -130,7 +133,16 @@ def find_layout(flat: Numbers, origin: str) -> Layout:
     if len(set(rivals)) > 1 and _USUAL not in rivals and not _is_planar(levels, rivals[0]):
         raise _undecided(origin, [Layout(width) for width in rivals])
     width = _USUAL if _USUAL in rivals else rivals[0]
-    return _find_planar(flat, origin) if _is_planar(levels, width) else Layout(width)
+    if _is_planar(levels, width):
+        return _find_planar(flat, origin)
+    size = np.abs(flat[: 2 * width].reshape(2, width))
+    first, second = ((size > 0) & (size < _LEAST)).any(axis=1)
+    if first and not second:
+        raise InputError(
+            f"{origin}: wanted points from the first byte on, got other things there: is it a "
+            "header? Leave it out"
+        )
+    return Layout(width)
 
 
 def check_width(flat: Numbers, width: int, origin: str) -> None:

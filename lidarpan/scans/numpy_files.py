@@ -137,10 +137,14 @@ def _read(stream: IO[bytes], size: int) -> NDArray[Any]:
         raise ValueError("objects, which only pickles hold")
     if offset + num_bytes > size:
         raise ValueError(f"{size} bytes of {offset + num_bytes}: cut off")
-    content = start.getvalue()[offset:]
-    content += stream.read(max(0, num_bytes - len(content)))
-    if len(content) < num_bytes:
-        raise ValueError(f"{len(content)} bytes of {num_bytes}: cut off")
+    content = bytearray(num_bytes)
+    filled = min(len(start.getvalue()) - offset, num_bytes)
+    content[:filled] = start.getvalue()[offset : offset + filled]
+    rest = memoryview(content)[filled:]
+    while rest and (count := stream.readinto(rest)):  # type: ignore[attr-defined]
+        rest = rest[count:]
+    if rest:
+        raise ValueError(f"{num_bytes - len(rest)} bytes of {num_bytes}: cut off")
     values: NDArray[Any] = np.frombuffer(content, header.dtype, header.size)
     if header.dtype.kind == "U" and header.dtype.itemsize and (
         np.frombuffer(content, header.dtype.str[0] + "u4") > 0x10FFFF

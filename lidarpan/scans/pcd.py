@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
 from lidarpan.scans.rotations import rotation
-from lidarpan.scans.text_table import number_table
+from lidarpan.scans.text_table import check_head, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -34,11 +34,11 @@ def read_pcd(path: Path) -> Fields:
         ) from None
     match [word.lower() for word in header["DATA"]]:
         case ["ascii"]:
-            return _ascii(content[start:], dtype, num_points, path)
+            return _ascii(content, start, dtype, num_points, path)
         case ["binary"]:
             return _binary(memoryview(content)[start:], dtype, num_points, path)
         case ["binary_compressed"]:
-            return _compressed(content[start:], dtype, num_points, path)
+            return _compressed(memoryview(content)[start:], dtype, num_points, path)
         case _:
             raise InputError(
                 f"{path}: wanted DATA ascii, binary or binary_compressed, "
@@ -118,13 +118,17 @@ def _short(path: Path, wanted: object, got: object) -> InputError:
     return InputError(f"{path}: wanted {wanted}, got {got}: the file is cut off")
 
 
-def _ascii(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
+def _ascii(
+    content: bytes, start: int, dtype: np.dtype[np.void], num_points: int, path: Path
+) -> Fields:
     widths = {name: int(np.prod(dtype[name].shape)) for name in dtype.names or ()}
     width = sum(widths.values())
-    num_breaks = body.count(b"\n") + body.count(b"\r")
+    check_head(content, start, num_points, width, "point", path)
+    num_breaks = content.count(b"\n", start) + content.count(b"\r", start)
     if num_breaks + 1 < num_points or num_breaks > 4 * num_points + 1000:  # before they are cut up
         raise InputError(f"{path}: wanted {num_points} lines below DATA, got {num_breaks}")
-    lines = [line for line in body.decode("latin-1").splitlines() if line and not line.isspace()]
+    text = str(memoryview(content)[start:], "latin-1")
+    lines = [line for line in text.splitlines() if line and not line.isspace()]
     if len(lines) < num_points:
         raise _short(path, f"{num_points} lines below DATA", f"{len(lines)}")
     if len(lines) > num_points:
@@ -146,7 +150,7 @@ def _binary(body: memoryview, dtype: np.dtype[np.void], num_points: int, path: P
     return _columns(np.frombuffer(body, dtype, num_points))
 
 
-def _compressed(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
+def _compressed(body: memoryview, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
     """Field after field, LZF-compressed behind two uint32 byte counts."""
     if len(body) < 8:
         raise _short(path, "two sizes below DATA", f"{len(body)} bytes")
@@ -158,7 +162,7 @@ def _compressed(body: bytes, dtype: np.dtype[np.void], num_points: int, path: Pa
             f"{len(body) - 8} bytes for {unpacked}",
         )
     check_expansion(packed, unpacked, path)
-    data = decompress_lzf(body[8 : 8 + packed], unpacked)
+    data = decompress_lzf(bytes(body[8 : 8 + packed]), unpacked)
     if len(data) != unpacked:
         raise _short(path, f"{unpacked} bytes", f"{len(data)} after decompression")
     fields: Fields = {}

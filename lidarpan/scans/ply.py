@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
-from lidarpan.scans.text_table import number_table
+from lidarpan.scans.text_table import check_head, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -36,7 +36,7 @@ def read_ply(path: Path) -> Fields:
             continue
         dtype = _record(properties, "<" if order == "ascii" else order)
         if order == "ascii":
-            records = _ascii(content[start:], skipped, count, dtype, path)
+            records = _ascii(content, start, skipped, count, dtype, path)
         else:
             body = memoryview(content)[start + skipped :]
             if len(body) < count * dtype.itemsize:
@@ -97,11 +97,14 @@ def _record(properties: list[tuple[str, str]], order: str) -> np.dtype[np.void]:
 
 
 def _ascii(
-    body: bytes, skipped: int, count: int, dtype: np.dtype[np.void], path: Path
+    content: bytes, start: int, skipped: int, count: int, dtype: np.dtype[np.void], path: Path
 ) -> NDArray[np.void]:
-    lines = body.decode("latin-1").splitlines()[skipped : skipped + count]
     names = dtype.names or ()
     width = len(names)
+    if not skipped:
+        check_head(content, start, count, width, "vertex", path)
+    text = str(memoryview(content)[start:], "latin-1")
+    lines = text.splitlines()[skipped : skipped + count]
     if len(lines) < count:
         raise InputError(
             f"{path}: wanted {count} vertices of {width} values, got {len(lines)} lines: "

@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import InputError
 
+_HEAD_BYTES = 1 << 16
+
+
+def check_head(content: bytes, start: int, count: int, width: int, what: str, path: Path) -> None:
+    """Raise as `number_table` for the first of `count` lines behind a header, if it is long."""
+    if len(content) > start + 2 * _HEAD_BYTES:
+        head = content[start : start + _HEAD_BYTES].decode("latin-1").splitlines()[:-1]
+        lines = [line for line in head if line and not line.isspace()]
+        number_table(lines[:count], width, what, path)
+
 
 def number_table(lines: Sequence[str], width: int, what: str, path: Path) -> NDArray[np.float64]:
     """Read a row of numbers from each line.

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from fuzzing import N, las, pcd
+from fuzzing import N, las, pcd, ply
 
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.label_files import read_prediction
@@ -21,13 +21,13 @@ KITTI = load_class_table("semantickitti")
 LIMIT_BYTES = 500 << 20
 
 
-def refused(read, message):
+def refused(read, message, limit=LIMIT_BYTES):
     """The reader refuses with one line, and takes less than the limit to do so."""
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match=message) as caught:
             read()
-        assert tracemalloc.get_traced_memory()[1] < LIMIT_BYTES
+        assert tracemalloc.get_traced_memory()[1] < limit
     finally:
         tracemalloc.stop()
     assert "\n" not in str(caught.value)
@@ -64,6 +64,50 @@ def test_members_that_nobody_asked_for_are_not_unpacked(tmp_path, capsys):
     assert load_scan(tmp_path / "s.npz").scan.num_points == 300
     assert tracemalloc.get_traced_memory()[1] < 50 << 20
     tracemalloc.stop()
+
+
+NOISE_BYTES = 16 << 20
+
+
+def noise(head, is_text):
+    """Random bytes behind a header, for `count` points of four numbers or in lines of words."""
+    rng = np.random.default_rng(0)
+    if is_text:
+        letters = np.frombuffer(b"abcdefghij   0123456789   .,-\n", np.uint8)
+        body = rng.choice(letters, NOISE_BYTES).tobytes()
+        count = body.count(b"\n")
+    else:
+        body, count = rng.bytes(NOISE_BYTES), NOISE_BYTES // 16
+    return head.replace(f" {N}\n".encode(), f" {count}\n".encode()) + body
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "is_text"),
+    [
+        ("s.bin", b"", False),
+        ("s.pcd", b"", False),
+        ("ascii.pcd", pcd("ascii", b""), True),
+        ("ascii.pcd", pcd("ascii", b""), False),
+        ("binary.pcd", pcd("binary", b""), False),
+        ("ascii.ply", ply("ascii", b""), True),
+        ("little.ply", ply("binary_little_endian", b""), False),
+        ("s.csv", b"", False),
+        ("s.csv", b"x,y,z,intensity\n1,2,3,4\n", True),
+        ("s.xyz", b"", True),
+        ("s.label", b"", False),
+        ("s_lidarseg.bin", b"", False),
+    ],
+)
+def test_noise_is_refused_before_it_is_taken_up(tmp_path, name, head, is_text):
+    """No more memory than the file itself is needed to see that it holds nothing."""
+    path = tmp_path / name
+    path.write_bytes(noise(head, is_text))
+    read = load_scan
+    if name == "s.label":
+        read = lambda path: read_prediction(path, KITTI)  # noqa: E731
+    elif name == "s_lidarseg.bin":
+        read = lambda path: read_prediction(path, load_class_table("nuscenes"))  # noqa: E731
+    refused(lambda: read(path), path.name, 2 * NOISE_BYTES)
 
 
 def test_a_header_that_wants_more_than_the_file_has(tmp_path):

@@ -117,6 +117,13 @@ def test_cut_off_files_are_no_points_of_another_width(tmp_path, rows):
             load_scan(tmp_path / "s.bin")
 
 
+def test_a_header_is_no_point(tmp_path, rows):
+    head = np.array([len(rows), 4, 1, 0], "<u4").tobytes()
+    (tmp_path / "s.bin").write_bytes(head + rows.tobytes())
+    with pytest.raises(InputError, match="is it a header"):
+        load_scan(tmp_path / "s.bin")
+
+
 def test_points_of_four_are_no_points_of_nuscenes(tmp_path, rows):
     rows.tofile(tmp_path / "s.pcd.bin")
     with pytest.raises(InputError, match="12000 points of 4: "):
