@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.structures import FloatArray, IntArray, SemanticArray
+from lidarpan.tracking.evidence import is_clear
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.resting import PlaceNames, name_by_place
 from lidarpan.tracking.tracker import TrackedObjects, TrackedScan
@@ -36,7 +38,7 @@ class View:
         track: the id it had.
         scan: number of the scan.
         time_s: of the scan.
-        class_id: its class by then.
+        evidence: (C,) what this scan says of its class.
         box: (7,) as of `TrackedObjects`.
         velocity: (2,) m/s.
         is_moving: whether it moves.
@@ -47,7 +49,7 @@ class View:
     track: int
     scan: int
     time_s: float
-    class_id: int
+    evidence: NDArray[np.float64]
     box: NDArray[np.float64]
     velocity: NDArray[np.float64]
     is_moving: bool
@@ -87,7 +89,7 @@ class History:
     def _add_views(self, found: TrackedObjects, time_s: float) -> None:
         for k, track in enumerate(found.id.tolist()):
             view = View(
-                track, self._count, time_s, int(found.class_id[k]), found.box[k].copy(),
+                track, self._count, time_s, found.evidence[k], found.box[k].copy(),
                 found.velocity[k].copy(), bool(found.is_moving[k]), found.places[k],
                 float(found.score[k]),
             )  # fmt: skip
@@ -112,8 +114,9 @@ class History:
             name_of |= renamed
         lives = self._lives_of(name_of)
         class_of = {root: _class_of(life) for root, life in lives.items()}
+        clear = {root for root, life in lives.items() if is_clear(_evidence(life))}
         moves = {root: _moving(life) for root, life in lives.items()}
-        return Conclusion(name_of, class_of, moves, resting, places, lives)
+        return Conclusion(name_of, class_of, clear, moves, resting, places, lives)
 
     def _named_by_place(
         self, lives: dict[int, list[View]]
@@ -169,10 +172,12 @@ class History:
         for track, life in lives.items():
             life.sort(key=lambda view: view.time_s)
             ends[track] = life[0], life[-1]
+        class_of = {track: _class_of(life) for track, life in lives.items()}
         pairs = []
         for a, (_, last) in ends.items():
             for b, (first, _) in ends.items():
-                cost = self._gap_cost(lives[a], lives[b], last, first) if a != b else None
+                kinds = class_of[a], class_of[b]
+                cost = self._gap_cost(lives[a], lives[b], *kinds, last, first) if a != b else None
                 if cost is not None:
                     pairs.append((cost, a, b))
         after: set[int] = set()
@@ -183,17 +188,17 @@ class History:
                 before.add(b)
                 _join(id_of, b, a)
 
-    def _gap_cost(self, a: list[View], b: list[View], last: View, first: View) -> float | None:
-        """How badly b goes on where a ended, None where it does not."""
+    def _gap_cost(
+        self, a: list[View], b: list[View], kind_a: int, kind_b: int, last: View, first: View
+    ) -> float | None:
+        """How badly b goes on where a ended, None where it does not. kind_a, kind_b: classes."""
         gap = first.time_s - last.time_s
         if not 0 < gap <= MAX_GAP_S or (len(a) < 3 and len(b) < 3):
             return None
-        if not np.isfinite(self.facts.class_cost[last.class_id, first.class_id]):
-            return None
-        if last.class_id != first.class_id and len(a) > 2 and len(b) > 2:
+        if kind_a != kind_b and len(a) > 2 and len(b) > 2:
             return None
         way = first.place - last.place
-        if np.hypot(*way) > self.facts.limits[last.class_id, 0] * gap + JOIN_M:
+        if np.hypot(*way) > self.facts.limits[kind_a, 0] * gap + JOIN_M:
             return None
         misses = []
         if len(a) >= 3:
@@ -211,7 +216,8 @@ class Conclusion:
 
     Attributes:
         name_of: scan number and track id -> lasting id.
-        class_of: id -> class.
+        class_of: id -> class that most of the evidence is for.
+        clear: ids whose class is clear; others have that of each scan.
         moves: id -> times (s) at which it moves.
         resting: scan number and track id of the views that were named by their place -> whether
             they lie in the places of their name alone.
@@ -221,6 +227,7 @@ class Conclusion:
 
     name_of: dict[tuple[int, int], int]
     class_of: dict[int, int]
+    clear: set[int]
     moves: dict[int, set[float]]
     resting: dict[tuple[int, int], bool]
     places: PlaceNames | None
@@ -282,7 +289,10 @@ class Conclusion:
         views = [self._view_at(self.lives[name], scan) for name in ids.tolist()]
         return TrackedObjects(
             id=ids.astype(np.int32),
-            class_id=np.array([self.class_of[name] for name in ids.tolist()], np.int64),
+            class_id=np.array([self._class_at(name, scan) for name in ids.tolist()], np.int64),
+            evidence=np.array([view.evidence for view in views]).reshape(
+                len(ids), -1 if views else 0
+            ),
             score=np.array([view.score for view in views], np.float64),
             box=np.array([view.box for view in views]).reshape(-1, 7),
             velocity=np.array([view.velocity for view in views]).reshape(-1, 2),
@@ -290,6 +300,11 @@ class Conclusion:
             num_points=count[ids],
             places=tuple(view.surface for view in views),
         )
+
+    def _class_at(self, name: int, scan: int) -> int:
+        """The class of its life where it is clear, else of its views of this scan, if any."""
+        views = [view for view in self.lives[name] if view.scan == scan]
+        return _class_of(views) if views and name not in self.clear else self.class_of[name]
 
     def _view_at(self, life: list[View], scan: int) -> View:
         """The largest view of a scan; where it is none by itself the nearest that is, if any."""
@@ -322,22 +337,26 @@ def _velocity(life: list[View]) -> NDArray[np.float64]:
 
 
 def _class_of(life: list[View]) -> int:
-    """The class that the life ended with, of the longest of the joined ones."""
-    values, counts = np.unique([view.class_id for view in life], return_counts=True)
-    return int(values[counts.argmax()])
+    """The class that most of the evidence is for."""
+    return int(_evidence(life).argmax())
+
+
+def _evidence(life: list[View]) -> NDArray[np.float64]:
+    total: NDArray[np.float64] = np.sum([view.evidence for view in life], axis=0)
+    return total
 
 
 def _moving(life: list[View]) -> set[float]:
     """Times at which it moves, by the majority of the scans around."""
-    known = [view.is_moving for view in life]
-    if len(known) > 1:
-        known[0] = known[1]  # a first view shows no motion
-    times = set()
-    for k, view in enumerate(life):
-        around = known[max(k - SMOOTH_SCANS, 0) : k + SMOOTH_SCANS + 1]
-        if 2 * sum(around) > len(around):
-            times.add(view.time_s)
-    return times
+    known = steadily([view.is_moving for view in life])
+    return {view.time_s for view, moves in zip(life, known, strict=True) if moves}
+
+
+def steadily(moves: Sequence[bool]) -> list[bool]:
+    """Whether an object moves in each of its scans, by the majority of those around."""
+    known = [*moves[2:3], *moves[2:3], *moves[2:]] or list(moves)  # two views show no motion
+    around = [known[max(k - SMOOTH_SCANS, 0) : k + SMOOTH_SCANS + 1] for k in range(len(known))]
+    return [2 * sum(part) > len(part) for part in around]
 
 
 def _root(id_of: dict[int, int], track: int) -> int:

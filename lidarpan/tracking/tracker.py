@@ -20,6 +20,7 @@ from lidarpan.tracking.association import (
     UNKNOWN,
     pair_costs,
 )
+from lidarpan.tracking.evidence import class_evidence, is_clear
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.mending import (
     Together,
@@ -38,6 +39,8 @@ from lidarpan.tracking.store import TrackStore
 MOST_COST = 9.0
 """A pair that costs more is none: twice the surprise of starting a new track."""
 STILL_M_S = 0.5
+ONCE_LASTS_S = 1.0  # what was seen once and not for longer is looked for only where it was
+SURE_SCANS = 3  # one move alone may be that of two things taken for one
 NEIGHBOUR_M = 2.0  # tracks this near to each other are remembered as two
 MOVING_LASTS_S = 0.6  # how long a place of a moving surface is believed
 RESTING_LASTS_S = 20.0
@@ -68,18 +71,20 @@ class TrackedObjects:
 
     Attributes:
         id: (K,) int32 lasting ids, one row for each id.
-        class_id: (K,) int64 train ids.
+        class_id: (K,) int64 train ids: what the life so far says where it is clear, else this scan.
+        evidence: (K, C) what this scan says of the class, as `class_evidence` gives it.
         score: (K,) in [0, 1], mean confidence over the life so far.
         box: (K, 7) x, y, z of the middle, length, width, height in metres, heading in radians, in
             the world frame; hidden sides are inferred.
         velocity: (K, 2) m/s in the world frame.
-        is_moving: (K,) bool, faster than its noise and STILL_M_S.
+        is_moving: (K,) bool, faster than its noise and STILL_M_S, in two moves at least.
         num_points: (K,) int64 in this scan.
         places: K arrays (n, 2) m, the surface of each from above, in the world frame.
     """
 
     id: IntArray
     class_id: NDArray[np.int64]
+    evidence: NDArray[np.float64]
     score: NDArray[np.float64]
     box: NDArray[np.float64]
     velocity: NDArray[np.float64]
@@ -238,6 +243,9 @@ class Tracker:
             store.scans, objects.surface, objects.count, objects.center, objects.radius,
             np.ascontiguousarray(class_cost), MOST_COST,
         )  # fmt: skip
+        since, away = self.time_s - store.seen_s, np.hypot(moves[..., 0], moves[..., 1])
+        lost = (store.motion[:, 3] == UNKNOWN) & (since > ONCE_LASTS_S)
+        cost[lost[:, None] & (away > NEIGHBOUR_M)] = FAR
         if leftover:
             strange = ~explained(store.scans, moves - self._expected()[:, None], left)
             cost[strange & ~store.is_buried[:, None] & np.isin(objects.ids, leftover)] = FAR
@@ -267,7 +275,7 @@ class Tracker:
         center, kinds = objects.center, objects.class_id
         apart = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
         np.fill_diagonal(apart, np.inf)
-        near = apart < np.maximum(0.5 * self.facts.loose[kinds, 0], NEIGHBOUR_M)
+        near = apart < np.maximum(self.facts.loose[kinds, 0], NEIGHBOUR_M)  # one box holds both
         close = apart < 1.5 * self.facts.typical[kinds, 1]
         beside = (close & ~self.facts.is_wide[kinds]).any(axis=1)
         return beside, near | near.T, apart
@@ -315,7 +323,7 @@ class Tracker:
         store.company[tracks] += beside[seen]
         store.score[tracks] += objects.score[seen]
         store.gone[tracks] = 0
-        store.mass[tracks] += _evidence(objects)[seen]
+        store.mass[tracks] += self._evidence(objects)[seen]
         store.class_id[tracks] = store.mass[tracks].argmax(axis=1)
 
     def _filter(
@@ -357,7 +365,7 @@ class Tracker:
         new = TrackStore.empty(self.classes.num_classes, len(born))
         new.id[:] = self._used + 1 + np.arange(len(born))
         self._used += len(born)
-        new.mass[:] = _evidence(objects)[born]
+        new.mass[:] = self._evidence(objects)[born]
         new.class_id[:] = objects.class_id[born]
         new.shape[:] = new.last[:] = objects.surface[born]
         new.num_shape[:] = new.num_last[:] = objects.count[born]
@@ -398,6 +406,9 @@ class Tracker:
         along = np.stack([np.cos(boxes[:, 4]), np.sin(boxes[:, 4])], axis=1)
         store.motion[tracks, 4:] = np.where(axis[:, None], along, 0.0)
 
+    def _evidence(self, objects: Objects) -> NDArray[np.float64]:
+        return class_evidence(objects.votes, objects.score, self.classes.is_thing)
+
     def _answer(
         self,
         labels: PanopticLabels,
@@ -413,9 +424,12 @@ class Tracker:
         is_buried = store.is_buried[row]
         name[objects.ids] = np.where(is_buried, 0, store.id[row])
         buried[objects.ids] = np.where(is_buried, store.id[row], 0)
+        evidence = np.zeros_like(store.mass)
+        np.add.at(evidence, row, self._evidence(objects))
+        class_of = np.where(is_clear(store.mass), store.class_id, evidence.argmax(axis=1))
         kind = np.zeros(len(name), np.uint8)
         if self.mending.classes:
-            kind[objects.ids] = np.where(is_buried, 0, store.class_id[row])
+            kind[objects.ids] = np.where(is_buried, 0, class_of[row])
         ids, semantic = rename_points(
             labels.instance, labels.semantic, name, kind, self.classes.is_thing
         )
@@ -423,26 +437,37 @@ class Tracker:
         count = np.bincount(row, objects.num_points, store.num_tracks).astype(np.int64)
         return TrackedScan(
             replace(labels, semantic=semantic, instance=ids, score=None),
-            self._described(np.unique(row[~is_buried]), count),
+            self._described(np.unique(row[~is_buried]), class_of, evidence, count),
             self.time_s,
             merged,
-            self._described(np.unique(row[is_buried]), count),
+            self._described(np.unique(row[is_buried]), class_of, evidence, count),
             buried_ids,
         )
 
-    def _described(self, tracks: NDArray[np.int64], count: NDArray[np.int64]) -> TrackedObjects:
-        """What is known of the chosen ones of T tracks; count (T,) points in this scan."""
+    def _described(
+        self,
+        tracks: NDArray[np.int64],
+        class_of: NDArray[np.int64],
+        evidence: NDArray[np.float64],
+        count: NDArray[np.int64],
+    ) -> TrackedObjects:
+        """What is known of the chosen ones of T tracks.
+
+        class_of (T,), evidence (T, C) and count (T,) are as `TrackedObjects` has them.
+        """
         store = self.store
         places = store.last[tracks].transpose(0, 2, 1).astype(np.float32)
         speed, noise = store.speed[tracks], np.sqrt(store.motion[tracks, 2])
+        is_fast = (store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S + 2 * noise)
         score = np.clip(store.score[tracks] / np.maximum(store.scans[tracks], 1), 0.0, 1.0)
         return TrackedObjects(
             id=store.id[tracks].astype(np.int32),
-            class_id=store.class_id[tracks],
+            class_id=class_of[tracks],
+            evidence=evidence[tracks],
             score=score,
             box=store.box[tracks],
             velocity=store.motion[tracks, :2],
-            is_moving=(store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S + 2 * noise),
+            is_moving=is_fast & (store.scans[tracks] >= SURE_SCANS),
             num_points=count[tracks],
             places=tuple(map(_first, places, store.num_last[tracks].tolist())),
         )
@@ -472,14 +497,6 @@ def _assign(cost: NDArray[np.float64]) -> NDArray[np.int64]:
         chosen = table[row, column] < MOST_COST
         track_of[columns[column[chosen]]] = rows[row[chosen]]
     return track_of
-
-
-def _evidence(objects: Objects) -> NDArray[np.float64]:
-    """What a scan says of the class of each object: its shares of points, by how many there are."""
-    total = np.maximum(objects.num_points, 1)[:, None]
-    weight = objects.score[:, None] * np.sqrt(np.minimum(total, 400))
-    evidence: NDArray[np.float64] = objects.votes / total * weight
-    return evidence
 
 
 def _first(places: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from drives import at, bus, car, look, person
+from drives import Body, at, bus, car, look, person
 
 from lidarpan.classes import load_class_table
 from lidarpan.errors import InputError
 from lidarpan.grouping import group_points
 from lidarpan.structures import PanopticLabels
+from lidarpan.tracking.evidence import CLEAR
 from lidarpan.tracking.history import History
 from lidarpan.tracking.tracker import Mending, Tracker
 
@@ -128,6 +129,28 @@ def test_boxes_and_speeds_are_near_the_truth():
     assert objects.num_points.tolist() == [int((number == k).sum()) for k in (1, 2)]
 
 
+def test_a_thing_moves_once_a_second_move_says_so():
+    tracker, rng, moves = Tracker(KITTI), np.random.default_rng(3), []
+    history = History(tracker.facts)
+    for t in TENTHS[:5]:
+        points, semantic, number = look([car(1, -15 + 10 * t, 6.0)], at(0, 0), rng)
+        tracked = tracker.update(points, PanopticLabels(semantic, number), float(t), at(0, 0))
+        history.add(tracked)
+        moves += tracked.objects.is_moving.tolist()
+    assert moves == [False, False, True, True, True]
+    assert set(TENTHS[:5].tolist()) == history.conclude().moves[1]  # looking back from the first on
+
+
+@pytest.mark.parametrize(("later_s", "way_m", "same"), [(0.5, 6, 1), (2.0, 0, 1), (2.0, 15, 0)])
+def test_what_was_seen_once_long_ago_is_looked_for_only_where_it_was(later_s, way_m, same):
+    def scene(t):
+        return [] if 0 < t < later_s else [car(1, -10 + way_m * (t > 0), 6.0), person(2, 5.0, 5.0)]
+
+    names = follow(scene, [0.0, later_s])
+    assert kept(names[1]) == same
+    assert kept(names[2])
+
+
 def test_an_object_cut_in_two_is_joined_and_two_in_one_are_cut():
     tracker = Tracker(KITTI)
     rng = np.random.default_rng(4)
@@ -246,6 +269,37 @@ def test_the_class_is_what_the_whole_life_says():
         said = np.full_like(semantic, 4 if k == 4 else 1)
         tracked = tracker.update(points, PanopticLabels(said, number), k / 10, at(0, 0))
         assert np.unique(tracked.labels.semantic).tolist() == [1]
+
+
+@pytest.mark.parametrize("trucks", range(12))
+def test_a_life_overrules_a_scan_only_where_most_of_it_agrees(trucks):
+    tracker, rng = Tracker(KITTI), np.random.default_rng(trucks)
+    history, said = History(tracker.facts), rng.permutation([4] * trucks + [1] * (11 - trucks))
+    for k, kind in enumerate(said):
+        points, semantic, number = look([car(1, 10.0, 4.0)], at(0, 0), rng)
+        labels = PanopticLabels(np.full_like(semantic, kind), number)
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+        history.add(tracked)
+    whole, (name,) = history.conclude(), np.unique(tracked.labels.instance)
+    named = np.full(50, name)
+    kinds = [int(whole.objects_of(k, k / 10, named).class_id[0]) for k in range(11)]
+    most = max(trucks, 11 - trucks)
+    if most > 11 * CLEAR:
+        said[:] = 4 if trucks == most else 1
+    assert kinds == said.tolist()
+    assert np.unique(tracked.labels.semantic).tolist() == kinds[-1:]
+
+
+@pytest.mark.parametrize("apart_m", [5.0, 9.0, 12.5])
+def test_two_that_one_box_may_hold_are_remembered_as_two(apart_m):
+    tracker, rng = Tracker(KITTI), np.random.default_rng(9)
+    trucks = [Body(k, 4, 6.0 + k * apart_m, 6.0, 4.0, 2.5, 3.0) for k in (0, 1)]
+    for k in range(6):
+        points, semantic, number = look(trucks, at(0, 0), rng)
+        labels = PanopticLabels(semantic, number + 1)
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+    one, other = tracked.objects.id.tolist()
+    assert not tracker._together.may_be_one(one, other)
 
 
 def test_same_input_same_answer():
