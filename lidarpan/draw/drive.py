@@ -19,7 +19,6 @@ from lidarpan.draw.motion import Follower, Motion
 from lidarpan.draw.panels import BevView
 from lidarpan.scans.files import with_points
 from lidarpan.structures import InputError, PanopticLabels, Scan
-from lidarpan.tracking.tracker import Tracker
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,7 @@ class Moved:
         if frames.labels is None or len(frames) < 2 or not known:
             return cls(frames, None, None, np.zeros(len(frames)))
         where, times = _placed(every, frames.scan_paths, poses)
-        renames = not ids_stay(partial(_labelled, frames), where)
-        return cls(frames, Follower(frames.classes, renames), where, times)
+        return cls(frames, _follower(frames, where), where, times)
 
     def read(
         self, i: int
@@ -90,6 +88,11 @@ def _placed(
     there = set(kept)
     full = [path in there for path in every]
     return where[full], times[full]
+
+
+def _follower(frames: Frames, poses: NDArray[np.float64]) -> Follower:
+    """Tracks labelled scans at poses (T, 4, 4); it renames objects where their ids change."""
+    return Follower(frames.classes, not ids_stay(partial(_labelled, frames), poses))
 
 
 def _labelled(frames: Frames, i: int) -> tuple[Scan, PanopticLabels]:
@@ -131,17 +134,13 @@ def map_files(
     where, times = _placed(scan_paths, kept, poses)
     scan_paths = kept
     frames = Frames.of(scan_paths, classes, labels)
+    follower = _follower(frames, where)
 
-    read = partial(_labelled, frames)
-    tracker = None if ids_stay(read, where) else Tracker(frames.classes)
-
-    def drive() -> Iterator[tuple[Scan, PanopticLabels]]:
+    def drive() -> Iterator[tuple[Scan, PanopticLabels, dict[int, Motion]]]:
         for i in range(len(frames)):
-            scan, own = read(i)
-            if tracker is not None:
-                own = tracker.update(scan.points, own, float(times[i]), where[i]).labels
-            yield scan, own
+            scan, own = _labelled(frames, i)
+            yield scan, *follower.follow(scan, own, float(times[i]), where[i])
 
     picture = draw_map(drive(), where, frames.classes, size_px=size_px, range_m=range_m)
     out.parent.mkdir(parents=True, exist_ok=True)
-    return DriveMap(out, save_map(picture, out), tracker is not None)
+    return DriveMap(out, save_map(picture, out), follower.renames)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +13,17 @@ from PIL import Image, ImageDraw
 from lidarpan.classes import VOID, ClassTable
 from lidarpan.draw import save_png, stack_panels
 from lidarpan.draw.colors import PointColors, Rgb, class_colors, instance_shades
+from lidarpan.draw.motion import Motion
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.draw.raster_kernel import stroke_outlines
 from lidarpan.draw.surface import flat_groups, ground_between
 from lidarpan.draw.text import BACKGROUND, INK, Box, LabelPlacer, legend_strip
 from lidarpan.draw.votes_kernel import close_holes, vote_cells
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
+from lidarpan.tracking.history import steadily
 from lidarpan.whole_file import whole_file
 
-MOVED_M = 3.0  # a parked car's visible middle wanders less as one drives past
 MIN_OBJECT_POINTS = 30
-ARROW_M = 2.5  # from the middle of what moves to the tip of its arrow
 FILL = 0.3
 SURFACE = 0.45  # share of its colour in ground between the rings
 
@@ -47,10 +47,22 @@ class MapPicture:
 
 @dataclass
 class _Object:
-    """One instance over the drive: votes for its class, its way, its points in the world."""
+    """One instance over the drive: votes for its class, its way, its points in the world.
+
+    Attributes:
+        votes: (C,) its points of each class.
+        moves: whether it moved, in each scan.
+        path: (2,) m, its places in the world from where it began to move.
+        tip: (2,) m, where the arrow at the end of the path points to.
+        fused: (n, 2) cells of all its points.
+        latest: (n, 2) m, its points as it was seen last.
+        count: of its points.
+    """
 
     votes: NDArray[np.int64]
+    moves: list[bool] = field(default_factory=list)
     path: list[FloatArray] = field(default_factory=list)
+    tip: FloatArray = field(default_factory=lambda: np.zeros(2, np.float32))
     fused: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     latest: FloatArray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
     count: int = 0
@@ -61,8 +73,21 @@ class _Object:
 
     @property
     def is_moving(self) -> bool:
-        way = np.array(self.path)
-        return len(way) > 1 and float(np.linalg.norm(way - way[0], axis=1).max()) > MOVED_M
+        return any(steadily(self.moves))
+
+    def follow(self, motion: Motion | None, pose: NDArray[np.float64]) -> None:
+        """Go on with its way: how it moves in the next scan, which is at a pose, if it does."""
+        self.moves.append(motion is not None)
+        if motion is not None:
+            known = motion.trail[-1:] if self.path else motion.trail
+            self.path += list(_in_world(known, pose))
+            (self.tip,) = _in_world(motion.tip[None], pose)
+        elif self.path:
+            self.tip = self.path[-1]
+
+    def lines(self) -> list[FloatArray]:
+        """Its path, and an arrow where it moves to the last. Each (n, 2) m."""
+        return Motion(np.array(self.path), self.tip).lines()
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,7 @@ class _Votes:
 
 
 def draw_map(
-    frames: Iterable[tuple[Scan, PanopticLabels]],
+    frames: Iterable[tuple[Scan, PanopticLabels, Mapping[int, Motion]]],
     poses: NDArray[np.float64],
     classes: ClassTable,
     *,
@@ -102,12 +127,13 @@ def draw_map(
 ) -> MapPicture:
     """Draw a whole drive from above: world x to the right, world y up.
 
-    Stuff is what most points of a cell say. Objects whose middle moved by more than MOVED_M metres
-    are drawn where they were seen last, with the path they took and an arrow; all others are fused.
+    Stuff is what most points of a cell say. Objects that move are drawn where they were seen last,
+    with the path they took and an arrow to where they will be in a second; all others are fused.
     Memory grows with the area and the objects, not with the number of scans.
 
     Args:
-        frames: scans with labels whose instance ids stay the same over the drive.
+        frames: scans with labels whose instance ids stay the same over the drive, and how the
+            objects that move do, by id (see `motion.Follower`).
         poses: (T, 4, 4) world_T_sensor of each frame.
         classes: of the labels.
         size_px: longer edge of the map, pixels.
@@ -160,7 +186,7 @@ def _font_px(size_px: int) -> int:
 
 
 def _fuse(
-    frames: Iterable[tuple[Scan, PanopticLabels]],
+    frames: Iterable[tuple[Scan, PanopticLabels, Mapping[int, Motion]]],
     poses: NDArray[np.float64],
     classes: ClassTable,
     area: _Area,
@@ -170,7 +196,7 @@ def _fuse(
     hit, between = (_Votes(rows * columns) for _ in range(2))
     objects: dict[int, _Object] = {}
     count = 0
-    for count, (scan, labels) in enumerate(frames, 1):
+    for count, (scan, labels, motions) in enumerate(frames, 1):
         if count > len(poses):
             break
         pose = poses[count - 1]
@@ -179,7 +205,9 @@ def _fuse(
         is_object = classes.is_thing[labels.semantic] & (labels.instance > 0)
         hit.add(area, world[near & ~is_object], labels.semantic[near & ~is_object])
         between.add(area, *_ground(scan, labels, classes, pose, area))
-        _add_objects(objects, world, labels, np.flatnonzero(near & is_object), classes, area.cell_m)
+        own = np.flatnonzero(near & is_object)
+        for instance in _add_objects(objects, world, labels, own, classes, area.cell_m):
+            objects[instance].follow(motions.get(instance), pose)
     if count != len(poses):
         raise InputError(f"wanted as many poses as frames, got {len(poses)} for {count} or more")
     seen = close_holes(close_holes(hit.winner.reshape(rows, columns), 3), 4)
@@ -211,17 +239,25 @@ def _add_objects(
     points: NDArray[np.int64],
     classes: ClassTable,
     cell_m: float,
-) -> None:
+) -> list[int]:
+    """Add a scan's points (M,) of objects to these; the ids that are in it."""
     order = points[np.argsort(labels.instance[points], kind="stable")]
     ids, start = np.unique(labels.instance[order], return_index=True)
-    for instance, own in zip(ids.tolist(), np.split(order, start[1:]), strict=True):
+    present: list[int] = ids.tolist()
+    for instance, own in zip(present, np.split(order, start[1:]), strict=True):
         one = objects.setdefault(instance, _Object(np.zeros(classes.num_classes, np.int64)))
         one.votes += np.bincount(labels.semantic[own], minlength=classes.num_classes)
         one.latest = world[own].astype(np.float32)
-        one.path.append((one.latest.min(axis=0) + one.latest.max(axis=0)) / 2)
         cells = np.floor(world[own] / cell_m).astype(np.int64)
         one.fused = np.unique(np.concatenate([one.fused, cells]), axis=0)
         one.count += len(own)
+    return present
+
+
+def _in_world(places: FloatArray, pose: NDArray[np.float64]) -> FloatArray:
+    """Places (n, 2) m in the plane of a sensor at a pose, from above in the world."""
+    world: FloatArray = (places @ pose[:2, :2].T + pose[:2, 3]).astype(np.float32)
+    return world
 
 
 def _with_objects(
@@ -252,8 +288,7 @@ def _with_objects(
         hull = convex_hull(own)
         lines.append((np.vstack([hull, hull[:1]]), (red, green, blue), FILL))
         if one.is_moving:
-            lines.append((pixels(np.array(one.path)), (red, green, blue), 0.0))
-            lines.append((pixels(_arrow(np.array(one.path))), (red, green, blue), 0.0))
+            lines += [(pixels(line), (red, green, blue), 0.0) for line in one.lines()]
         (left, top), (right, bottom) = hull.min(axis=0).tolist(), hull.max(axis=0).tolist()
         name = classes.names[one.train_id].replace("_", " ")
         boxes.append((f"{name} {instance}", (left, top, right, bottom)))
@@ -265,15 +300,6 @@ def _with_objects(
     for text, box in boxes:
         placer.place(text, box)
     return image
-
-
-def _arrow(path: FloatArray) -> FloatArray:
-    """Where it goes: a head of ARROW_M at the end of a (T, 2) path, as (3, 2) connected points."""
-    way = path[-1] - path[np.linalg.norm(path - path[-1], axis=1) > MOVED_M / 2][-1]
-    ahead = ARROW_M * way / np.linalg.norm(way)
-    aside = 0.5 * np.array([-ahead[1], ahead[0]])
-    tip: FloatArray = path[-1] + ahead
-    return np.stack([path[-1] + aside, tip, path[-1] - aside])
 
 
 def _stroke(

@@ -73,8 +73,8 @@ def test_objects_are_tracked_where_ids_change(tree, tmp_path):
     picture = opened(made)
     background = (17, 19, 24)
     assert color_at(picture, 13, 5.9) != background  # parked
-    assert color_at(picture, 25.5, -1.1) != background  # the moving one where it was seen last
-    assert color_at(picture, 9, -1.8) == background  # and where it was seen first
+    assert color_at(picture, 25.5, -0.8) != background  # the moving one where it was seen last
+    assert color_at(picture, 9, -0.8) == background  # and where it was seen first
 
 
 def test_the_class_of_an_object_may_change_where_its_id_stays():

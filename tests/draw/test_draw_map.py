@@ -5,17 +5,18 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.draw.drive_map import draw_map, save_map
+from lidarpan.draw.motion import Follower
 from lidarpan.draw.video import write_video
 from lidarpan.draw.votes_kernel import close_holes, vote_cells
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 CLASSES = load_class_table("semantickitti")
-CAR, ROAD, BUILDING = (CLASSES.id_of(name) for name in ("car", "road", "building"))
+CAR, BUS, BUILDING = (CLASSES.id_of(name) for name in ("car", "other-vehicle", "building"))
 
 
-def box(x, y, num=400, seed=0):
-    rng = np.random.default_rng(seed)
-    return np.c_[rng.uniform(x, x + 4, num), rng.uniform(y, y + 2, num), rng.uniform(-1, 0, num)]
+def box(x, y, length=4, width=2, num=400):
+    low, high = (x, y, -1), (x + length, y + width, 0)
+    return np.random.default_rng(0).uniform(low, high, (num, 3))
 
 
 def drive(num_scans=5, step_m=5.0):
@@ -26,7 +27,7 @@ def drive(num_scans=5, step_m=5.0):
     poses[:, 1, 3] = step_m * np.arange(num_scans)
     frames = []
     for k, pose in enumerate(poses):
-        moving = box(-1, step_m * k + 8)
+        moving = box(-1, step_m * k + 8, 2, 4)
         world = np.concatenate([wall, box(-8, 12), moving])
         points = ((world - pose[:3, 3]) @ pose[:3, :3]).astype(np.float32)
         counts = [3000, 400, 400]
@@ -38,6 +39,17 @@ def drive(num_scans=5, step_m=5.0):
     return frames, poses
 
 
+def followed(frames, poses, step_s=0.5):
+    """The frames with how their objects move."""
+    follower = Follower(CLASSES, renames=False)
+    for k, (scan, labels) in enumerate(frames):
+        yield scan, *follower.follow(scan, labels, step_s * k, poses[k])
+
+
+def drawn(frames, poses):
+    return draw_map(followed(frames, poses), poses, CLASSES, size_px=600, range_m=20)
+
+
 def color_at(picture, x, y):
     column = round((x - picture.left_m) / picture.meters_per_pixel)
     row = round((picture.top_m - y) / picture.meters_per_pixel)
@@ -45,7 +57,7 @@ def color_at(picture, x, y):
 
 
 def test_map_lies_where_the_world_file_says(tmp_path):
-    picture = draw_map(*drive(), CLASSES, size_px=600, range_m=20)
+    picture = drawn(*drive())
     assert color_at(picture, 10, 0) == tuple(CLASSES.colors[BUILDING])
     assert color_at(picture, 10, 30) == tuple(CLASSES.colors[BUILDING])
     assert color_at(picture, 12, 0) == (17, 19, 24)
@@ -58,23 +70,37 @@ def test_map_lies_where_the_world_file_says(tmp_path):
 
 
 def test_parked_cars_are_fused_and_moving_ones_drawn_once():
-    picture = draw_map(*drive(), CLASSES, size_px=600, range_m=20)
+    picture = drawn(*drive())
     background = (17, 19, 24)
     assert color_at(picture, -6.3, 13.1) != background
     assert color_at(picture, 0.3, 28.6 + 0.8) != background  # where it was seen last
-    around = [color_at(picture, x, 31.0) for x in np.arange(0.4, 1.7, 0.1)]
-    assert any(color != background for color in around)  # an arrow says where it goes
-    assert color_at(picture, 0.3, 8.4) == background  # where it was seen first
+    assert color_at(picture, 0.8, 8.4) == background  # where it was seen first
+    for y in (20.0, 36.0):  # the path it took, and an arrow to where it will be in a second
+        around = [color_at(picture, x, y) for x in np.arange(-1.0, 1.0, 0.05)]
+        assert any(color != background for color in around), y
+
+
+def test_what_rests_leaves_no_path_where_its_visible_middle_jumps():
+    poses, frames = np.tile(np.eye(4), (6, 1, 1)), []
+    for k in range(6):
+        length = 3.0 if k < 3 else 11.0  # what hid the rest of a bus has gone
+        points = np.c_[np.linspace(2, 2 + length, 300), np.full(300, 6.0), np.tile([-1, 0, 1], 100)]
+        labels = PanopticLabels(np.full(300, BUS, np.uint8), np.full(300, 7, np.int32))
+        frames.append((Scan(points.astype(np.float32), np.zeros(300, np.float32)), labels))
+    still = [(scan, labels, {}) for scan, labels in frames]
+    picture = draw_map(still, poses, CLASSES, size_px=600, range_m=20)
+    assert np.array_equal(drawn(frames, poses).image, picture.image)
 
 
 def test_map_needs_a_pose_for_each_frame():
     frames, poses = drive()
+    still = [(scan, labels, {}) for scan, labels in frames]
     with pytest.raises(InputError, match="as many poses as frames, got 4"):
-        draw_map(frames, poses[:4], CLASSES, size_px=100)
+        draw_map(still, poses[:4], CLASSES, size_px=100)
     with pytest.raises(InputError, match="as many poses as frames, got 5"):
-        draw_map(frames[:4], poses, CLASSES, size_px=100)
+        draw_map(still[:4], poses, CLASSES, size_px=100)
     with pytest.raises(InputError, match=r"\(T, 4, 4\)"):
-        draw_map(frames, poses[:, :3], CLASSES, size_px=100)
+        draw_map(still, poses[:, :3], CLASSES, size_px=100)
 
 
 def test_votes_find_the_majority_in_any_order():
