@@ -177,7 +177,10 @@ class PanopticPipeline:
         with clock("grouping"):
             said = self.network.per_point(prepared, outputs)
             claims = said.claims if self.grouping == "auto" else None
-            instance = claims.ids if claims else self._group(prepared.points, said)
+            instance = self._group(prepared.points, said)
+            if claims:
+                claims = claims.completed(instance)
+                instance = claims.ids
         with clock("fusion"):
             labels = merge_semantic_and_instance(
                 said.classes,

@@ -87,7 +87,8 @@ class PanopticNetwork(nn.Module):
         cell_m = BEV_STRIDE * self.queries.voxel_m
         begin = Beginnings(columns, outputs.bev, outputs.heatmap, outputs.bev_offset_m, cell_m)
         fine = torch.cat([levels[0].features, outputs.bev[outputs.voxel_to_column]], dim=1)
-        return replace(outputs, queries=self.queries(levels, fine, outputs.offset_m, begin))
+        said = self.queries(levels, fine, outputs.semantic, outputs.offset_m, begin)
+        return replace(outputs, queries=said)
 
     def heads(self, fine: SparseTensor, coarse: SparseTensor, columns: Columns) -> HeadOutputs:
         """Answers from the two finest levels and the columns of the second, without queries."""

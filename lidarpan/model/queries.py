@@ -4,6 +4,9 @@ Set prediction as in Mask2Former (Cheng et al., CVPR 2022), on sparse voxels as 
 et al., RA-L 2023): a query has a class, "no object" among them, and a mask over the voxels. A
 query also has a center, for the features know no place and two cars look alike: its mask falls off
 with the distance between the center and where a voxel's own offset says that its object's lies.
+
+So that little is left to learn, a query begins as what the center heads and the semantic head say:
+the voxels of things that point to its center, and the class of those. It learns what is to change.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ _WAVES = 8  # of a coordinate's encoding
 _SHORTEST_M, _LONGEST_M = 1.0, 200.0
 _FARTHEST_M2 = 100.0  # a mask does not fall off any further
 _SPREAD_M = 25.0  # learned queries begin within
+_REACH_M, _SHARPNESS = 2.0, 0.5  # of a mask at first
+_RAREST = 1e-2  # share of a class, at least
+_SMALL = 0.1  # factor of the weights that are added to what other heads say, at first
 
 
 @dataclass(frozen=True)
@@ -130,8 +136,10 @@ class QueryLayer(nn.Module):
 class QueryHead(nn.Module):
     """Learned queries, and queries begun at the heatmap's peaks -> classes, centers and masks.
 
-    A mask is m(q, v) = e_q f_v + b_q - s_q |p_v + o_v - c_q|^2 with the query's embedding e, bias
-    b, sharpness s and center c, and the voxel's features f, place p and center offset o.
+    A mask is m(q, v) = e_q f_v + b_q + g_q t_v - s_q |p_v + o_v - c_q|^2 with the query's embedding
+    e, bias b, gain g, sharpness s and center c, and the voxel's features f, log-odds t of being a
+    thing, place p and center offset o. To the logits of its class are added the logarithms of the
+    classes' mean probabilities over the mask; what is left there of 1 goes to "no object".
     """
 
     def __init__(
@@ -172,30 +180,45 @@ class QueryHead(nn.Module):
         )
         self.mask_features = nn.Linear(level_channels[0] + bev_channels, channels)
         self.layers = nn.ModuleList(QueryLayer(channels) for _ in range(layers))
-        self.classes = nn.Linear(channels, len(self.things) + 1)
+        self.classes = _faint(channels, [0.0] * (len(self.things) + 1))
         self.embed = nn.Sequential(
-            nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels)
+            nn.Linear(channels, channels), nn.ReLU(), _faint(channels, [0.0] * channels)
         )
-        self.shape = nn.Linear(channels, 2)  # bias and sharpness
+        sharpness = math.log(math.expm1(_SHARPNESS))  # of softplus
+        self.shape = _faint(channels, [_SHARPNESS * _REACH_M**2, sharpness, 1.0])  # with the gain
         self.move = nn.Linear(channels, 2)
         nn.init.zeros_(self.move.weight)
         nn.init.zeros_(self.move.bias)
 
     def forward(
-        self, levels: Sequence[SparseTensor], fine: Tensor, offset_m: Tensor, at: Beginnings
+        self,
+        levels: Sequence[SparseTensor],
+        fine: Tensor,
+        semantic: Tensor,
+        offset_m: Tensor,
+        at: Beginnings,
     ) -> tuple[ScanQueries, ...]:
-        """Decoder levels, (V, C) finest features with BEV's, (V, 2) offsets -> one per scan."""
+        """One answer per scan.
+
+        Args:
+            levels: of the decoder.
+            fine: (V, C) finest features, with those of the BEV cells.
+            semantic: (V, C - 1) logits of train ids 1..C-1.
+            offset_m: (V, 2) from each voxel's middle to its object's center.
+            at: where queries begin.
+        """
         finest = levels[0]
         middle_m = self._middles_m(finest, 0)
         features = self.mask_features(fine)
         centers_m = middle_m[:, :2] + offset_m
+        things = semantic.detach().softmax(dim=1)[:, [c - 1 for c in self.things]]
         scan_of = {level: levels[level].indices[:, 0] for level in {0, *self.sees}}
         parents = {level: _parents(finest, levels[level], level) for level in set(self.sees)}
         keys = {level: self._keys(levels[level], level) for level in set(self.sees)}
         out = []
         for scan in range(finest.batch_size):
             rows = (scan_of[0] == scan).nonzero().squeeze(1)
-            voxels = _Voxels(features[rows], centers_m[rows])
+            voxels = _Voxels(features[rows], centers_m[rows], things[rows])
             seen = {}
             for level in set(self.sees):
                 own = (scan_of[level] == scan).nonzero().squeeze(1)
@@ -233,16 +256,21 @@ class QueryHead(nn.Module):
         return tuple(answers) or (self._answer(queries, center_m, voxels),)
 
     def _answer(self, queries: Tensor, center_m: Tensor, voxels: _Voxels) -> Answer:
-        return Answer(self.classes(queries), self._masks(queries, center_m, voxels), center_m)
+        masks = self._masks(queries, center_m, voxels)
+        with torch.no_grad():
+            inside = masks.sigmoid()
+            share = inside @ voxels.things / inside.sum(dim=1, keepdim=True).clamp(min=_RAREST)
+            share = torch.cat([share, 1 - share.sum(dim=1, keepdim=True)], dim=1)
+        return Answer(self.classes(queries) + share.clamp(min=_RAREST).log(), masks, center_m)
 
     def _masks(self, queries: Tensor, center_m: Tensor, voxels: _Voxels) -> Tensor:
         """The formula of the class. (Q, D), (Q, 2) -> (Q, V)."""
-        bias, sharpness = self.shape(queries).unbind(1)
+        bias, sharpness, gain = self.shape(queries)[:, :, None].unbind(1)
         alike = self.embed(queries) @ voxels.features.T / math.sqrt(queries.shape[1])
         own, other = (at.square().sum(1) for at in (center_m, voxels.center_m))
         away = own[:, None] + other - 2 * center_m @ voxels.center_m.T
         away = away.clamp(0, _FARTHEST_M2)
-        masks: Tensor = alike + bias[:, None] - functional.softplus(sharpness)[:, None] * away
+        masks: Tensor = alike + bias + gain * voxels.thing - functional.softplus(sharpness) * away
         return masks
 
     def _middles_m(self, voxels: SparseTensor, level: int) -> Tensor:
@@ -260,17 +288,39 @@ class QueryHead(nn.Module):
 
 @dataclass(frozen=True)
 class _Voxels:
-    """What masks are made of: features (V, D), and where their objects' centers lie (V, 2)."""
+    """What masks are made of.
+
+    Attributes:
+        features: (V, D).
+        center_m: (V, 2) where their objects' centers lie.
+        things: (V, T) probabilities of the thing classes.
+    """
 
     features: Tensor
     center_m: Tensor
+    things: Tensor
+
+    @property
+    def thing(self) -> Tensor:
+        """(V,) log-odds that a voxel belongs to a thing."""
+        return self.things.sum(dim=1).logit(_RAREST)
 
     def pooled(self, parent: Tensor, count: int) -> _Voxels:
         """Means over the voxels of each of `count` parents."""
-        both = torch.cat([self.features, self.center_m.to(self.features.dtype)], dim=1).detach()
-        total = both.new_zeros((count, both.shape[1])).index_add(0, parent, both)
+        parts = (self.features, self.center_m, self.things)
+        joined = torch.cat([part.to(self.features.dtype) for part in parts], dim=1).detach()
+        total = joined.new_zeros((count, joined.shape[1])).index_add(0, parent, joined)
         mean = total / torch.bincount(parent, minlength=count).clamp(min=1)[:, None]
-        return _Voxels(mean[:, :-2], mean[:, -2:])
+        return _Voxels(*torch.split(mean, [part.shape[1] for part in parts], dim=1))
+
+
+def _faint(channels: int, bias: Sequence[float]) -> nn.Linear:
+    """A layer that says little but its bias at first: what it adds to has been said by others."""
+    layer = nn.Linear(channels, len(bias))
+    with torch.no_grad():
+        layer.weight.mul_(_SMALL)
+        layer.bias.copy_(torch.tensor(bias))
+    return layer
 
 
 def _parents(fine: SparseTensor, coarse: SparseTensor, level: int) -> Tensor:

@@ -12,8 +12,8 @@ from lidarpan.model.queries import ScanQueries
 from lidarpan.structures import BoolArray, FloatArray, IntArray
 from lidarpan.voxels.voxelize import Voxels
 
-LEAST_SURE = 0.1
-"""Probability of its best class from which a query counts."""
+LEAST_SURE = 0.5
+"""Probability of its best class from which a query counts; grouping finds what others leave."""
 
 MOST_TAKEN = 0.5
 """Share of a mask that surer ones may have claimed before."""
@@ -66,6 +66,29 @@ class Claims:
         """Each point is claimed as its voxel is; points outside the grid by none."""
         ids = np.pad(self.ids, ((0, 1), (0, 0)))  # row -1: outside
         return Claims(ids[voxels.point_to_voxel], self.softmax)
+
+    def completed(self, groups: IntArray) -> Claims:
+        """Points that no object claims go with their group, to the object that claims most of it.
+
+        A group that none claims is an object of its own, of any class.
+
+        Args:
+            groups: (N,) int32 of the points of things, 0 = none; the claims are those of points.
+        """
+        count, size = len(self.softmax), int(groups.max(initial=0)) + 1
+        first = self.ids[:, 0]
+        both = (first > 0) & (groups > 0)
+        pair, seen = np.unique(
+            groups[both].astype(np.int64) * count + first[both], return_counts=True
+        )
+        owner = np.arange(count - 1, count - 1 + size)
+        order = np.argsort(seen, kind="stable")  # of a group the pair of most points comes last
+        owner[pair[order] // count] = pair[order] % count
+        owner[0] = 0
+        ids = self.ids.copy()
+        ids[:, 0] = np.where(first > 0, first, owner[groups])
+        softmax = np.pad(self.softmax, ((0, size - 1), (0, 0)), constant_values=1.0)
+        return Claims(ids, softmax)
 
 
 def _unlike(inside: BoolArray, order: NDArray[np.int64]) -> NDArray[np.int64]:

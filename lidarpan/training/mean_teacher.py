@@ -1,4 +1,4 @@
-"""A network's own average tells it what the unlabelled points are, where the average is sure."""
+"""A network's own average tells it what unlabelled points may be, where the average is sure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class MeanTeacher(nn.Module):
 
     Mean teacher: Tarvainen and Valpola, NeurIPS 2017. A voxel is taught where the teacher is surer
     than it is of its class on average, so that hard classes are taught too. What the student sees
-    is turned, mirrored, mixed and thinned: it learns to say the same of it.
+    is turned, mirrored, mixed and thinned: it learns to say the same of it, in all classes and not
+    the likeliest alone. Else it would learn that what is rare and never likeliest is nowhere.
     """
 
     sure: Tensor
@@ -59,22 +60,23 @@ class MeanTeacher(nn.Module):
                 old.copy_(new)
 
     def labels(self, pair: Pair, grid: Grid, engine: Engine) -> Tensor:
-        """What the student's voxels are, (V,) int64 train ids; 0 = unseen or not sure enough."""
+        """Class probabilities of the student's voxels. (V, C - 1); 0 = unseen or not sure."""
         with torch.no_grad():
             logits = self.network(pair.teacher.voxels(grid, engine)).semantic.float()
-            certainty, best = logits.softmax(dim=1).max(dim=1)
+            probability = logits.softmax(dim=1)
+            certainty, best = probability.max(dim=1)
             count = torch.bincount(best, minlength=len(self.sure))
             mean = self.sure.new_zeros(len(self.sure)).index_add(0, best, certainty)
             mean = mean / count.clamp(min=1)
             self.sure = torch.where(count > 0, torch.lerp(mean, self.sure, _MEMORY), self.sure)
             threshold = self.sure.clamp(LOWEST, HIGHEST)
-            label = torch.where(certainty >= threshold[best], best + 1, 0)
-            seen: Tensor = torch.where(pair.seen_at >= 0, label[pair.seen_at.clamp(min=0)], 0)
+            told = probability * (certainty >= threshold[best])[:, None]
+            seen: Tensor = told[pair.seen_at.clamp(min=0)] * (pair.seen_at >= 0)[:, None]
             return seen
 
 
 def pseudo_loss(logits: Tensor, truth: Tensor, pseudo: Tensor) -> Tensor:
-    """Cross-entropy to the teacher's labels of voxels that nobody labelled. -> ().
+    """Cross-entropy to what the teacher says of voxels that nobody labelled. -> ().
 
     Rare classes weigh no more than others here: the truth has already made the teacher say them
     more often than they are, and a second weight would add to that.
@@ -82,12 +84,12 @@ def pseudo_loss(logits: Tensor, truth: Tensor, pseudo: Tensor) -> Tensor:
     Args:
         logits: (V, C - 1) of the student.
         truth: (V,) int64 train ids, 0 = not labelled.
-        pseudo: (V,) int64 train ids, 0 = the teacher is not sure.
+        pseudo: (V, C - 1) probabilities, 0 = the teacher is not sure.
     """
-    taught = (truth == 0) & (pseudo > 0)
+    taught = (truth == 0) & pseudo.any(dim=1)
     if not bool(taught.any()):
         return logits.sum() * 0.0
-    loss = functional.cross_entropy(logits[taught].float(), pseudo[taught] - 1)
+    loss = functional.cross_entropy(logits[taught].float(), pseudo[taught])
     return loss * (taught.sum() / ((truth > 0) | taught).sum())
 
 

@@ -47,15 +47,34 @@ def test_shapes_of_every_layer():
 def test_the_formula_of_a_mask():
     head = query_network(learned=2, sampled=1).queries
     queries, center = torch.randn(3, 16), torch.randn(3, 2)
-    seen = _Voxels(torch.randn(4, 16), torch.randn(4, 2) * 3)
+    things = torch.tensor([[0.5, 0.2], [0.0, 0.0], [0.1, 0.3], [0.99, 0.01]])
+    seen = _Voxels(torch.randn(4, 16), torch.randn(4, 2) * 3, things)
+    log_odds = np.log([0.7 / 0.3, 0.01 / 0.99, 0.4 / 0.6, 0.99 / 0.01])
     got = head._masks(queries, center, seen)
     for q in range(3):
-        bias, sharp = head.shape(queries[q])
+        bias, sharp, gain = head.shape(queries[q])
         for v in range(4):
             away = min(float((center[q] - seen.center_m[v]).square().sum()), 100)
-            want = head.embed(queries[q]) @ seen.features[v] / 4 + bias
+            want = head.embed(queries[q]) @ seen.features[v] / 4 + bias + gain * log_odds[v]
             want = want - torch.nn.functional.softplus(sharp) * away
             assert float(got[q, v].detach()) == pytest.approx(float(want.detach()), abs=1e-4)
+
+
+def test_a_query_begins_as_what_the_other_heads_say():
+    """Voxels of things that point to its center, and the class that most of these have."""
+    head = query_network(learned=2, sampled=1).queries
+    at_m = torch.tensor([[0.0, 0.5], [0.0, 0.5], [0.0, 0.0], [9.0, 0.0]])
+    things = torch.tensor([[0.1, 0.8], [0.2, 0.7], [0.0, 0.05], [0.9, 0.0]])
+    said = head._answer(
+        torch.randn(2, 16), torch.zeros(2, 2), _Voxels(torch.zeros(4, 16), at_m, things)
+    )
+    assert (said.masks > 0).tolist() == [[True, True, False, False]] * 2
+    assert said.classes.argmax(dim=1).tolist() == [1, 1]
+    nothing = head._answer(
+        torch.randn(2, 16), torch.full((2, 2), 99.0), _Voxels(torch.zeros(4, 16), at_m, things * 0)
+    )
+    assert not (nothing.masks > 0).any()
+    assert nothing.classes.argmax(dim=1).tolist() == [2, 2]
 
 
 def test_scans_of_a_batch_do_not_see_each_other():
@@ -85,9 +104,12 @@ def test_the_order_of_voxels_does_not_matter():
     count = len(columns.indices)
     begin = Beginnings(columns, torch.zeros(count, 8), torch.zeros(count), torch.zeros(count, 2), 1)
     both, offsets = torch.cat([fine, torch.randn(len(fine), 8)], 1), torch.randn(len(fine), 2)
-    (plain,) = network.queries(levels, both, offsets, begin)
+    semantic = torch.randn(len(fine), 4)
+    (plain,) = network.queries(levels, both, semantic, offsets, begin)
     mixed = SparseTensor(fine[order], indices[order], SHAPE, 1)
-    (other,) = network.queries([mixed, *levels[1:]], both[order], offsets[order], begin)
+    (other,) = network.queries(
+        [mixed, *levels[1:]], both[order], semantic[order], offsets[order], begin
+    )
     torch.testing.assert_close(other.layers[-1].masks, plain.layers[-1].masks[:, order])
     torch.testing.assert_close(other.layers[-1].classes, plain.layers[-1].classes)
 
@@ -101,8 +123,10 @@ def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(lambda *x: layer(*x, hidden), rows)
     centers = [torch.randn(n, 2, dtype=torch.float64, requires_grad=True) for n in (2, 3)]
 
+    things = torch.full((3, 2), 0.2, dtype=torch.float64)
+
     def masks(queries, center_m, features, at_m):
-        return head._masks(queries, center_m, _Voxels(features, at_m))
+        return head._masks(queries, center_m, _Voxels(features, at_m, things))
 
     assert torch.autograd.gradcheck(masks, (rows[0], centers[0], rows[2], centers[1]))
 
@@ -147,3 +171,19 @@ def test_no_query_is_sure_of_anything():
     claims = Claims.of(scan, 6)
     assert not claims.ids.any()
     assert claims.softmax.shape == (1, 6)
+
+
+def test_points_that_no_object_claims_go_with_their_group():
+    claims = Claims(
+        np.array([[1, 2], [1, 0], [0, 0], [2, 0], [0, 0], [0, 0], [0, 0]], np.int32),
+        np.array([[0, 0, 0], [0, 0.9, 0.1], [0, 0.2, 0.7]], np.float32),
+    )
+    groups = np.array([3, 3, 3, 3, 1, 2, 0], np.int32)
+    whole = claims.completed(groups)
+    # object 1 claims two points of group 3, object 2 one; groups 1 and 2 are objects of their own
+    assert whole.ids[:, 0].tolist() == [1, 1, 1, 2, 3, 4, 0]
+    assert whole.ids[:, 1].tolist() == [2, 0, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(whole.softmax[:3], claims.softmax)
+    assert (whole.softmax[3:] == 1).all()
+    assert len(whole.softmax) == 6
+    assert Claims.completed(claims, groups * 0).ids.tolist() == claims.ids.tolist()
