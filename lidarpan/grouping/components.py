@@ -48,14 +48,17 @@ def grid_components(xy: Array, label: Array, side: Array) -> Array:
 
 
 @njit(cache=True)
-def cell_bounds(xy: Array, order: Array, start: Array) -> Array:
-    """Bounding rectangle of each group's points. -> (V, 4) float64 x min, y min, x max, y max."""
+def cell_bounds(xy: Array, start: Array) -> Array:
+    """Bounding rectangle of the points of each group, xy[start[v]:start[v + 1]].
+
+    -> (V, 4) float64 x min, y min, x max, y max.
+    """
     bounds = np.empty((len(start) - 1, 4), np.float64)
     for v in range(len(bounds)):
         low_x = low_y = np.inf
         high_x = high_y = -np.inf
         for k in range(start[v], start[v + 1]):
-            x, y = xy[order[k], 0], xy[order[k], 1]
+            x, y = xy[k, 0], xy[k, 1]
             low_x, high_x = min(low_x, x), max(high_x, x)
             low_y, high_y = min(low_y, y), max(high_y, y)
         bounds[v, 0], bounds[v, 1], bounds[v, 2], bounds[v, 3] = low_x, low_y, high_x, high_y
@@ -71,22 +74,23 @@ def gap_to_bounds(x: float, y: float, bounds: Array) -> float:
 
 
 @njit(cache=True)
-def any_closer(
-    xy: Array, order: Array, start: Array, bounds: Array, a: int, b: int, radius: float
-) -> bool:
-    """Whether a point of group a and one of group b are closer than radius; exact."""
+def any_closer(xy: Array, start: Array, bounds: Array, a: int, b: int, radius: float) -> bool:
+    """Whether a point of group a and one of group b are closer than radius; exact.
+
+    Points as `cell_bounds` has them.
+    """
     limit = radius * radius
     dx = max(bounds[a, 0] - bounds[b, 2], 0.0, bounds[b, 0] - bounds[a, 2])
     dy = max(bounds[a, 1] - bounds[b, 3], 0.0, bounds[b, 1] - bounds[a, 3])
     if dx * dx + dy * dy >= limit:
         return False
     for k in range(start[a], start[a + 1]):
-        x, y = np.float64(xy[order[k], 0]), np.float64(xy[order[k], 1])
+        x, y = np.float64(xy[k, 0]), np.float64(xy[k, 1])
         if gap_to_bounds(x, y, bounds[b]) >= limit:
             continue
         for m in range(start[b], start[b + 1]):
-            dx = x - xy[order[m], 0]
-            dy = y - xy[order[m], 1]
+            dx = x - xy[m, 0]
+            dy = y - xy[m, 1]
             if dx * dx + dy * dy < limit:
                 return True
     return False
@@ -102,7 +106,8 @@ def radius_components(xy: Array, label: Array, radius: Array) -> Array:
     # a hair smaller than radius / sqrt(2): the diagonal of a cell must be shorter than the radius
     point_to_cell, coordinates, keys, cells = assign_cells(xy, label, radius * 0.7071)
     order, start = sort_by_group(point_to_cell, len(coordinates))
-    bounds = cell_bounds(xy, order, start)
+    ordered = xy[order]  # once: in files of any order, each look at a point would be a far one
+    bounds = cell_bounds(ordered, start)
     parent = np.arange(len(coordinates)).astype(np.int32)
     for dx, dy in NEAR_CELLS:
         for v in range(len(coordinates)):
@@ -112,7 +117,7 @@ def radius_components(xy: Array, label: Array, radius: Array) -> Array:
             a, b = find_root(parent, v), find_root(parent, cells[slot])
             if a != b:
                 reach = radius[coordinates[v, 0]]
-                if any_closer(xy, order, start, bounds, v, cells[slot], reach):
+                if any_closer(ordered, start, bounds, v, cells[slot], reach):
                     join_roots(parent, a, b)
     return number_by_first(point_to_cell, parent)
 

@@ -40,7 +40,8 @@ def buried_points(points: Array, kind: Array, radius: float, ratio: float) -> Ar
     layer = layers_of(asking, radius)
     mine = runs_of(asking, own, layer, num_cells)
     theirs = runs_of(others, other, layers_of(others, radius), num_cells)
-    for i in range(len(asking)):
+    by_cell, _ = sort_by_group(of_asking, len(coordinates))
+    for i in by_cell:  # what is near a cell is fetched once, whatever the order of the points
         near = around[of_asking[i]]
         count = count_near(asking[i], layer[i], near, theirs, radius)
         if count > 0:

@@ -320,7 +320,7 @@ def _guess(rows: Numbers) -> str:
     places = _coordinates(rows)
     rest = [k for k in range(rows.shape[1]) if k not in places]
     letters = dict(zip(places, "xyz", strict=True))
-    letters |= zip(rest, _guess_others(rows[:, rest], rows[:, places]), strict=True)
+    letters |= zip(rest, _guess_others(rows, rest, places), strict=True)
     return "".join(letters[k] for k in range(rows.shape[1]))
 
 
@@ -350,12 +350,13 @@ def _some(rows: Numbers) -> NDArray[np.float64]:
     return np.nan_to_num(some, posinf=0.0, neginf=0.0)
 
 
-def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
-    """Letters of the columns beside x y z."""
-    letters = ["_"] * others.shape[1]
-    some = _some(others)
+def _guess_others(rows: Numbers, others: list[int], places: list[int]) -> list[str]:
+    """Letters of the columns beside x y z, of which nothing but some rows is copied."""
+    letters = ["_"] * len(others)
+    thinned = _some(rows)
+    some, xyz = thinned[:, others], thinned[:, places]
     is_constant = (some == some[:1]).all(axis=0)
-    is_other = (_is_usual(some).mean(axis=0) < 0.9) | _is_distance(some, _some(xyz))
+    is_other = (_is_usual(some).mean(axis=0) < 0.9) | _is_distance(some, xyz)
     is_other[:3] |= _is_colour(some) or _is_normal(some)
     is_passed = is_constant | is_other
     for k in np.flatnonzero(~is_passed):
@@ -365,7 +366,11 @@ def _guess_others(others: Numbers, xyz: Numbers) -> list[str]:
             letters[k] = "r" if is_whole and "r" not in letters else "t"
         elif (column < 0).mean() > 0.01 and len(np.unique(column[column < 0])) > 1:
             continue  # one value below 0 marks what is not known
-        elif is_whole and "r" not in letters and ("i" in letters or _is_ring(others[:, k], xyz)):
+        elif (
+            is_whole
+            and "r" not in letters
+            and ("i" in letters or _is_ring(rows[:, others[k]], xyz))
+        ):
             letters[k] = "r"
         elif "i" not in letters:
             letters[k] = "i"
@@ -384,11 +389,14 @@ def _is_distance(others: Numbers, xyz: Numbers) -> NDArray[np.bool_]:
 
 
 def _is_ring(whole: Numbers, xyz: Numbers) -> bool:
-    """Whether whole numbers count beams: they go round one by one, or tell the elevations."""
+    """Whether (N,) whole numbers count beams: they go round one by one, or tell the elevations.
+
+    xyz are those of some of the points, as `_some` takes them.
+    """
     step = np.abs(np.diff(whole[:20_000]))
     if np.mean(step == 1) > 0.8:
         return True
-    x, y, z = _some(xyz).T
+    x, y, z = xyz.T
     elevation = np.arctan2(z, np.hypot(x, y))
     _, beam, count = np.unique(_some(whole[:, None])[:, 0], return_inverse=True, return_counts=True)
     if len(count) < 4:
