@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from learning import VALID_FIRST, head
 from learning_run import Run
-from learning_towns import Towns, town_files
+from learning_towns import town_files
 
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.sparse import choose_engine
@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--engine")
     o = parser.parse_args()
-    towns = Towns(town_files(Path(o.data), VALID_FIRST, o.scans))
+    paths = tuple(map(str, town_files(Path(o.data), VALID_FIRST, o.scans)))
+    towns = Run("", 0, (), (), "").towns(paths)
     device = torch.device(o.device)
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     made = {}

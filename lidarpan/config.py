@@ -114,7 +114,7 @@ class LossConfig(Section):
     heatmap: float = Field(1.0, ge=0)
     offset: float = Field(0.5, ge=0)
     bev_semantic: float = Field(0.0, ge=0)  # classes of whole columns, a head of training alone
-    queries: float = Field(1.0, ge=0)  # classes, masks and centers of the query head, where it is
+    queries: float = Field(0.03, ge=0)  # classes, masks and centers of the query head, where it is
     overlap: float = Field(0.0, ge=0)  # masks of two queries on the same voxel
     ground_height: float = Field(0.0, ge=0)  # of each BEV cell, a head of training alone; per metre
     depth: float = Field(0.0, ge=0)  # what hidden beams would have measured, likewise
