@@ -90,7 +90,7 @@ def predict(
     ] = None,
     columns: Annotated[
         str | None,
-        typer.Option(help="Of headerless .bin files: a letter of x y z i r t _ per number."),
+        typer.Option(help="Of .bin, .npy and text without names: a letter of x y z i r t _ each."),
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Predict again what is there already.")] = False,
     ego_box: Annotated[
@@ -151,8 +151,9 @@ def predict(
 ) -> None:
     """Panoptic labels of scans and recordings.
 
-    Scans: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet. Recordings: ROS
-    bags (.bag, folders, .db3), .mcap, packets of Velodyne and Ouster (.pcap), .osf, .e57.
+    Scans: .bin, .pcd.bin, .pcd, .ply, .npy, .npz, .las, .laz, .feather, .parquet, .xyz, .csv, .txt,
+    .asc, .pts. Recordings: ROS bags (.bag, folders, .db3), .mcap, packets of Velodyne and Ouster
+    (.pcap), .osf, .e57.
     """
     from rich.console import Console
     from rich.progress import track
