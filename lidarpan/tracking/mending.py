@@ -170,7 +170,8 @@ def _are_two(
     store: TrackStore, facts: MotionFacts, together: Together, t: int, s: int, moves: Array
 ) -> bool:
     """Whether two tracks that end in one object are two: no box holds both, or seen apart."""
-    length, width = facts.loose[store.class_id[[t, s]]].max(axis=0)
+    known = store.dims[[t, s], :2] + TOLERANCE_M
+    length, width = np.maximum(facts.loose[store.class_id[[t, s]]], known).max(axis=0)
     one_box = fit_one_box(
         store.last[t], store.num_last[t], store.last[s], store.num_last[s],
         moves[1, 0] - moves[0, 0], moves[1, 1] - moves[0, 1], length, width,

@@ -167,6 +167,18 @@ def test_an_object_cut_in_two_is_joined_and_two_in_one_are_cut():
         assert names == [[1], [2], [3]], k
 
 
+def test_a_car_that_is_longer_than_cars_are_is_whole_again_after_it_was_cut():
+    tracker, rng, names = Tracker(KITTI), np.random.default_rng(4), []
+    for k in range(20):
+        body = Body(1, 1, -10.0 + k, 4.0, 6.4, 2.0, 1.7)
+        points, semantic, number = look([body], at(0, 0), rng)
+        instance = np.where((k in range(8, 13)) & (points[:, 0] > body.x), 7, number)
+        labels = PanopticLabels(semantic, instance.astype(np.int32))
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+        names.append(np.unique(tracked.labels.instance).tolist())
+    assert all(one == [1] for one in names[:8] + names[13:]), names
+
+
 def without_id(number, *buried):
     return np.where(np.isin(number, buried), 0, number).astype(np.int32)
 
