@@ -47,10 +47,11 @@ class Together:
     ) -> None:
         """Count the pairs of ids (K,) that are seen near each other; apart_m, near (K, K)."""
         rows, columns = np.nonzero(np.triu(near, 1))
-        for a, b, apart in zip(ids[rows], ids[columns], apart_m[rows, columns], strict=True):
-            pair = _ordered(int(a), int(b))
+        one, other = np.minimum(ids[rows], ids[columns]), np.maximum(ids[rows], ids[columns])
+        pairs = zip(one.tolist(), other.tolist(), strict=True)
+        for pair, apart in zip(pairs, apart_m[rows, columns].tolist(), strict=True):
             self._apart[pair] = self._apart.get(pair, 0) + 1
-            self._widest[pair] = max(self._widest.get(pair, 0.0), float(apart))
+            self._widest[pair] = max(self._widest.get(pair, 0.0), apart)
 
     def were_apart(self, a: int, b: int, length_m: float) -> bool:
         """Whether a and b were seen too far apart for one object of this length."""
