@@ -170,8 +170,8 @@ class ScanNorm(nn.Module):
     def statistics(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance that one scan's voxels (V, C) are normalised by. (C,) each."""
         share = self.own_share(len(rows))
-        if share == 0:
-            return self.running_mean, self.running_var
+        if share == 0:  # copies: the next scan of a batch moves them, and backward wants these
+            return self.running_mean.clone(), self.running_var.clone()
         var, mean = torch.var_mean(_at_least_single(rows), dim=0, correction=0)
         if self.training:
             self._remember(mean, var)

@@ -142,6 +142,15 @@ def test_a_scan_without_voxels_keeps_its_place_in_the_graph():
     assert (norm.bias.grad == 0).all()
 
 
+@pytest.mark.parametrize("counts", [[0, 500], [0, 20], [500, 0, 500]])
+def test_a_scan_without_voxels_may_come_before_others(counts):
+    """The others move the stored statistics after it has used them."""
+    norm, x = make_norm(), tensor(counts)
+    rows = x.features.clone().requires_grad_()
+    norm(x.with_features(rows)).square().sum().backward()
+    assert torch.isfinite(rows.grad).all()
+
+
 def by_index(norm, rows, scan, num_scans):
     """Sums over each scan's rows by their index, and its statistics remembered one by one."""
     count = torch.bincount(scan, minlength=num_scans).to(rows.dtype)[:, None]
