@@ -128,6 +128,7 @@ def test_brightness_of_evidence():
     assert share_on(nothing, nothing.target) == 0
 
 
+@pytest.mark.slow
 def test_a_file_is_explained(scan, network, tmp_path):
     path, weights = tmp_path / "scan.bin", tmp_path / "w.safetensors"
     np.column_stack([scan.points, scan.intensity]).astype(np.float32).tofile(path)

@@ -237,6 +237,7 @@ def test_doctor_finds_the_main_job_fit(run):
     assert "engine numba" in out
 
 
+@pytest.mark.slow
 def test_bench_writes_its_report(run, tmp_path):
     report = tmp_path / "bench.json"
     code, out, _ = run("bench", "--device", "cpu", "--scans", "1", "--json", report)

@@ -41,7 +41,7 @@ def test_the_graph_is_the_network(norm_share, size, write_weights, tmp_path, req
     assert_same([tensor.numpy() for tensor in got], network.run(prepared), 1e-5)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def onnx_file(small_weights, tmp_path_factory):
     pytest.importorskip("onnxscript", reason="the extra onnx is not installed")
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"

@@ -119,6 +119,7 @@ def test_the_command_joins_a_cluster_and_goes_on(cluster, scans, predicted, tmp_
     assert same_bytes(predicted[0], out)
 
 
+@pytest.mark.slow
 def test_drives_are_tracked_apart(cluster, scans, predicted, tmp_path):
     """The drive with the broken scan is told, the other one is what one process makes of it."""
     first = [scans / "sequences/08/velodyne"]

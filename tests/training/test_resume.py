@@ -203,6 +203,7 @@ def test_metrics_go_on_where_the_run_does(tmp_path):
         MetricsLog(path, resume_step=3)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tree, tmp_path):
     """Two of two scans each and one that gathers two batches: the same scans, the same steps.
 
