@@ -38,21 +38,20 @@ fi
 
 # --- Python packages ---
 [ -x "$venv/bin/python" ] || { say "Creating $venv with $("$python" --version)"; "$python" -m venv "$venv"; }
-# Python compiles a module when it is first imported; most of what is installed never is.
-pip_install() { "$venv/bin/python" -m pip --disable-pip-version-check install -q --no-compile "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 if [ "${LIDARPAN_CUDA:-}" = 1 ] || nvidia-smi >/dev/null 2>&1; then
     say "NVIDIA driver found: installing torch with CUDA"
     # spconv's wheels are built for CUDA 12, so torch's are taken from the index of the same CUDA;
     # where it cannot be reached, pip falls back to the build that PyPI has of this version.
-    pip_install --retries 0 --extra-index-url https://download.pytorch.org/whl/cu126 "torch==$torch_version"
+    pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cu126 "torch==$torch_version"
 else
     say "No NVIDIA driver: installing torch for the CPU"
     # The CPU index serves small wheels; where it cannot be reached, pip falls back to what it has.
-    pip_install --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
+    pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
 fi
 say "Installing lidarpan and its dependencies"
-pip_install -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
-pip_install --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
+pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
+pip install -q --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
 
 # --- Compile the kernels once, so that no command has to; the demo needs those of the simulator,
 # the scores and the pictures ---
