@@ -118,6 +118,9 @@ def scan_of_fields(
     xyz = _coordinates(columns, file.fields, origin)
     valid, warnings = _usable(xyz, origin)
     kept = xyz if valid.all() else xyz[valid]
+    if len(kept) > 1 and (kept == kept[0]).all():
+        place = ", ".join(f"{value:g}" for value in kept[0])
+        raise InputError(f"{origin}: wanted a scan, got {len(kept)} times the point ({place})")
     if sensor_T_file is None:
         sensor_T_file, moved = _in_metres(kept, file.world_T_sensor, expected_height_m)
     else:
@@ -205,10 +208,6 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     valid: BoolArray = finite & (largest > 0)
     if not valid.any():
         raise InputError(f"{origin}: all {len(xyz)} points lie exactly at the sensor: no returns")
-    used = xyz[valid]
-    if len(used) > 1 and (used == used[0]).all():
-        place = ", ".join(f"{value:g}" for value in used[0])
-        raise InputError(f"{origin}: wanted a scan, got {len(used)} times the point ({place})")
     warnings = []
     if not finite.all():
         warnings.append(f"dropped {int((~finite).sum())} of {len(xyz)} points: NaN or infinite")

@@ -33,7 +33,10 @@ _HEAD_LINES = 50
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _SEPARATORS = (";", "\t", ",", None)
 _UNIT = re.compile(r"\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
-_METRES = {"mm": 1e-3, "cm": 1e-2, "ft": 0.3048, "feet": 0.3048}
+_METRES = {
+    "m": 1.0, "meter": 1.0, "meters": 1.0, "metre": 1.0, "metres": 1.0, "mm": 1e-3, "cm": 1e-2,
+    "dm": 0.1, "km": 1e3, "ft": 0.3048, "feet": 0.3048, "in": 0.0254, "inch": 0.0254,
+}  # fmt: skip
 _LEICA = ("x", "y", "z", "intensity", "red", "green", "blue")
 _LEICA_ZERO = 2048
 """Leica's `.pts` counts intensities from -2048 on."""
@@ -222,11 +225,10 @@ def _cleaned(lines: Iterable[str], style: _Style, path: Path) -> Iterator[str]:
         line = given.strip(" \r\n")
         if not line or line.startswith(("#", "//")):
             continue
+        width = len(line.split()) if separator is None else line.count(separator) + 1
+        if width != style.width:
+            raise InputError(f"{path}: line {k}: wanted {style.width} columns, got {line[:60]!r}")
         if separator is not None:
-            if line.count(separator) != style.width - 1:
-                raise InputError(
-                    f"{path}: line {k}: wanted {style.width} columns, got {line[:60]!r}"
-                )
             if separator * 2 in line or line[0] == separator or line[-1] == separator:
                 line = separator.join(word.strip() or "nan" for word in line.split(separator))
         yield line.replace(",", ".") if style.has_commas else line
@@ -239,7 +241,12 @@ def _named(table: NDArray[np.float64], names: Sequence[str], path: Path) -> Fiel
         plain, unit = _UNIT.sub("", name).strip(), _UNIT.search(name)
         column = table[:, k]
         if unit and find_axis(plain) is not None:
-            column = column * _METRES.get(unit[1].lower(), 1.0)
+            if unit[1].lower() not in _METRES:
+                raise InputError(
+                    f"{path}: column {name!r}: wanted a unit of {', '.join(_METRES)}, "
+                    f"got {unit[1]!r}: convert it, or take the word out of the name"
+                )
+            column = column * _METRES[unit[1].lower()]
         fields[plain if plain and plain not in fields else f"{plain}{k}"] = column
     intensity = fields.get("intensity")
     if path.suffix.lower() == ".pts" and intensity is not None and (intensity < 0).any():

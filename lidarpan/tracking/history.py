@@ -113,8 +113,9 @@ class History:
             renamed, resting, places = self._named_by_place(self._lives_of(name_of))
             name_of |= renamed
         lives = self._lives_of(name_of)
-        class_of = {root: _class_of(life) for root, life in lives.items()}
-        clear = {root for root, life in lives.items() if is_clear(_evidence(life))}
+        evidence = {root: _evidence(life) for root, life in lives.items()}
+        class_of = {root: int(each.argmax()) for root, each in evidence.items()}
+        clear = {root for root, each in evidence.items() if is_clear(each)}
         moves = {root: _moving(life) for root, life in lives.items()}
         return Conclusion(name_of, class_of, clear, moves, resting, places, lives)
 

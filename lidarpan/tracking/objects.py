@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lidarpan.grouping.surfaces import class_votes, gather_objects, object_surfaces, to_world
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
+from lidarpan.tracking.evidence import class_evidence
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Objects:
         extent: (K, 6) m low and high of x, y, z.
         votes: (K, C) int64 points of each class.
         class_id: (K,) int64 the class of most points.
+        evidence: (K, C) what the scan says of the class, as `class_evidence` gives it.
         score: (K,) confidence, 1 where the labels have none.
     """
 
@@ -38,6 +40,7 @@ class Objects:
     votes: NDArray[np.int64]
     class_id: NDArray[np.int64]
     score: NDArray[np.float64]
+    evidence: NDArray[np.float64]
 
     @property
     def num_objects(self) -> int:
@@ -86,4 +89,7 @@ def observe(
     surface, places, extent = object_surfaces(world, start)
     score = np.ones(len(ids)) if labels.score is None else labels.score[ids].astype(np.float64)
     class_id = votes.argmax(axis=1).astype(np.int64) if len(ids) else np.zeros(0, np.int64)
-    return Objects(ids, order, start, world, surface, places, extent, votes, class_id, score)
+    evidence = class_evidence(votes, score, is_thing)
+    return Objects(
+        ids, order, start, world, surface, places, extent, votes, class_id, score, evidence
+    )

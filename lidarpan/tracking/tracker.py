@@ -20,7 +20,7 @@ from lidarpan.tracking.association import (
     UNKNOWN,
     pair_costs,
 )
-from lidarpan.tracking.evidence import class_evidence, is_clear
+from lidarpan.tracking.evidence import is_clear
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.mending import (
     Together,
@@ -323,7 +323,7 @@ class Tracker:
         store.company[tracks] += beside[seen]
         store.score[tracks] += objects.score[seen]
         store.gone[tracks] = 0
-        store.mass[tracks] += self._evidence(objects)[seen]
+        store.mass[tracks] += objects.evidence[seen]
         store.class_id[tracks] = store.mass[tracks].argmax(axis=1)
 
     def _filter(
@@ -365,7 +365,7 @@ class Tracker:
         new = TrackStore.empty(self.classes.num_classes, len(born))
         new.id[:] = self._used + 1 + np.arange(len(born))
         self._used += len(born)
-        new.mass[:] = self._evidence(objects)[born]
+        new.mass[:] = objects.evidence[born]
         new.class_id[:] = objects.class_id[born]
         new.shape[:] = new.last[:] = objects.surface[born]
         new.num_shape[:] = new.num_last[:] = objects.count[born]
@@ -406,9 +406,6 @@ class Tracker:
         along = np.stack([np.cos(boxes[:, 4]), np.sin(boxes[:, 4])], axis=1)
         store.motion[tracks, 4:] = np.where(axis[:, None], along, 0.0)
 
-    def _evidence(self, objects: Objects) -> NDArray[np.float64]:
-        return class_evidence(objects.votes, objects.score, self.classes.is_thing)
-
     def _answer(
         self,
         labels: PanopticLabels,
@@ -425,7 +422,7 @@ class Tracker:
         name[objects.ids] = np.where(is_buried, 0, store.id[row])
         buried[objects.ids] = np.where(is_buried, store.id[row], 0)
         evidence = np.zeros_like(store.mass)
-        np.add.at(evidence, row, self._evidence(objects))
+        np.add.at(evidence, row, objects.evidence)
         class_of = np.where(is_clear(store.mass), store.class_id, evidence.argmax(axis=1))
         kind = np.zeros(len(name), np.uint8)
         if self.mending.classes:

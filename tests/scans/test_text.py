@@ -85,7 +85,12 @@ def test_missing_values_are_unusable_points(tmp_path, rows):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"1 2 3 4\n" * 99 + b"1 2 3\n", "wanted lines of 4 numbers"),
+        (b"1 2 3 4\n" * 99 + b"1 2 3\n", "line 100: wanted 4 columns, got '1 2 3'"),
+        (b"1 2 3 4\n" * 99 + b"1 2 3 4 5\n", "line 100: wanted 4 columns, got '1 2 3 4 5'"),
+        (
+            b"x (furlong),y,z\n" + b"1,2,3\n" * 9,
+            r"'x \(furlong\)': wanted a unit of m, .*convert it",
+        ),
         (b"1,2,3,4\n" * 99 + b"1,2,3\n", "line 100: wanted 4 columns, got '1,2,3'"),
         (b"x y z\n" + b"1 2 3 4\n" * 9, "wanted a name for each of 4 columns, got 'x y z'"),
         (b"hello world\n" * 9, "wanted a line per point, .*got 'hello world'"),
