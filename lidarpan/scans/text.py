@@ -228,9 +228,8 @@ def _cleaned(lines: Iterable[str], style: _Style, path: Path) -> Iterator[str]:
         width = len(line.split()) if separator is None else line.count(separator) + 1
         if width != style.width:
             raise InputError(f"{path}: line {k}: wanted {style.width} columns, got {line[:60]!r}")
-        if separator is not None:
-            if separator * 2 in line or line[0] == separator or line[-1] == separator:
-                line = separator.join(word.strip() or "nan" for word in line.split(separator))
+        if separator and (separator * 2 in line or separator in (line[0], line[-1])):
+            line = separator.join(word.strip() or "nan" for word in line.split(separator))
         yield line.replace(",", ".") if style.has_commas else line
 
 
