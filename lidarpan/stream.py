@@ -26,6 +26,9 @@ Item = TypeVar("Item")
 RESTART_S = 5.0
 """A clock that jumps back by more than this was set anew: the stream starts from nothing."""
 
+LONGEST_GAP_S = 30.0
+"""Nobody waits for a scan that is later by more than this: it is of another recording."""
+
 KEPT_LATENCIES = 1000
 
 
@@ -228,12 +231,17 @@ class LiveStream:
 def paced(
     arrivals: Iterable[Arrival], clock: Callable[[], float], rate: float
 ) -> Iterator[Arrival]:
-    """The arrivals at the sensor's pace: each when its time has come, `rate` times as fast."""
-    start: tuple[float, float] | None = None
+    """The arrivals at the sensor's pace: each when its time has come, `rate` times as fast.
+
+    After a jump of the sensor's clock, back by more than RESTART_S or ahead by more than
+    LONGEST_GAP_S, the next scan comes at once.
+    """
+    start, last_s = (0.0, 0.0), -np.inf
     for arrival in arrivals:
         now = clock()
-        if start is None:
+        if not -RESTART_S <= arrival.time_s - last_s <= LONGEST_GAP_S:
             start = now, arrival.time_s
+        last_s = arrival.time_s
         due = start[0] + (arrival.time_s - start[1]) / rate
         if due > now:
             time.sleep(due - now)

@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,17 @@ def test_scans_are_paced_by_their_times(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda s: now.__setitem__(0, now[0] + s))
     came = [a.came_s for a in paced(arrivals(4), lambda: now[0], rate=2.0)]
     assert came == pytest.approx([100.0, 100.05, 100.1, 100.15])
+
+
+def test_nobody_waits_for_another_recording(monkeypatch):
+    """Its clock may be years ahead or behind."""
+    now = [100.0]
+    monkeypatch.setattr("time.sleep", lambda s: now.__setitem__(0, now[0] + s))
+    first, second, third = arrivals(3)
+    ahead = [replace(a, time_s=a.time_s + 1e8) for a in (first, second)]
+    every = [first, second, *ahead, first, second, third]
+    came = [a.came_s for a in paced(every, lambda: now[0], rate=1.0)]
+    assert came == pytest.approx([100.0, 100.1, 100.1, 100.2, 100.2, 100.3, 100.4])
 
 
 def test_scans_come_through_a_pipe():
