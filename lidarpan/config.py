@@ -41,8 +41,8 @@ Triple = tuple[float, float, float]
 class GridConfig(Section):
     """The box of space that is voxelized, metres in the sensor frame."""
 
-    min_m: Triple = (-100.8, -100.8, -4.0)
-    max_m: Triple = (100.8, 100.8, 15.2)
+    min_m: Triple = (-201.6, -201.6, -4.0)
+    max_m: Triple = (201.6, 201.6, 15.2)
     voxel_m: Triple = (0.15, 0.15, 0.15)
 
     @model_validator(mode="after")

@@ -53,14 +53,14 @@ def build_tables(cells: IntArray, shape: Shape, num_levels: int) -> list[IntArra
         fine, size = grids[-1]
         coarse_size = -(-size // 2)
         coarse = neighbours.strided_cells(fine, coarse_size, 1, *_walk(HALVING, 2))
-        steps.append(_rows_under(fine, size, coarse, HALVING, 2))
+        steps.append(_rows_under(fine, coarse, HALVING, 2))
         grids.append((coarse, coarse_size))
-    cubes = [_rows_under(cells, size, cells, CUBE, 1) for cells, size in grids]
+    cubes = [_rows_under(cells, cells, CUBE, 1) for cells, _ in grids]
     turned = [_turn(down, len(grids[level][0])) for level, down in enumerate(steps)]
     coarse, size = grids[1]
     columns, coarse_to_column, lookup = _columns(coarse, size)
     flat = np.pad(columns, ((0, 0), (1, 1)))
-    planes = _rows_under(flat, np.r_[size[:2], 1], flat, PLANE, 1)
+    planes = _rows_under(flat, flat, PLANE, 1)
     fine = cells[:, :2] // BEV_STRIDE
     return [
         *cubes,
@@ -79,13 +79,11 @@ def _walk(kernel: Shape, stride: int) -> tuple[Longs, Longs, Longs]:
     return edges, np.full(3, stride), edges // 2 if stride == 1 else np.zeros(3, np.int64)
 
 
-def _rows_under(
-    source: IntArray, size: Longs, target: IntArray, kernel: Shape, stride: int
-) -> IntArray:
+def _rows_under(source: IntArray, target: IntArray, kernel: Shape, stride: int) -> IntArray:
     """Row of the source voxel under each place of the kernel, else their number. -> (W, K)."""
-    starts = neighbours.column_starts(source, size, 1)
+    columns = neighbours.column_starts(source, 1)
     pair_in, pair_out, blocks = neighbours.list_pairs(
-        source, starts, size, target, *_walk(kernel, stride)
+        source, *columns, target, *_walk(kernel, stride)
     )
     table = np.full((len(target), int(np.prod(kernel))), len(source), np.int32)
     for starts_of_block in blocks:

@@ -10,7 +10,7 @@ from scipy.ndimage import rank_filter
 
 from lidarpan.structures import FloatArray, IntArray
 from lidarpan.voxels.grid import Grid
-from lidarpan.voxels.moments import lowest_by_cell, sums_around, voxel_moments
+from lidarpan.voxels.moments import lowest_by_cell, raster_cells, sums_around, voxel_moments
 from lidarpan.voxels.voxelize import Voxels
 
 NUM_FEATURES = 13
@@ -125,11 +125,10 @@ def _lowest_around(voxel: _Voxel, grid: Grid, cell_m: float) -> FloatArray:
     Returns:
         (V,) float32 metres; where all other cells are empty, the lowest of the voxel's own.
     """
-    stride, *size = raster_of(grid, cell_m)
-    low = lowest_by_cell(voxel.height, voxel.indices, stride, *size)
+    cells, size = raster_cells(voxel.indices, raster_of(grid, cell_m)[0])
+    low = lowest_by_cell(voxel.height, cells, size)
     second = rank_filter(low, rank=1, size=3, mode="constant", cval=np.inf)
-    cell = voxel.indices[:, 0] // stride, voxel.indices[:, 1] // stride
-    lowest: FloatArray = np.where(np.isfinite(second), second, low)[cell]
+    lowest: FloatArray = np.where(np.isfinite(second), second, low)[cells[:, 0], cells[:, 1]]
     return lowest
 
 
@@ -150,7 +149,8 @@ def _ground_look(voxel: _Voxel, step: FloatArray, grid: Grid) -> FloatArray:
     count, one = voxel.count, np.ones_like(step)
     values = (one, step, step * step, count, count * voxel.bright, count * voxel.variance)
     table = np.stack(values, axis=1).astype(np.float64)
-    sums = sums_around(table, ground, voxel.indices, *raster_of(grid, PATCH_M))
+    raster = raster_cells(voxel.indices, raster_of(grid, PATCH_M)[0])
+    sums = sums_around(table, ground, *raster)
     voxels, rise, squares, points, light, spread = np.where(sums[:, :1] > 0, sums, [1, 0, 0] * 2).T
     close = voxel.bright[ground & (voxel.reach < REFERENCE_M)]
     usual = float(np.median(close)) if len(close) else 0.0

@@ -47,51 +47,68 @@ def voxel_moments(
 
 
 @njit(cache=True, nogil=True)
-def lowest_by_cell(height: Floats, indices: Ints, stride: int, size_x: int, size_y: int) -> Floats:
-    """The lowest voxel of each raster cell of stride x stride voxels. -> (X, Y), inf where none.
+def raster_cells(indices: Ints, stride: int) -> tuple[Ints, Ints]:
+    """Raster cell of stride x stride voxels of each voxel, counted from the least one occupied.
+
+    Args:
+        indices: (V, 3) voxels.
+        stride: voxels along the edge of a cell.
+
+    Returns:
+        (V, 2) int32 cells and (2,) int32, how many there are along x and y.
+    """
+    cells = np.empty((len(indices), 2), np.int32)
+    low, size = np.zeros(2, np.int32), np.zeros(2, np.int32)
+    if len(indices) > 0:
+        for axis in range(2):
+            low[axis] = indices[:, axis].min() // stride
+            size[axis] = indices[:, axis].max() // stride - low[axis] + 1
+    for v in range(len(indices)):
+        cells[v, 0] = indices[v, 0] // stride - low[0]
+        cells[v, 1] = indices[v, 1] // stride - low[1]
+    return cells, size
+
+
+@njit(cache=True, nogil=True)
+def lowest_by_cell(height: Floats, cells: Ints, size: Ints) -> Floats:
+    """The lowest voxel of each raster cell. -> (X, Y), inf where none.
 
     Args:
         height: (V,) metres.
-        indices: (V, 3) voxels.
-        stride: voxels along the edge of a cell.
-        size_x: cells along x.
-        size_y: cells along y.
+        cells: (V, 2) of `raster_cells`.
+        size: (2,) cells along x and y.
     """
-    low = np.full((size_x, size_y), np.float32(np.inf), np.float32)
+    low = np.full((size[0], size[1]), np.float32(np.inf), np.float32)
     for v in range(len(height)):
-        x, y = indices[v, 0] // stride, indices[v, 1] // stride
+        x, y = cells[v]
         low[x, y] = min(low[x, y], height[v])
     return low
 
 
 @njit(cache=True, nogil=True)
-def sums_around(
-    values: Doubles, chosen: Bools, indices: Ints, stride: int, size_x: int, size_y: int
-) -> Doubles:
+def sums_around(values: Doubles, chosen: Bools, cells: Ints, size: Ints) -> Doubles:
     """Sums of the chosen voxels' values over the 3 x 3 raster cells around each voxel.
 
     Args:
         values: (V, K) float64.
         chosen: (V,) which voxels count.
-        indices: (V, 3) voxels.
-        stride: voxels along the edge of a cell.
-        size_x: cells along x.
-        size_y: cells along y.
+        cells: (V, 2) of `raster_cells`.
+        size: (2,) cells along x and y.
 
     Returns:
         (V, K) float64.
     """
     count = values.shape[1]
-    cells = np.zeros((size_x + 2, size_y + 2, count))  # with an empty rim
+    raster = np.zeros((size[0] + 2, size[1] + 2, count))  # with an empty rim
     for v in range(len(values)):
         if chosen[v]:
-            x, y = indices[v, 0] // stride + 1, indices[v, 1] // stride + 1
+            x, y = cells[v, 0] + 1, cells[v, 1] + 1
             for k in range(count):
-                cells[x, y, k] += values[v, k]
+                raster[x, y, k] += values[v, k]
     sums = np.zeros_like(values)
-    first = np.full((size_x + 2, size_y + 2), -1, np.int32)  # voxel of each cell that has the sum
+    first = np.full((size[0] + 2, size[1] + 2), -1, np.int32)  # voxel of each cell that has the sum
     for v in range(len(values)):
-        x, y = indices[v, 0] // stride + 1, indices[v, 1] // stride + 1
+        x, y = cells[v, 0] + 1, cells[v, 1] + 1
         if first[x, y] >= 0:
             sums[v] = sums[first[x, y]]
             continue
@@ -99,7 +116,7 @@ def sums_around(
         for dx in range(-1, 2):
             for dy in range(-1, 2):
                 for k in range(count):
-                    sums[v, k] += cells[x + dx, y + dy, k]
+                    sums[v, k] += raster[x + dx, y + dy, k]
     return sums
 
 

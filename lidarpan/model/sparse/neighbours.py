@@ -20,32 +20,35 @@ BLOCK_ROWS = 256  # output rows whose pairs are listed together
 
 
 @njit(cache=True, nogil=True)
-def column_starts(cells: Ints, shape: Longs, batch_size: int) -> Ints:
-    """First row of every (batch, x, y) column of sorted cells.
+def column_starts(cells: Ints, batch_size: int) -> tuple[Ints, Longs]:
+    """First row of every (batch, x, y) column of sorted cells, within the box they occupy.
 
     Args:
         cells: (V, 4) int32 [batch, x, y, z] in ascending order.
-        shape: (3,) int64 X, Y, Z.
         batch_size: B.
 
     Returns:
-        (B * X * Y + 1,) int32.
+        (B * X * Y + 1,) int32, and the box (4,) int64: lowest x and y, size X and Y in columns.
     """
-    size_x, size_y = shape[0], shape[1]
-    starts = np.zeros(batch_size * size_x * size_y + 1, np.int32)
+    box = np.zeros(4, np.int64)
+    if len(cells) > 0:
+        for axis in range(2):
+            box[axis] = cells[:, 1 + axis].min()
+            box[2 + axis] = cells[:, 1 + axis].max() - box[axis] + 1
+    starts = np.zeros(batch_size * box[2] * box[3] + 1, np.int32)
     for row in range(len(cells)):
-        column = (cells[row, 0] * size_x + cells[row, 1]) * size_y + cells[row, 2]
-        starts[column + 1] += 1
+        x, y = cells[row, 1] - box[0], cells[row, 2] - box[1]
+        starts[(cells[row, 0] * box[2] + x) * box[3] + y + 1] += 1
     for column in range(len(starts) - 1):
         starts[column + 1] += starts[column]
-    return starts
+    return starts, box
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def list_pairs(
     in_cells: Ints,
     in_starts: Ints,
-    in_shape: Longs,
+    in_box: Longs,
     out_cells: Ints,
     kernel: Longs,
     stride: Longs,
@@ -59,7 +62,7 @@ def list_pairs(
     Args:
         in_cells: (Vin, 4) int32 [batch, x, y, z], ascending.
         in_starts: what `column_starts` says of in_cells.
-        in_shape: (3,) int64 X, Y, Z of the input.
+        in_box: (4,) int64, likewise.
         out_cells: (Vout, 4) int32 [batch, x, y, z].
         kernel: (3,) int64.
         stride: (3,) int64.
@@ -84,15 +87,15 @@ def list_pairs(
         for row in range(begin, end):
             low_z = out_cells[row, 3] * stride[2] - padding[2]
             for i in range(kernel[0]):
-                x = out_cells[row, 1] * stride[0] - padding[0] + i
-                if x < 0 or x >= in_shape[0]:
+                x = out_cells[row, 1] * stride[0] - padding[0] + i - in_box[0]
+                if x < 0 or x >= in_box[2]:
                     continue
                 for j in range(kernel[1]):
-                    y = out_cells[row, 2] * stride[1] - padding[1] + j
-                    if y < 0 or y >= in_shape[1]:
+                    y = out_cells[row, 2] * stride[1] - padding[1] + j - in_box[1]
+                    if y < 0 or y >= in_box[3]:
                         continue
                     first_k = (i * kernel[1] + j) * height
-                    place = (out_cells[row, 0] * in_shape[0] + x) * in_shape[1] + y
+                    place = (out_cells[row, 0] * in_box[2] + x) * in_box[3] + y
                     for candidate in range(in_starts[place], in_starts[place + 1]):
                         above = in_cells[candidate, 3] - low_z
                         if above >= height:

@@ -194,8 +194,8 @@ def _convolve(
     return finish.apply(out) if finish else out
 
 
-def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Cells on the host and the first row of each of their columns."""
+def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """Cells on the host, the first row of each of their columns, and the box of the columns."""
     if "columns" not in level.maps:
         cells = level.indices.numpy()
         fault = neighbours.find_fault(cells, np.asarray(level.shape), level.batch_size)
@@ -204,18 +204,15 @@ def _cells(level: Level) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
                 f"indices must be distinct, ascending in [batch, x, y, z] and inside "
                 f"{level.shape} x {level.batch_size} scans: row {fault} is {cells[fault].tolist()}"
             )
-        starts = neighbours.column_starts(cells, np.asarray(level.shape), level.batch_size)
-        level.maps["columns"] = cells, starts
-    columns: tuple[NDArray[np.int32], NDArray[np.int32]] = level.maps["columns"]
+        level.maps["columns"] = cells, *neighbours.column_starts(cells, level.batch_size)
+    columns: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] = level.maps["columns"]
     return columns
 
 
 def _list_pairs(source: Level, target: Level, geometry: Geometry) -> Rulebook:
-    cells, starts = _cells(source)
-    targets, _ = _cells(target)
-    shape = np.asarray(source.shape)
+    targets, *_ = _cells(target)
     pair_in, pair_out, block_starts = neighbours.list_pairs(
-        cells, starts, shape, targets, *map(np.asarray, geometry)
+        *_cells(source), targets, *map(np.asarray, geometry)
     )
     return Rulebook(pair_in, pair_out, block_starts, len(targets))
 
@@ -249,7 +246,7 @@ class NumbaEngine:
 
     def _strided_map(self, level: Level, geometry: Geometry) -> StridedMap:
         if geometry not in level.maps:
-            cells, _ = _cells(level)
+            cells, *_ = _cells(level)
             shape = geometry.coarser(level.shape)
             kernel, stride, padding = map(np.asarray, geometry)
             coarse_cells = neighbours.strided_cells(
