@@ -161,6 +161,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         min_score=arguments.min_score,
         prior_power=arguments.prior_power,
         patches=patches,
+        voxel_m=arguments.voxel,
     )
     bench = Bench(pipeline)
     variants = choose_variants(arguments.variants)
@@ -224,6 +225,7 @@ def main() -> None:
     parser.add_argument("--all-scans", action="store_true", help="every scan of each set")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
     parser.add_argument("--tta", action="store_true", help="average turned and scaled copies")
+    parser.add_argument("--voxel", type=float, help="edge of the voxels, metres [default: own]")
     parser.add_argument("--min-score", type=float, help="[default: the weights' own]")
     parser.add_argument("--patches", choices=("on", "off"), help="[default: the weights' own]")
     parser.add_argument("--prior-power", type=float, help="0 to 1 [default: the weights' own]")

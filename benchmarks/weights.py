@@ -87,13 +87,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--weights", nargs="+", default=["town"], help="several on the same towns")
+    parser.add_argument("--voxel", type=float, help="edge of the voxels, metres")
     parser.add_argument("--towns", type=int, default=0, help="how many towns")
     parser.add_argument("--first-seed", type=int, default=900_000)
     parser.add_argument("--sensor", default="hdl64e", help="a name, a file, or random")
     parser.add_argument("--held-out", action="store_true", help="objects that no other town has")
     parser.add_argument("--real", type=Path, help="folder with semantickitti/ and pandaset/")
     arguments = parser.parse_args()
-    pipelines = [PanopticPipeline.from_weights(weights) for weights in arguments.weights]
+    pipelines = [
+        PanopticPipeline.from_weights(weights, voxel_m=arguments.voxel)
+        for weights in arguments.weights
+    ]
     sets: dict[str, Labelled] = {}
     if arguments.towns:
         chosen = (arguments.towns, arguments.first_seed, arguments.sensor, pipelines[0].classes)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from lidarpan.checked_yaml import Section, check_model, read_yaml
 from lidarpan.classes import DEFAULT_TABLE, ClassTable
@@ -87,8 +87,15 @@ class NetworkConfig(Section):
     """Sizes of the sparse U-Net, of the BEV branch and of the query head."""
 
     channels: tuple[PositiveInt, ...] = Field((24, 48, 64, 96, 128, 96), min_length=2)  # per level
-    encoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1, 1)  # residual blocks per level, going down
-    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1, 1)  # and coming up, finest first
+    encoder_blocks: tuple[NonNegativeInt, ...] = (
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    )  # residual blocks per level, going down
+    decoder_blocks: tuple[PositiveInt, ...] = (1, 1, 1, 1, 1)  # and coming up, finest first
     bev_channels: PositiveInt = 32
     bev_blocks: PositiveInt = 2
     norm_share: float = Field(1.0, ge=0, le=1)  # of a scan's own statistics in its normalisation
@@ -190,6 +197,13 @@ class AugmentConfig(Section):
     polarmix: float = Field(0.1, ge=0, le=1)  # probability of PolarMix, Xiao et al., NeurIPS 2022
     mix3d: float = Field(0.0, ge=0, le=1)  # probability of Mix3D, Nekrasov et al., 3DV 2021
     thin: float = Field(0.0, ge=0, le=1)  # probability to drop beams, azimuths or far points
+    voxel_scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)  # voxels times a factor between
+
+    @model_validator(mode="after")
+    def _scale_rises(self) -> AugmentConfig:
+        if self.voxel_scale[0] > self.voxel_scale[1]:
+            raise ValueError(f"voxel_scale: wanted [least, most], got {list(self.voxel_scale)}")
+        return self
 
 
 class StageConfig(Section):

@@ -111,7 +111,8 @@ class PanopticPipeline:
             device: "auto" (CUDA if there is one), "cpu" or "cuda".
             sparse: the sparse convolution engine; None takes the best one for the device.
             precision: of the network: "fp32", or "fp16" or "bf16" on CUDA (autocast).
-            choices: tta, min_score, min_confidence, patches, prior_power, ego_box: see `Choices`.
+            choices: tta, min_score, min_confidence, patches, prior_power, ego_box, voxel_m: see
+                `Choices`.
 
         Raises:
             InputError: there are no such weights, device or precision, or they do not fit.

@@ -37,6 +37,8 @@ def test_unknown_key_in_a_list_entry(tmp_path):
         ("training: {batch_size: 0}", "training.batch_size"),
         ("grid: {voxel_m: [0.15, 0.15, 0.17]}", "whole number"),
         ("network: {channels: [8, 16, 32]}", "encoder_blocks"),
+        ("network: {decoder_blocks: [1, 1, 0, 1, 1]}", "decoder_blocks"),
+        ("augment: {voxel_scale: [1.5, 0.9]}", r"voxel_scale: wanted \[least, most\]"),
         ("classes: lyft", "classes"),
     ],
 )

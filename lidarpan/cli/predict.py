@@ -106,6 +106,13 @@ def predict(
             "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
         ),
     ] = False,
+    voxel_m: Annotated[
+        float | None,
+        typer.Option(
+            "--voxel",
+            help="Edge of the voxels, metres: larger ones are less work. [default: the weights']",
+        ),
+    ] = None,
     topic: SomeTopics = None,
     frame: SomeFrame = None,
     merged: SomeMerged = None,
@@ -175,7 +182,12 @@ def predict(
     sources = [] if is_stored else open_sources(paths, topic or (), frame, letters, merged or ())
     compile_first(console)
     lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
-    choices: Choices = {"tta": tta, "min_score": min_score, "ego_box": ego_box}
+    choices: Choices = {
+        "tta": tta,
+        "min_score": min_score,
+        "ego_box": ego_box,
+        "voxel_m": voxel_m,
+    }
     cluster = cluster_of(engine, address, 0 if device is Device.cpu else gpus)
     loading = (weights, device.value, sparse, precision.value)
     pipeline = None if cluster else PanopticPipeline.from_weights(*loading, **choices)

@@ -15,6 +15,10 @@ from lidarpan.model.sparse.tensor import Engine
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import check_precision, choose_device, load_network
 from lidarpan.scans.ego import parse_ego_box
+from lidarpan.structures import InputError
+
+SMALLEST_ZOOM, LARGEST_ZOOM = 0.5, 3.0
+"""Beyond these, voxels are no longer what any weights were trained with."""
 
 
 class Choices(TypedDict, total=False):
@@ -29,6 +33,9 @@ class Choices(TypedDict, total=False):
             1 wholly; None as in the weights.
         ego_box: "auto", "off" or "x0,y0,z0,x1,y1,z1": where the own vehicle lies, whose points are
             void; None as in the weights.
+        voxel_m: edge of the voxels that the network sees, metres; None as in the weights. Larger
+            ones are less work; weights know a range of sizes if they were trained with
+            `augment.voxel_scale`.
     """
 
     tta: bool
@@ -37,6 +44,7 @@ class Choices(TypedDict, total=False):
     patches: bool | None
     prior_power: float | None
     ego_box: str | None
+    voxel_m: float | None
 
 
 def configured_network(
@@ -46,15 +54,29 @@ def configured_network(
     precision: str = "fp32",
     *,
     tta: bool = False,
+    voxel_m: float | None = None,
     likeness: Likeness | None = None,
 ) -> VoxelNetwork:
-    """The network with the configured grid, prior and patches."""
-    classes = config.build_classes()
+    """The network with the configured grid, prior and patches.
+
+    Raises:
+        InputError: voxel_m is no size that a network can see.
+    """
+    classes, own_m = config.build_classes(), config.grid.voxel_m[0]
+    zoom = 1.0 if voxel_m is None else voxel_m / own_m
+    if not SMALLEST_ZOOM <= zoom <= LARGEST_ZOOM:
+        sizes = f"{SMALLEST_ZOOM * own_m:g} to {LARGEST_ZOOM * own_m:g} m"
+        raise InputError(
+            f"voxels: wanted {sizes} (the weights' own are {own_m:g} m), got {voxel_m}"
+        )
+    if zoom != 1 and network.queries is not None:
+        raise InputError("weights with a query head see voxels of their own size alone")
     return VoxelNetwork(
         network,
         config.grid.build(),
         engine,
         precision,
+        zoom=zoom,
         prior=street_prior(classes, config.prior.trained, config.prior.power),
         ground=classes.ground if config.fusion.patches else None,
         copies=COPIES if tta else (),
@@ -107,6 +129,13 @@ def open_weights(
         trust={"min_confidence": choices.get("min_confidence")},
         sensor={"ego_box": choices.get("ego_box")},
     )
-    engine, tta = choose_engine(target, sparse), choices.get("tta", False)
-    made = configured_network(config, network, engine, precision, tta=tta, likeness=likeness)
+    made = configured_network(
+        config,
+        network,
+        choose_engine(target, sparse),
+        precision,
+        tta=choices.get("tta", False),
+        voxel_m=choices.get("voxel_m"),
+        likeness=likeness,
+    )
     return made, config

@@ -20,11 +20,13 @@ class Copy:
         turn_rad: about z.
         mirrored: whether left and right are swapped, before the turn.
         scale: of all lengths.
+        voxels: how many times as large the voxels are that it is seen in.
     """
 
     turn_rad: float
     mirrored: bool = False
     scale: float = 1.0
+    voxels: float = 1.0
 
     @property
     def matrix(self) -> FloatArray:
@@ -66,7 +68,8 @@ def average_copies(
     total = np.concatenate([outputs.probabilities, middle + outputs.offset_m], axis=1)
     count = np.ones((len(total), 1), np.float32)
     for copy, turned, said in copies:
-        center = grid.center_of(turned.voxels.indices)[:, :2] + said.offset_m
+        seen = grid.zoomed(copy.voxels)
+        center = seen.center_of(turned.voxels.indices)[:, :2] + said.offset_m
         back = center @ np.linalg.inv(copy.matrix).T.astype(np.float32)
         rows = np.concatenate([said.probabilities, back], axis=1, dtype=np.float32)
         sums, seen = sum_over_points(

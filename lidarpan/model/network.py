@@ -48,6 +48,13 @@ class HeadOutputs:
     num_columns: Tensor | None = None
     features: Tensor | None = None
 
+    def zoomed(self, factor: float) -> HeadOutputs:
+        """The same where voxels are `factor` times as large as the network takes them for."""
+        if factor == 1:
+            return self
+        fine, coarse = factor * self.offset_m, factor * self.bev_offset_m
+        return replace(self, offset_m=fine, bev_offset_m=coarse)
+
 
 class PanopticNetwork(nn.Module):
     """Sparse U-Net with a semantic head on voxels, center heads on BEV cells, and maybe queries."""

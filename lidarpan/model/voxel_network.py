@@ -29,6 +29,7 @@ class VoxelNetwork:
     Attributes:
         network: in evaluation mode; it decides the device.
         grid: outside of it every point is void.
+        zoom: its voxels are this many times as large as those in which the network tells lengths.
         engine: of the sparse convolutions.
         precision: "fp32", or "fp16" or "bf16" on CUDA (autocast).
         prior: (C - 1,) float32 to add to the logits, see `street_prior`; None adds nothing.
@@ -47,6 +48,7 @@ class VoxelNetwork:
         engine: Engine | None = None,
         precision: str = "fp32",
         *,
+        zoom: float = 1.0,
         prior: FloatArray | None = None,
         ground: Sequence[int] | None = None,
         copies: Sequence[Copy] = (),
@@ -55,7 +57,7 @@ class VoxelNetwork:
         likeness: Likeness | None = None,
     ) -> None:
         self.network = network.eval()
-        self.grid = grid
+        self.grid, self.zoom = grid.zoomed(zoom), zoom
         self.device = next(network.parameters()).device
         self.engine = engine or choose_engine(self.device)
         self.precision = check_precision(precision, self.device)
@@ -70,27 +72,31 @@ class VoxelNetwork:
 
     def prepare(self, scan: Scan) -> PreparedScan:
         """Voxels of a scan and their features, on the CPU."""
-        voxels = voxelize(scan.points, self.grid)
+        return self._prepare(scan, self.grid)
+
+    def _prepare(self, scan: Scan, grid: Grid) -> PreparedScan:
+        voxels = voxelize(scan.points, grid)
         bright = brightness(scan.points, scan.intensity, self.intensity)
-        features = voxel_features(scan.points, bright, voxels, self.grid)
+        features = voxel_features(scan.points, bright, voxels, grid)
         return PreparedScan(scan.points, voxels, features, scan.intensity)
 
     def run(self, prepared: PreparedScan) -> VoxelOutputs | None:
         """What the network says of the voxels; None without any."""
         if not prepared.voxels.num_voxels:
             return None
-        outputs = self._run_once(prepared)
+        outputs = self._run_once(prepared, self.zoom)
         answers = []
         for copy in self.copies:
             points = copy.apply(prepared.points, self.ground_m)
-            turned = self.prepare(Scan(points, prepared.intensity))
+            turned = self._prepare(Scan(points, prepared.intensity), self.grid.zoomed(copy.voxels))
             if turned.voxels.num_voxels:
-                answers.append((copy, turned, self._run_once(turned)))
+                said = self._run_once(turned, self.zoom * copy.voxels)
+                answers.append((copy, turned, said))
         return average_copies(prepared, outputs, answers, self.grid) if answers else outputs
 
-    def _run_once(self, prepared: PreparedScan) -> VoxelOutputs:
+    def _run_once(self, prepared: PreparedScan, zoom: float) -> VoxelOutputs:
         with torch.inference_mode():
-            return VoxelOutputs.of(self.forward(self.tensor_of(prepared)), self.prior)
+            return VoxelOutputs.of(self.forward(self.tensor_of(prepared), zoom), self.prior)
 
     def per_point(self, prepared: PreparedScan, outputs: VoxelOutputs) -> PointOutputs:
         """Each point gets what was said of its voxel, or of its patch of a surface."""
@@ -114,9 +120,14 @@ class VoxelNetwork:
             engine=self.engine,
         )
 
-    def forward(self, tensor: SparseTensor) -> HeadOutputs:
-        """The network in the chosen precision."""
+    def forward(self, tensor: SparseTensor, zoom: float | None = None) -> HeadOutputs:
+        """The network in the chosen precision, its lengths in metres.
+
+        Args:
+            tensor: voxels.
+            zoom: of these; None where they are of `grid`.
+        """
         half = PRECISIONS[self.precision]
         with torch.autocast(self.device.type, half, enabled=half is not None):
             outputs: HeadOutputs = self.network(tensor)
-        return outputs
+        return outputs.zoomed(self.zoom if zoom is None else zoom)

@@ -119,26 +119,28 @@ class TrainingScans(TorchDataset[Batch | Pair]):
 
     def batch(self, k: int) -> Batch:
         """Item k for a student alone."""
-        sample, _, rays = self._seen(k)
-        return make_batch(sample, self.grid, self.classes, rays)
+        sample, _, rays, zoom = self._seen(k)
+        return make_batch(sample, self.grid, self.classes, rays, zoom)
 
     def pair(self, k: int) -> Pair:
         """Item k with what the teacher sees of it."""
-        sample, i, rays = self._seen(k)
+        sample, i, rays, zoom = self._seen(k)
         source, at, _ = self.index[i]
-        return make_pair(sample, self.sources[source].sample(at), self.grid, self.classes, rays)
+        whole = self.sources[source].sample(at)
+        return make_pair(sample, whole, self.grid, self.classes, rays, zoom)
 
-    def _seen(self, k: int) -> tuple[Sample, int, FloatArray | None]:
-        """Item k before it is voxelized, its place in the index, and the rays hidden of it."""
+    def _seen(self, k: int) -> tuple[Sample, int, FloatArray | None, float]:
+        """Item k before it is voxelized, its place in the index, rays hidden of it, its zoom."""
         passes, position = divmod(k, len(self.index))
         order = np.random.default_rng([self.seed, passes]).permutation(len(self.index))
         rng = np.random.default_rng([self.seed, 1, k])
         i = int(order[position])
         sample = self._augment(self._sample(i, rng), rng)
-        if not self.hides_beams:
-            return sample, i, None
-        seen, rays = hide_beams(sample, rng)
-        return seen, i, rays
+        rays = None
+        if self.hides_beams:
+            sample, rays = hide_beams(sample, rng)
+        zoom = float(np.exp(rng.uniform(*np.log(self.augmentation.voxel_scale))))
+        return sample, i, rays, zoom
 
     def _sample(self, i: int, rng: np.random.Generator) -> Sample:
         source, position, is_labelled = self.index[i]
@@ -190,10 +192,24 @@ def donors_of(
 
 
 def make_batch(
-    sample: Sample, grid: Grid, classes: ClassTable, rays: FloatArray | None = None
+    sample: Sample,
+    grid: Grid,
+    classes: ClassTable,
+    rays: FloatArray | None = None,
+    zoom: float = 1.0,
 ) -> Batch:
-    """Voxelize one labelled scan and make its targets; rays as `hide_beams` gives them."""
-    voxels = voxelize(sample.points, grid)
+    """Voxelize one labelled scan and make its targets.
+
+    Args:
+        sample: the scan.
+        grid: that the network counts in.
+        classes: of the labels.
+        rays: as `hide_beams` gives them.
+        zoom: voxels are this many times as large, and so is the metre that offsets, voxels' middles
+            and centers are told in: a network sees voxels, not how large they are.
+    """
+    seen = grid.zoomed(zoom)
+    voxels = voxelize(sample.points, seen)
     num_voxels = len(voxels.indices)
     semantic = voxel_majority(
         sample.semantic, voxels.point_to_voxel, num_voxels, classes.num_classes
@@ -206,8 +222,8 @@ def make_batch(
     sigma = [_sigma_m(classes, int(c)) for c in class_of]
     indices = np.zeros((num_voxels, 4), np.int32)
     indices[:, 1:] = voxels.indices
-    features = voxel_features(sample.points, sample.intensity, voxels, grid)
-    rows = np.column_stack([np.zeros(len(ids)), centers[:, :2], sigma, class_of])
+    features = voxel_features(sample.points, sample.intensity, voxels, seen)
+    rows = np.column_stack([np.zeros(len(ids)), centers[:, :2] / zoom, sigma, class_of])
     return Batch(
         torch.from_numpy(features),
         torch.from_numpy(indices),
@@ -235,16 +251,18 @@ def make_pair(
     grid: Grid,
     classes: ClassTable,
     rays: FloatArray | None = None,
+    zoom: float = 1.0,
 ) -> Pair:
     """An augmented scan whose points know their origin, and the scan that they came from."""
     assert student.origin is not None
-    seen_by = voxelize(teacher.points, grid).point_to_voxel
-    voxels = voxelize(student.points, grid)
+    seen_by = voxelize(teacher.points, grid.zoomed(zoom)).point_to_voxel
+    voxels = voxelize(student.points, grid.zoomed(zoom))
     known = (voxels.point_to_voxel >= 0) & (student.origin >= 0)
     seen_at = np.full(len(voxels.indices), -1, np.int64)
     seen_at[voxels.point_to_voxel[known]] = seen_by[student.origin[known]]
-    seen = make_batch(student, grid, classes, rays)
-    return Pair(seen, make_batch(teacher, grid, classes), torch.from_numpy(seen_at))
+    seen = make_batch(student, grid, classes, rays, zoom)
+    whole = make_batch(teacher, grid, classes, zoom=zoom)
+    return Pair(seen, whole, torch.from_numpy(seen_at))
 
 
 def collate_pairs(items: Sequence[Pair]) -> Pair:

@@ -78,6 +78,14 @@ class Grid:
         high = [m + c * n for m, c, n in zip(self.min_m, cell, count, strict=True)]
         return Grid(self.min_m, (high[0], high[1], high[2]), (cell[0], cell[1], cell[2]))
 
+    def zoomed(self, factor: float) -> Grid:
+        """As many cells, `factor` times as large, of a box grown about the sensor."""
+
+        def times(lengths: tuple[float, float, float]) -> tuple[float, float, float]:
+            return lengths[0] * factor, lengths[1] * factor, lengths[2] * factor
+
+        return Grid(times(self.min_m), times(self.max_m), times(self.cell_m))
+
     def __str__(self) -> str:
         ranges = (
             f"{axis}[{low:g}, {high:g})"

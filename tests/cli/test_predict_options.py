@@ -141,6 +141,7 @@ def test_a_turn_left_as_it_is(run, drive, tmp_path):
     [
         (["--up", "up"], "up: wanted one of x, -x, y, -y, z, -z, got 'up'"),
         (["--up", "x"], "up and forward lie on one line"),
+        (["--voxel", "9"], "voxels: wanted 0.075 to 0.45 m (the weights' own are 0.15 m), got 9"),
         (["--objects", "list.txt"], "wanted a name ending in .json or .csv"),
     ],
 )

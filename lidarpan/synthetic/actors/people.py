@@ -1,4 +1,4 @@
-"""People as triangle meshes: walking, standing, sitting, stooping, with what they carry."""
+"""People as triangle meshes: walking, standing, sitting, stooping, crouching, with their loads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from lidarpan.synthetic.actors import primitives as p
 from lidarpan.synthetic.actors.figure import Body, Pose, figure, random_body
 from lidarpan.synthetic.actors.mesh import Mesh
 
-# shares of walking, standing, sitting, stooping
+# shares of walking, standing, sitting, stooping, crouching
 _HABITS = {
-    "pedestrian": (0.50, 0.37, 0.10, 0.03),
-    "child": (0.56, 0.34, 0.08, 0.02),
-    "worker": (0.30, 0.45, 0.0, 0.25),
+    "pedestrian": (0.48, 0.36, 0.10, 0.03, 0.03),
+    "child": (0.54, 0.32, 0.08, 0.02, 0.04),
+    "worker": (0.25, 0.38, 0.0, 0.17, 0.20),
 }
 
 
@@ -22,8 +22,9 @@ def person(kind: str, rng: np.random.Generator) -> list[Mesh]:
     """A pedestrian, child or worker in a random pose, with what they carry."""
     body = random_body(rng, kind)
     load: list[Mesh] = []
-    take_pose = (walking, standing, sitting, stooping)[int(rng.choice(4, p=_HABITS[kind]))]
-    if take_pose is sitting:
+    poses = (walking, standing, sitting, stooping, crouching)
+    take_pose = poses[int(rng.choice(5, p=_HABITS[kind]))]
+    if take_pose in (sitting, crouching):
         body = replace(body, coat=0.0)
     pose, free = take_pose(body, rng), take_pose in (walking, standing)
     if kind == "worker":
@@ -84,6 +85,19 @@ def stooping(body: Body, rng: np.random.Generator) -> Pose:
     lean, level = rng.uniform(0.4, 0.95), rng.uniform(0.35, 0.55) * h
     hands = ((0.3 * h, 0.1 * h, level), (0.3 * h, -0.1 * h, level))
     return Pose((-0.08 * h, 0.49 * h), lean, feet, hands)
+
+
+def crouching(body: Body, rng: np.random.Generator) -> Pose:
+    """Squatting, or one knee on the ground, over something low."""
+    h, z = body.height, body.ankle
+    reach, level = rng.uniform(0.22, 0.36) * h, rng.uniform(0.06, 0.3) * h
+    hands = ((reach, 0.08 * h, level), (reach * rng.uniform(0.6, 1.0), -0.1 * h, level))
+    lean = rng.uniform(0.15, 0.8)
+    if rng.random() < 0.5:
+        feet = ((0.14 * h, 0.09 * h, z), (0.1 * h, -0.09 * h, z))
+        return Pose((0.0, rng.uniform(0.14, 0.2) * h), lean, feet, hands)
+    feet = ((0.24 * h, 0.07 * h, z), (-0.22 * h, -0.07 * h, z))
+    return Pose((0.0, rng.uniform(0.25, 0.3) * h), lean, feet, hands)
 
 
 def _vest(body: Body, pose: Pose) -> Mesh:
