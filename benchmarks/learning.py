@@ -1,7 +1,7 @@
 """Tables of ways to learn, each trained anew on small simulated towns: see docs/learning.md.
 
 python benchmarks/learning.py --table queries --device cuda --jobs 12 --minutes 5
-python benchmarks/learning.py --table labels --only "full,points 1 %" --steps 300
+python benchmarks/learning.py --quick --table labels --only "baseline;points 1 %"
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ SIZES = (200, 40, 1000, 1)
 QUICK_SIZES = (150, 24, 500, 0)
 
 BASE = "baseline"
+KINDS = ("points", "scans", "scribbles", "clicks", "objects")
 LOOKS = 5  # along the way, in the table of curricula
 
 OWN = ("auto", "center-offset")  # groupings of the center heads
@@ -71,15 +72,13 @@ def head(**queries: int) -> dict[str, Any]:
 
 
 def label_variants() -> dict[str, dict[str, Any]]:
-    """Each kind of labels at 1 %, and then at the other shares, with and without teacher."""
+    """Each kind of labels at 1 %, then at the other shares, without and with teacher."""
     out: dict[str, dict[str, Any]] = {}
     taught = {"loss": {"pseudo": 1.0}}
-    kinds = ("points", "scans", "scribbles", "objects")
-    cells = [(kind, 0.01) for kind in kinds] + [("clicks", 1.0)]
-    cells += [(kind, share) for share in (0.1, 0.001) for kind in kinds]
+    cells = [(kind, share) for share in (0.01, 0.1, 0.001) for kind in KINDS]
     cells.remove(("scans", 0.001))  # less than one
-    for kind, share in cells:
-        name = "clicks" if kind == "clicks" else f"{kind} {100 * share:g} %"
+    for kind, share in [*cells, ("clicks", 1.0)]:
+        name = f"{kind} {100 * share:g} %"
         out[name] = {"labelled": (kind, share)}
         out[f"{name}, teacher"] = {"labelled": (kind, share), "changes": taught}
     return out
@@ -155,6 +154,8 @@ def main() -> None:
         print(f"\n{table}\n\n{markdown(rows)}")
         if table == "curriculum":
             print(curves(rows))
+        if table == "labels":
+            print(label_counts(rows))
 
 
 def chosen_rows(table: str, only: str | None) -> dict[str, Any]:
@@ -245,6 +246,13 @@ def curves(rows: list[dict[str, Any]]) -> str:
         reached = [float(at) for at, pq, _ in way if pq >= goal]
         lines.append(f"| {name} | {said} | {f'{reached[0]:.0%}' if reached else 'not'} |")
     return "\n".join(lines)
+
+
+def label_counts(rows: list[dict[str, Any]]) -> str:
+    """How many points of the training scans had a label in each row."""
+    counts = {row["variant"]: row["labelled_points"] for row in rows}
+    lines = [f"| {name} | {count:,} |" for name, count in counts.items()]
+    return "\n".join(["", "| | points labelled |", "|---|---|", *lines])
 
 
 def _spread(values: list[float]) -> str:

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", nargs=3, metavar=("DATASET", "ROOT", "SPLIT"), required=True)
     parser.add_argument("--limit", type=int, default=6)
-    parser.add_argument("--groupings", default="auto,graph-split")
+    parser.add_argument("--groupings", default="auto", help="separated by commas")
     parser.add_argument("--device", default="auto")
     o = parser.parse_args()
     groupings, rows = o.groupings.split(","), {}

@@ -171,6 +171,7 @@ def execute(run: Run) -> dict[str, Any]:
     row = {
         **{k: v for k, v in asdict(run).items() if k not in ("train", "valid", "changes")},
         "step": trainer.clock.step,
+        "labelled_points": sum(count_labels(source) for source in sources),
         "train_s": took,
         "loss": trainer.means(),
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -296,6 +297,12 @@ def labelled_source(towns: Towns, run: Run, config: Config) -> Source:
         share,
         rest,
     )
+
+
+def count_labels(source: Source) -> int:
+    """Points of its scans that have a label."""
+    labels = (source.labels_of(position) for position in source.scans)
+    return sum(int((semantic > 0).sum()) for semantic in labels if semantic is not None)
 
 
 def evaluate(

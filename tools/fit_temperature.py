@@ -5,8 +5,9 @@
     python tools/fit_temperature.py w.safetensors --data semantickitti data/town valid
 
 The first fits the temperature on scans that the second must not use. Prints the expected
-calibration error as it is and with the temperature fitted, the error among the surest points, and
-how well doubt tells points of no class (void in the truth) that are off the ground from others.
+calibration error as it is and with the temperature fitted, the same of points said to be ground
+and of the others, the error among the surest points, and how well doubt tells points of no class
+(void in the truth) that are off the ground from others.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--data", nargs=3, metavar=("DATASET", "ROOT", "SPLIT"), required=True)
     parser.add_argument("--limit", type=int, default=40, help="scans, evenly spread")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--also", type=float, nargs="*", default=[], help="other temperatures")
     parser.add_argument("--write", type=Path, help="write the weights with the temperature here")
     arguments = parser.parse_args()
     pipeline = PanopticPipeline.from_weights(arguments.weights, arguments.device)
@@ -52,8 +54,10 @@ def main() -> None:
     print(
         f"{known.sum():,} points with a true class; temperature fitted to them: {temperature:.3f}"
     )
-    for name, used in (("as it is", pipeline.temperature), ("fitted", temperature)):
-        report(name, used, found)
+    report("as it is", pipeline.temperature, found)
+    report("fitted", temperature, found)
+    for given in arguments.also:
+        report("given", given, found)
     if arguments.write:
         state, header = load_weights(find_weights(arguments.weights))
         header["config"].setdefault("trust", {})["temperature"] = round(temperature, 4)
@@ -89,10 +93,17 @@ def report(name: str, temperature: float, found: dict[str, Any]) -> None:
     right = (found["semantic"] == found["truth"])[known]
     error = expected_calibration_error(confidence[known], right)
     risk = risk_coverage(confidence[known], right, COVERAGE)
+    off = found["off_ground"][known]
+    parts = [
+        f"{right[part].mean():.3f} right, {confidence[known][part].mean():.3f} sure, error "
+        f"{expected_calibration_error(confidence[known][part], right[part]):.4f}"
+        for part in (~off, off)
+    ]
     ways = ", ".join(f"{c:.0%}: {r:.3f}" for c, r in zip(COVERAGE, risk, strict=True))
     here = found["off_ground"]
     strange = auroc(-confidence[here], ~known[here])
     print(f"{name}, T = {temperature:.3f}: expected calibration error {error:.4f}")
+    print(f"  said to be ground ({np.mean(~off):.0%}): {parts[0]}; off it: {parts[1]}")
     print(f"  wrong among the surest {ways}")
     print(f"  void off the ground by doubt: AUROC {strange:.3f} ({(~known & here).sum():,} points)")
 
