@@ -231,6 +231,7 @@ def test_simulate(run, tmp_path):
     assert len(list((tmp_path / "t").rglob("*.label"))) == 3
 
 
+@pytest.mark.xdist_group("spconv")
 def test_doctor_finds_the_main_job_fit(run):
     code, out, _ = run("doctor")
     assert code == 0

@@ -10,6 +10,8 @@ from lidarpan.cli import main
 from lidarpan.doctor import Finding, examine, findings, list_commands, torch_findings
 from lidarpan.doctor.torch_findings import driver_branch, examine_cuda, examine_engines, torch_wheel
 
+pytestmark = pytest.mark.xdist_group("spconv")  # which one process imports: it takes seconds
+
 PIP = f"{sys.executable} -m pip install"
 
 

@@ -42,7 +42,7 @@ def reference():
 
 
 def make_pipeline(name, device):
-    available, reason = {n: (a, r) for n, a, r in describe_engines()}[name]
+    ((_, available, reason),) = describe_engines([name])
     if not available:
         pytest.skip(f"{name}: {reason}")
     return PanopticPipeline.from_weights("town", device, name)

@@ -22,7 +22,7 @@ GPU_ENGINES = ("torch", "spconv", "triton", "spconv-triton")
 RUNS = [
     pytest.param("numba", "cpu", id="numba-cpu"),
     pytest.param("torch", "cpu", id="torch-cpu"),
-    pytest.param("spconv", "cpu", id="spconv-cpu"),
+    pytest.param("spconv", "cpu", id="spconv-cpu", marks=pytest.mark.xdist_group("spconv")),
     *(
         pytest.param(engine, "cuda", id=f"{engine}-cuda", marks=pytest.mark.cuda)
         for engine in GPU_ENGINES
@@ -33,7 +33,7 @@ TORCH_RUNS = [run for run in RUNS if run.id in ("torch-cpu", "torch-cuda")]
 
 def engine_of(name, device):
     """The engine, or a skip that says why it cannot run here."""
-    available, reason = {n: (a, r) for n, a, r in describe_engines()}[name]
+    ((_, available, reason),) = describe_engines([name])
     if not available:
         pytest.skip(f"{name}: {reason}")
     return choose_engine(device, name)

@@ -16,10 +16,11 @@ from lidarpan.model.sparse.modules import (
 from lidarpan.structures import InputError
 
 SHAPE = (7, 9, 5)  # not square: axes cannot be swapped unnoticed
+SPCONV = pytest.mark.xdist_group("spconv")  # which one process imports: it takes seconds
 
 
 def spconv_engine():
-    available, reason = {n: (a, r) for n, a, r in describe_engines()}["spconv"]
+    ((_, available, reason),) = describe_engines(["spconv"])
     if not available:
         pytest.skip(f"spconv: {reason}")
     return choose_engine("cpu", "spconv")
@@ -219,6 +220,7 @@ def test_float32_agrees_with_float64():
     assert_same(run(small_network(), x).double(), exact)
 
 
+@SPCONV
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_spconv_and_numba_agree(batch_size):
     results = []
@@ -232,6 +234,7 @@ def test_spconv_and_numba_agree(batch_size):
         assert_same(numba, spconv)
 
 
+@SPCONV
 @pytest.mark.parametrize(("kernel", "stride", "padding"), GEOMETRIES[:3])
 def test_spconv_and_numba_make_the_same_coarser_cells(kernel, stride, padding):
     torch.manual_seed(0)
@@ -364,6 +367,7 @@ def test_what_is_wrong_with_the_input_is_said(monkeypatch):
         InverseConv3d(8, 3)(StridedConv3d(3, 8)(x), like=y)
 
 
+@SPCONV
 def test_engines_are_described():
     engines = {name: available for name, available, _ in describe_engines()}
     assert list(engines) == ["numba", "triton", "spconv", "spconv-triton", "torch"]

@@ -29,8 +29,8 @@ def choose_engine(device: torch_device | str, name: str | None = None) -> Engine
             case "cpu":
                 name = "numba"
             case "cuda":
-                ready = [engine for engine, available, _ in describe_engines() if available]
-                name = next(engine for engine in ready if engine != "numba")
+                # One by one: spconv takes seconds to be imported.
+                name = next(n for n in ENGINES if n != "numba" and _module(n).describe()[0])
             case _:
                 name = "torch"
     engine: Engine = _module(name).make_engine(device)
