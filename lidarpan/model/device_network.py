@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from lidarpan.model.captured import LEAST_ROWS, Captured, roomy_size
 from lidarpan.model.contract import Network, PointOutputs
-from lidarpan.model.device_steps import Answer, Room, answer_points, bev_grid_of
-from lidarpan.model.outputs import PreparedScan, VoxelOutputs
+from lidarpan.model.device_steps import Answer, Room, answer_points
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs, bev_heatmap
 from lidarpan.model.sparse.modules import InverseConv3d, StridedConv3d, SubmanifoldConv3d
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import PRECISIONS
@@ -138,11 +138,13 @@ class DeviceNetwork:
             prepared.seen_features = answer.features[:found].numpy()
         if not found:
             return None
+        columns, center = answer.columns.numpy(), answer.center.numpy()
+        heatmap, bev_grid = bev_heatmap(columns[center >= 0], center[center >= 0], self.inner.grid)
         return PointOutputs(
             answer.softmax.numpy(),
             answer.offsets.numpy(),
-            answer.heatmap.numpy(),
-            bev_grid_of(self.inner.grid),
+            heatmap,
+            bev_grid,
             answer.semantic.numpy(),
         )
 

@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lidarpan.model.network import BEV_STRIDE, HeadOutputs
+from lidarpan.model.network import HeadOutputs
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.voxels.device_features import features_on_device
 from lidarpan.voxels.device_intensity import rank_brightness_on_device
 from lidarpan.voxels.device_patches import average_in_patches_on_device
 from lidarpan.voxels.device_voxels import DeviceVoxels, voxelize_on_device
-from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.keys import constant
 
 
@@ -27,14 +26,15 @@ class Room(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What is said of N points, R voxels and X x Y BEV cells, room to spare included.
+    """What is said of N points, R voxels and M BEV cells, room to spare included.
 
     Attributes:
         semantic: (N,) uint8.
         softmax: (N, C) float32, zeros outside the grid.
         offsets: (N, 2) float32 metres, zeros outside the grid.
         point_to_voxel: (N,) int32, -1 outside the grid.
-        heatmap: (X, Y) float32.
+        columns: (M, 2) int32 occupied BEV cells x, y.
+        center: (M,) float32 probability that an object's center lies there, -1 where no cell is.
         indices: (R, 4) int32 cells of the voxels.
         num_points: (R,) int32 of each voxel.
         features: (R, F) float32, or none where nobody asks for them.
@@ -45,7 +45,8 @@ class Answer(NamedTuple):
     softmax: Tensor
     offsets: Tensor
     point_to_voxel: Tensor
-    heatmap: Tensor
+    columns: Tensor
+    center: Tensor
     indices: Tensor
     num_points: Tensor
     features: Tensor
@@ -80,17 +81,13 @@ def answer_points(network: VoxelNetwork, room: Room, inputs: tuple[Tensor, ...])
         softmax=softmax[row],
         offsets=torch.where(inside[:, None], center[row] - points[:, :2], 0),
         point_to_voxel=torch.where(inside, row, -1).int(),
-        heatmap=_heatmap(outputs, grid),
+        columns=outputs.columns[:, 1:].int(),
+        center=_centers(outputs),
         indices=voxels.indices,
         num_points=voxels.num_points.int(),
         features=features if network.likeness else features[:0],
         found=voxels.found,
     )
-
-
-def bev_grid_of(grid: Grid) -> Grid:
-    """The BEV cells of a voxel grid."""
-    return grid.coarser((BEV_STRIDE, BEV_STRIDE, grid.shape[2]))
 
 
 def _tensor_of(features: Tensor, voxels: DeviceVoxels, network: VoxelNetwork) -> SparseTensor:
@@ -115,13 +112,10 @@ def _probabilities(
     return average_in_patches_on_device(probabilities, height, ground > 0.5, voxels, network.grid)
 
 
-def _heatmap(outputs: HeadOutputs, grid: Grid) -> Tensor:
-    """Center probability of each BEV cell. (X, Y) float32."""
-    size_x, size_y, _ = bev_grid_of(grid).shape
-    place = outputs.columns[:, 1] * size_y + outputs.columns[:, 2]
-    if outputs.num_columns is not None:
-        row = torch.arange(len(place), device=place.device)
-        place = torch.where(row < outputs.num_columns, place, size_x * size_y)
-    heatmap = torch.zeros(size_x * size_y + 1, device=place.device)
-    heatmap.scatter_(0, place, torch.sigmoid(outputs.heatmap.float()))
-    return heatmap[:-1].view(size_x, size_y)
+def _centers(outputs: HeadOutputs) -> Tensor:
+    """Center probability of each occupied BEV cell, -1 in the room to spare. (M,) float32."""
+    center = torch.sigmoid(outputs.heatmap.float())
+    if outputs.num_columns is None:
+        return center
+    row = torch.arange(len(center), device=center.device)
+    return torch.where(row < outputs.num_columns, center, -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,9 +120,22 @@ class VoxelOutputs:
         offsets[voxels.point_to_voxel < 0] = 0
         return np.ascontiguousarray(offsets, np.float32)
 
-    def bev_heatmap(self, grid: Grid) -> tuple[FloatArray, Grid]:
-        """Center probability of each BEV cell (X, Y), and the BEV grid of a voxel grid."""
-        bev_grid = grid.coarser((BEV_STRIDE, BEV_STRIDE, grid.shape[2]))
-        heatmap = np.zeros(bev_grid.shape[:2], np.float32)
-        heatmap[self.columns[:, 1], self.columns[:, 2]] = self.heatmap
-        return heatmap, bev_grid
+
+def bev_heatmap(
+    columns: NDArray[Any], probability: FloatArray, grid: Grid
+) -> tuple[FloatArray, Grid]:
+    """Center probability of each BEV cell in the box of those that are occupied.
+
+    Args:
+        columns: (M, 2) occupied cells x, y, M > 0.
+        probability: (M,) float32.
+        grid: of the voxels.
+
+    Returns:
+        (X, Y) float32, 0 where nothing is, and the grid of these cells.
+    """
+    low, high = columns.min(axis=0), columns.max(axis=0) + 1
+    heatmap = np.zeros(high - low, np.float32)
+    heatmap[columns[:, 0] - low[0], columns[:, 1] - low[1]] = probability
+    cells = grid.coarser((BEV_STRIDE, BEV_STRIDE, grid.shape[2]))
+    return heatmap, cells.part((*low.tolist(), 0), (*high.tolist(), 1))

@@ -11,7 +11,7 @@ from lidarpan.model.contract import PointOutputs
 from lidarpan.model.copies import Copy, average_copies
 from lidarpan.model.likeness import Likeness
 from lidarpan.model.network import HeadOutputs, PanopticNetwork
-from lidarpan.model.outputs import PreparedScan, VoxelOutputs
+from lidarpan.model.outputs import PreparedScan, VoxelOutputs, bev_heatmap
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.tensor import Engine
@@ -103,7 +103,7 @@ class VoxelNetwork:
         if self.ground is not None:
             outputs = outputs.in_patches(prepared, self.ground, self.grid)
         semantic, softmax = outputs.point_semantic(prepared.voxels)
-        heatmap, bev_grid = outputs.bev_heatmap(self.grid)
+        heatmap, bev_grid = bev_heatmap(outputs.columns[:, 1:], outputs.heatmap, self.grid)
         offsets = outputs.point_offsets(prepared, self.grid)
         claims = outputs.claims.of_points(prepared.voxels) if outputs.claims else None
         return PointOutputs(softmax, offsets, heatmap, bev_grid, semantic, claims)

@@ -78,6 +78,15 @@ class Grid:
         high = [m + c * n for m, c, n in zip(self.min_m, cell, count, strict=True)]
         return Grid(self.min_m, (high[0], high[1], high[2]), (cell[0], cell[1], cell[2]))
 
+    def part(self, low: tuple[int, int, int], high: tuple[int, int, int]) -> Grid:
+        """The cells from `low` on and before `high`, counted from 0 again."""
+
+        def corner(at: tuple[int, int, int]) -> tuple[float, float, float]:
+            x, y, z = (m + c * i for m, c, i in zip(self.min_m, self.cell_m, at, strict=True))
+            return x, y, z
+
+        return Grid(corner(low), corner(high), self.cell_m)
+
     def zoomed(self, factor: float) -> Grid:
         """As many cells, `factor` times as large, of a box grown about the sensor."""
 
