@@ -50,6 +50,7 @@ def run_bench(
     num_scans: int = 20,
     sparse: str | None = None,
     precision: str = "fp32",
+    voxel_m: float | None = None,
     scan_paths: Sequence[Path] = (),
     with_curves: bool = False,
     against: tuple[BenchReport, str] | None = None,
@@ -63,6 +64,7 @@ def run_bench(
         num_scans: timed predictions, after warm-up.
         sparse: sparse convolution engine; None takes the device's best.
         precision: of the network: fp32, or fp16 or bf16 on CUDA.
+        voxel_m: edge of the voxels, metres; None takes the weights' own.
         scan_paths: scan files to time; none = simulated HDL-64E scans.
         with_curves: measure the cost against points and voxel size too.
         against: a report that this one is to be compared with, and its file's name.
@@ -72,7 +74,7 @@ def run_bench(
         InputError: no such weights, device, engine or precision, or the work is not that of
             `against`; before anything is timed.
     """
-    pipeline = PanopticPipeline.from_weights(weights, device, sparse, precision)
+    pipeline = PanopticPipeline.from_weights(weights, device, sparse, precision, voxel_m=voxel_m)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         if scan_paths:
@@ -122,5 +124,5 @@ def _describe_workload(
         "scans": what,
         "scans_sha256": digest_of(paths),
         "grouping": pipeline.grouping,
-        "voxel_m": voxel_network(pipeline.network).grid.cell_m[0],
+        "voxel_m": round(voxel_network(pipeline.network).grid.cell_m[0], 6),
     }

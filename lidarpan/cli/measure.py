@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lidarpan.cli.build import Overrides
-from lidarpan.cli.options import Device, InPrecision, OnDevice, Precision, Sparse, Weights
+from lidarpan.cli.options import (
+    Device,
+    InPrecision,
+    OnDevice,
+    Precision,
+    Sparse,
+    VoxelSize,
+    Weights,
+)
 from lidarpan.cli.root import app
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ def bench(
     scans: Annotated[int, typer.Option(min=1, help="Scans to time, after warm-up.")] = 20,
     sparse: Sparse = None,
     precision: InPrecision = Precision.fp32,
+    voxel_m: VoxelSize = None,
     json: Annotated[Path | None, typer.Option(help="Write the report here.")] = None,
     compare: Annotated[
         Path | None, typer.Option(help="A report of the same work, shown beside, with ratios.")
@@ -80,6 +89,7 @@ def bench(
             num_scans=scans,
             sparse=sparse,
             precision=precision.value,
+            voxel_m=voxel_m,
             scan_paths=find_scans(paths) if paths else (),
             with_curves=curves is not None,
             against=other,

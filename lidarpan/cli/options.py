@@ -47,6 +47,13 @@ DATASETS = (
     "semantickitti, nuscenes, kitti-360, semanticposs, pandaset, waymo, argoverse2, "
     "an installed one, FILE.yaml (a class table) or FILE.py:CLASS"
 )
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--voxel",
+        help="Edge of the voxels, metres: larger ones are less work. [default: the weights']",
+    ),
+]
 Scans = Annotated[list[str], typer.Argument(help="Scan files, folders or globs.")]
 SomeTopics = Annotated[
     list[str] | None,

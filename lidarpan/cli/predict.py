@@ -28,6 +28,7 @@ from lidarpan.cli.options import (
     SomeMerged,
     SomeTopics,
     Sparse,
+    VoxelSize,
     Weights,
     cluster_of,
 )
@@ -106,13 +107,7 @@ def predict(
             "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
         ),
     ] = False,
-    voxel_m: Annotated[
-        float | None,
-        typer.Option(
-            "--voxel",
-            help="Edge of the voxels, metres: larger ones are less work. [default: the weights']",
-        ),
-    ] = None,
+    voxel_m: VoxelSize = None,
     topic: SomeTopics = None,
     frame: SomeFrame = None,
     merged: SomeMerged = None,

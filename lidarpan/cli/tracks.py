@@ -19,6 +19,7 @@ from lidarpan.cli.options import (
     Engine,
     OnDevice,
     OnEngine,
+    VoxelSize,
     Weights,
     cluster_of,
 )
@@ -191,6 +192,7 @@ def stream(
             "they come."
         ),
     ] = None,
+    voxel_m: VoxelSize = None,
 ) -> None:
     """Label scans as they come: at the sensor's pace, with ids that last.
 
@@ -214,7 +216,7 @@ def stream(
             f"got {'standard input' if is_pipe else '--pace 0'}"
         )
     arrivals = arrivals_of_pipe(sys.stdin.buffer) if is_pipe else arrivals_of(open_sources(paths))
-    pipeline = PanopticPipeline.from_weights(weights, device.value)
+    pipeline = PanopticPipeline.from_weights(weights, device.value, voxel_m=voxel_m)
     check_folder(out)
     writer = StreamWriter(out, file_format or pipeline.classes.name, pipeline.classes)
     live = LiveStream(PanopticStream(pipeline, Tracker(pipeline.classes)), waits=pace == 0)
