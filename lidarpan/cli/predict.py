@@ -163,8 +163,8 @@ def predict(
     from lidarpan.cli.told import Notes, compile_first, summarize
     from lidarpan.fleet.store import url_of
     from lidarpan.inference import Asked, Handling, predict_sources
+    from lidarpan.inference.objects_files import ObjectFiles
     from lidarpan.model.weights import read_classes
-    from lidarpan.objects_files import ObjectFiles
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.axes import turn_to
     from lidarpan.scans.headerless import check_letters

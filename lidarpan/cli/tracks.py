@@ -30,7 +30,7 @@ from lidarpan.whole_file import check_folder
 if TYPE_CHECKING:
     from lidarpan.fleet.cluster import Cluster
     from lidarpan.scans.source import ScanSource
-    from lidarpan.stream_score import StreamScores
+    from lidarpan.stream.score import StreamScores
     from lidarpan.track_files import Tracking
 
 
@@ -205,8 +205,8 @@ def stream(
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.sources import open_sources
     from lidarpan.stream import LiveStream, PanopticStream, paced
-    from lidarpan.stream_files import StreamWriter, arrivals_of, arrivals_of_pipe, truth_of
-    from lidarpan.stream_score import StreamRecord
+    from lidarpan.stream.files import StreamWriter, arrivals_of, arrivals_of_pipe, truth_of
+    from lidarpan.stream.score import StreamRecord
     from lidarpan.tracking.tracker import Tracker
 
     is_pipe = paths == ["-"]

@@ -22,7 +22,7 @@ from lidarpan.fleet.predict import (
 )
 from lidarpan.fleet.store import Store, Stored, url_of
 from lidarpan.inference import Asked, Prediction
-from lidarpan.inference_job import looked_at
+from lidarpan.inference.job import looked_at
 from lidarpan.model.weights import read_classes
 from lidarpan.scans.find import scans_among
 from lidarpan.scans.source import FileSource

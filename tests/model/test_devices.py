@@ -167,8 +167,8 @@ def test_folders_overlap_where_there_are_cores(
         calls.append(words)
         return overlap(*words)
 
-    monkeypatch.setattr("lidarpan.inference._num_cores", lambda: num_cores)
-    monkeypatch.setattr("lidarpan.inference.overlap", watched)
+    monkeypatch.setattr("lidarpan.inference.folders._num_cores", lambda: num_cores)
+    monkeypatch.setattr("lidarpan.inference.folders.overlap", watched)
     (result,) = predict_files(reference[0], folder_of(tmp_path)[:1], tmp_path / "out", "npz")
     assert not result.error
     assert read_prediction(result.path, reference[0].classes).num_points > 5000

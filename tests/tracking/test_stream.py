@@ -12,8 +12,8 @@ from lidarpan.classes import load_class_table
 from lidarpan.errors import InputError
 from lidarpan.scans.source import FileSource
 from lidarpan.stream import Answer, Arrival, LiveStream, PanopticStream, paced
-from lidarpan.stream_files import HEADER, MAGIC, StreamWriter, arrivals_of, arrivals_of_pipe
-from lidarpan.stream_score import Known, StreamRecord, carried
+from lidarpan.stream.files import HEADER, MAGIC, StreamWriter, arrivals_of, arrivals_of_pipe
+from lidarpan.stream.score import Known, StreamRecord, carried
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.tracking.tracker import Tracker
 

@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from lidarpan.classes import ClassTable
 from lidarpan.metrics import PanopticQuality, PanopticScores
-from lidarpan.stream import Answer, Arrival
+from lidarpan.stream.live import Answer, Arrival
 from lidarpan.structures import PanopticLabels, Scan
 
 

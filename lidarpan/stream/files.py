@@ -19,7 +19,7 @@ from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
 from lidarpan.scans.source import FileSource, ScanSource
-from lidarpan.stream import Answer, Arrival
+from lidarpan.stream.live import Answer, Arrival
 from lidarpan.structures import InputError, PanopticLabels, Scan
 
 HEADER = struct.Struct("<4sId")

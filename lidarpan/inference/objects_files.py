@@ -12,7 +12,7 @@ from lidarpan.datasets.boxes import (
     write_nuscenes,
     write_objects,
 )
-from lidarpan.inference import Prediction
+from lidarpan.inference.job import Prediction
 
 
 class ObjectFiles:

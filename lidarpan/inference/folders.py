@@ -14,7 +14,7 @@ from lidarpan.datasets.predictions import (
     prediction_paths,
     refuse_inputs_as_outputs,
 )
-from lidarpan.inference_job import Asked, Handling, Job, OwnVehicles, Prediction
+from lidarpan.inference.job import Asked, Handling, Job, OwnVehicles, Prediction
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import all_empty
@@ -23,8 +23,6 @@ from lidarpan.scans.source import FileSource, Frame, ScanSource
 from lidarpan.structures import InputError
 
 MOST_WORKERS = 6
-
-__all__ = ["Asked", "Handling", "Prediction", "predict_files", "predict_pairs", "predict_sources"]
 
 
 def predict_files(
