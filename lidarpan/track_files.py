@@ -23,7 +23,7 @@ from lidarpan.grouping import group_points
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
 from lidarpan.scans.source import FileSource, ScanSource
-from lidarpan.structures import IntArray, PanopticLabels
+from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 from lidarpan.tracking.history import History
 from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
@@ -225,7 +225,8 @@ def _online(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
     for i, loaded in enumerate(drive.load()):
-        tracked = _track(drive, tracker, i, loaded)
+        labels = _read_labels(drive, tracker, i, loaded)
+        tracked = _track(drive, tracker, i, loaded, labels)
         _write(drive, i, writer, loaded, tracked.labels, tracked.objects)
         _add_rows(drive, i, tracked.objects, summary)
         yield drive.scans[i]
@@ -235,37 +236,49 @@ def _looking_back(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
     history = History(tracker.facts, tracker.mending.places)
-    kept: list[tuple[bytes, bytes]] = []
+    kept: list[tuple[bytes, bytes, bytes]] = []
     votes = StuffVotes(~tracker.classes.is_thing & (np.arange(tracker.classes.num_classes) > 0))
     poses = drive.poses if tracker.mending.stuff else None
     for i, loaded in enumerate(drive.load()):
-        tracked = _track(drive, tracker, i, loaded)
+        labels = _read_labels(drive, tracker, i, loaded)
+        tracked = _track(drive, tracker, i, loaded, labels)
         history.add(tracked)
         if poses is not None:
             votes.add(loaded.scan.points, tracked.labels.semantic, poses[i])
         ids = np.maximum(tracked.labels.instance, tracked.buried_ids)
-        kinds = tracked.labels.semantic
-        kept.append((zlib.compress(ids.tobytes(), 1), zlib.compress(kinds.tobytes(), 1)))
+        kept.append((_pack(ids), _pack(labels.semantic), _pack(_scores(labels))))
         yield drive.scans[i]
     conclusion = history.conclude()
     writer.moved |= {name for name, times in conclusion.moves.items() if times}
     for i, loaded in enumerate(drive.load()):
-        ids_bytes, kinds_bytes = kept[i]
-        ids = np.frombuffer(zlib.decompress(ids_bytes), np.int32)
-        semantic = np.frombuffer(zlib.decompress(kinds_bytes), np.uint8)
+        kinds: tuple[type[np.generic], ...] = (np.int32, np.uint8, np.float32)
+        ids, semantic, score = (_unpack(*part) for part in zip(kept[i], kinds, strict=True))
         pose = None if drive.poses is None else drive.poses[i]
         names = conclusion.name_points(ids, i, semantic, loaded.scan.points, pose)
         objects = conclusion.objects_of(i, float(drive.times_s[i]), names)
         if tracker.mending.classes:
-            is_thing = tracker.classes.is_thing[semantic] & (names > 0)
-            kind = _lookup(names, objects.id, objects.class_id)[names]
-            semantic = np.where(is_thing & (kind > 0), kind, semantic).astype(np.uint8)
+            semantic = conclusion.mended(semantic, score, names, tracker.classes.is_thing)
         if poses is not None:
             semantic = votes.settle(i, loaded.scan.points, semantic, poses[i])
         labels = PanopticLabels(semantic, names)
         _write(drive, i, writer, loaded, labels, objects)
         _add_rows(drive, i, objects, summary)
         yield drive.scans[i]
+
+
+def _scores(labels: PanopticLabels) -> FloatArray:
+    """Of the object of each point, 1 where the labels have none. (N,) float32."""
+    if labels.score is None:
+        return np.ones(labels.num_points, np.float32)
+    return labels.score[labels.instance]
+
+
+def _pack(array: NDArray[Any]) -> bytes:
+    return zlib.compress(array.tobytes(), 1)
+
+
+def _unpack(packed: bytes, dtype: type[np.generic]) -> NDArray[Any]:
+    return np.frombuffer(zlib.decompress(packed), dtype)
 
 
 def _lookup(ids: IntArray, names: IntArray, values: NDArray[np.integer[Any]]) -> IntArray:
@@ -276,12 +289,18 @@ def _lookup(ids: IntArray, names: IntArray, values: NDArray[np.integer[Any]]) ->
     return table
 
 
-def _track(drive: Drive, tracker: Tracker, i: int, loaded: LoadedScan) -> TrackedScan:
+def _read_labels(drive: Drive, tracker: Tracker, i: int, loaded: LoadedScan) -> PanopticLabels:
     labels = read_for_tracking(drive.labels[i], tracker.classes, loaded)
     is_thing = tracker.classes.is_thing[labels.semantic]
     if is_thing.any() and not labels.instance.any():
         instance = group_points(loaded.scan.points, labels.semantic, tracker.classes)
         labels = replace(labels, instance=instance)
+    return labels
+
+
+def _track(
+    drive: Drive, tracker: Tracker, i: int, loaded: LoadedScan, labels: PanopticLabels
+) -> TrackedScan:
     pose = None if drive.poses is None else drive.poses[i]
     return tracker.update(loaded.scan.points, labels, float(drive.times_s[i]), pose)
 

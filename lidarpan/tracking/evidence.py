@@ -1,29 +1,55 @@
-"""What scans say of an object's class -> the class of its life, where they agree."""
+"""What scans say of an object's class -> the class of its life, and which scans it overrules.
+
+A scan says a class with a confidence, and leaves the rest open. A life is as sure of its class as
+its scans are in the mean, those of many points before those of few. It overrules a scan where it is
+surer than that scan is; two thirds are sure enough, whatever a single scan claims.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.classes import VOID
+
+Evidence = NDArray[np.float64]
+
 CLEAR = 2 / 3
-"""Share of the evidence that must be for one class; with less every scan keeps its own."""
 MOST_POINTS = 400  # more points say no more
 
 
 def class_evidence(
     votes: NDArray[np.int64], score: NDArray[np.float64], is_thing: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+) -> Evidence:
     """What a scan says of the classes of K objects: shares of points, by how many there are.
 
-    votes (K, C) points of each class, score (K,) confidence, is_thing (C,) -> (K, C), 0 for stuff.
+    votes (K, C) points of each class, score (K,) confidence in [0, 1], is_thing (C,) -> (K, C): the
+    column of void holds what the score leaves open, and what speaks for stuff.
     """
     total = np.maximum(votes.sum(axis=1), 1)[:, None]
-    weight = score[:, None] * np.sqrt(np.minimum(total, MOST_POINTS))
-    evidence: NDArray[np.float64] = votes / total * weight * is_thing
+    weight = np.sqrt(np.minimum(total, MOST_POINTS))
+    evidence: Evidence = votes / total * (score[:, None] * weight) * is_thing
+    evidence[:, VOID] = weight[:, 0] - evidence.sum(axis=1)
     return evidence
 
 
-def is_clear(evidence: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the evidence of whole lives is for one class. (..., C) -> (...)."""
-    clear: NDArray[np.bool_] = evidence.max(axis=-1) >= CLEAR * evidence.sum(axis=-1)
-    return clear
+def likeliest(evidence: Evidence) -> NDArray[np.int64]:
+    """The class that most of the evidence is for. (..., C) -> (...)."""
+    best: NDArray[np.int64] = evidence[..., VOID + 1 :].argmax(axis=-1) + VOID + 1
+    return best
+
+
+def sureness(evidence: Evidence) -> NDArray[np.float64]:
+    """Share of the evidence that is for the likeliest class. (..., C) -> (...) in [0, 1]."""
+    share: Evidence = evidence[..., VOID + 1 :].max(axis=-1) / evidence.sum(axis=-1)
+    return share
+
+
+def overrules(
+    sureness_of_life: NDArray[np.floating[Any]], confidence: NDArray[np.floating[Any]]
+) -> NDArray[np.bool_]:
+    """Whether the classes of lives replace those that scans say with a confidence. (...) each."""
+    replaces: NDArray[np.bool_] = sureness_of_life >= np.minimum(confidence, CLEAR)
+    return replaces

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.structures import FloatArray, IntArray, SemanticArray
-from lidarpan.tracking.evidence import is_clear
+from lidarpan.structures import BoolArray, FloatArray, IntArray, SemanticArray
+from lidarpan.tracking.evidence import likeliest, overrules, sureness
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.resting import PlaceNames, name_by_place
 from lidarpan.tracking.tracker import TrackedObjects, TrackedScan
@@ -114,10 +114,10 @@ class History:
             name_of |= renamed
         lives = self._lives_of(name_of)
         evidence = {root: _evidence(life) for root, life in lives.items()}
-        class_of = {root: int(each.argmax()) for root, each in evidence.items()}
-        clear = {root for root, each in evidence.items() if is_clear(each)}
+        class_of = {root: int(likeliest(each)) for root, each in evidence.items()}
+        sure = {root: sureness(each) for root, each in evidence.items()}
         moves = {root: _moving(life) for root, life in lives.items()}
-        return Conclusion(name_of, class_of, clear, moves, resting, places, lives)
+        return Conclusion(name_of, class_of, sure, moves, resting, places, lives)
 
     def _named_by_place(
         self, lives: dict[int, list[View]]
@@ -218,7 +218,7 @@ class Conclusion:
     Attributes:
         name_of: scan number and track id -> lasting id.
         class_of: id -> class that most of the evidence is for.
-        clear: ids whose class is clear; others have that of each scan.
+        sureness: id -> share of the evidence in [0, 1] that is for it.
         moves: id -> times (s) at which it moves.
         resting: scan number and track id of the views that were named by their place -> whether
             they lie in the places of their name alone.
@@ -228,7 +228,7 @@ class Conclusion:
 
     name_of: dict[tuple[int, int], int]
     class_of: dict[int, int]
-    clear: set[int]
+    sureness: dict[int, NDArray[np.float64]]
     moves: dict[int, set[float]]
     resting: dict[tuple[int, int], bool]
     places: PlaceNames | None
@@ -278,6 +278,29 @@ class Conclusion:
         names[asks[clear]] = found[clear]
         return names
 
+    def mended(
+        self,
+        semantic: SemanticArray,
+        confidence: FloatArray,
+        names: IntArray,
+        is_thing: BoolArray,
+    ) -> SemanticArray:
+        """Classes of the N points of a scan: those of the lives that overrule it. (N,) train ids.
+
+        Args:
+            semantic: (N,) as the scan has them.
+            confidence: (N,) in [0, 1], with which the scan says them.
+            names: (N,) lasting ids, from `name_points`.
+            is_thing: (C,) bool; points of stuff keep their class.
+        """
+        size = int(names.max(initial=0)) + 1
+        kind, sure = np.zeros(size, np.uint8), np.zeros(size)
+        for name in np.unique(names[names > 0]).tolist():
+            kind[name], sure[name] = self.class_of[name], self.sureness[name]
+        changes = (names > 0) & is_thing[semantic] & overrules(sure[names], confidence)
+        mended: SemanticArray = np.where(changes, kind[names], semantic)
+        return mended
+
     def objects_of(self, scan: int, time_s: float, names: IntArray) -> TrackedObjects:
         """The objects that the points of a scan have the names (N,) of.
 
@@ -303,9 +326,11 @@ class Conclusion:
         )
 
     def _class_at(self, name: int, scan: int) -> int:
-        """The class of its life where it is clear, else of its views of this scan, if any."""
+        """The class of its life, or that of its views of this scan which that does not overrule."""
         views = [view for view in self.lives[name] if view.scan == scan]
-        return _class_of(views) if views and name not in self.clear else self.class_of[name]
+        if views and not overrules(self.sureness[name], sureness(_evidence(views))):
+            return _class_of(views)
+        return self.class_of[name]
 
     def _view_at(self, life: list[View], scan: int) -> View:
         """The largest view of a scan; where it is none by itself the nearest that is, if any."""
@@ -339,7 +364,7 @@ def _velocity(life: list[View]) -> NDArray[np.float64]:
 
 def _class_of(life: list[View]) -> int:
     """The class that most of the evidence is for."""
-    return int(_evidence(life).argmax())
+    return int(likeliest(_evidence(life)))
 
 
 def _evidence(life: list[View]) -> NDArray[np.float64]:

@@ -174,7 +174,7 @@ def _are_two(
     known = store.dims[[t, s], :2] + TOLERANCE_M
     length, width = np.maximum(facts.loose[store.class_id[[t, s]]], known).max(axis=0)
     one_box = fit_one_box(
-        store.last[t], store.num_last[t], store.last[s], store.num_last[s],
+        store.shape[t], store.num_shape[t], store.shape[s], store.num_shape[s],
         moves[1, 0] - moves[0, 0], moves[1, 1] - moves[0, 1], length, width,
     )  # fmt: skip
     if not one_box:
@@ -264,7 +264,7 @@ def duplicates(
             continue
         length, width = facts.loose[kinds].max(axis=0)
         if fit_one_box(
-            store.shape[s], store.num_shape[s], store.last[t], store.num_last[t],
+            store.shape[s], store.num_shape[s], store.shape[t], store.num_shape[t],
             moves[t, k, 0] - moves[s, k, 0], moves[t, k, 1] - moves[s, k, 1], length, width,
         ):  # fmt: skip
             found.append((t, s))

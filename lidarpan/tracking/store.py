@@ -19,7 +19,7 @@ class TrackStore:
 
     Attributes:
         id: (T,) lasting id.
-        mass: (T, C) evidence for each class, in scans.
+        mass: (T, C) evidence for each class, as `class_evidence` gives it, of all scans.
         class_id: (T,) the class with most evidence.
         shape: (T, 2, S) m, known surface where it was seen last; num_shape (T,) places used.
         stamp: (T, S) s, when each place was seen.

@@ -20,7 +20,7 @@ from lidarpan.tracking.association import (
     UNKNOWN,
     pair_costs,
 )
-from lidarpan.tracking.evidence import is_clear
+from lidarpan.tracking.evidence import likeliest, overrules, sureness
 from lidarpan.tracking.facts import MotionFacts
 from lidarpan.tracking.mending import (
     Together,
@@ -324,7 +324,7 @@ class Tracker:
         store.score[tracks] += objects.score[seen]
         store.gone[tracks] = 0
         store.mass[tracks] += objects.evidence[seen]
-        store.class_id[tracks] = store.mass[tracks].argmax(axis=1)
+        store.class_id[tracks] = likeliest(store.mass[tracks])
 
     def _filter(
         self,
@@ -423,10 +423,14 @@ class Tracker:
         buried[objects.ids] = np.where(is_buried, store.id[row], 0)
         evidence = np.zeros_like(store.mass)
         np.add.at(evidence, row, objects.evidence)
-        class_of = np.where(is_clear(store.mass), store.class_id, evidence.argmax(axis=1))
+        seen = np.unique(row)
+        class_of = store.class_id.copy()
+        own = ~overrules(sureness(store.mass[seen]), sureness(evidence[seen]))
+        class_of[seen[own]] = likeliest(evidence[seen[own]])
         kind = np.zeros(len(name), np.uint8)
         if self.mending.classes:
-            kind[objects.ids] = np.where(is_buried, 0, class_of[row])
+            is_mended = overrules(sureness(store.mass[row]), objects.score) & ~is_buried
+            kind[objects.ids] = np.where(is_mended, store.class_id[row], 0)
         ids, semantic = rename_points(
             labels.instance, labels.semantic, name, kind, self.classes.is_thing
         )

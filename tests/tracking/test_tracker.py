@@ -302,6 +302,43 @@ def test_a_life_overrules_a_scan_only_where_most_of_it_agrees(trucks):
     assert np.unique(tracked.labels.semantic).tolist() == kinds[-1:]
 
 
+@pytest.mark.parametrize(
+    ("usual", "other", "stays"),
+    [(0.3, 0.4, True), (0.3, 0.25, False), (0.9, 0.8, False), (0.9, 1.0, False), (0.6, 0.9, True)],
+)
+def test_a_scan_that_is_surer_than_the_life_keeps_its_class(usual, other, stays):
+    tracker, rng = Tracker(KITTI), np.random.default_rng(7)
+    history, scans = History(tracker.facts), []
+    for k in range(12):
+        points, semantic, number = look([car(1, 10.0, 4.0)], at(0, 0), rng)
+        kind, score = (5, other) if k == 11 else (4, usual)
+        labels = PanopticLabels(
+            np.full_like(semantic, kind), number, score=np.array([0.0, score], np.float32)
+        )
+        tracked = tracker.update(points, labels, k / 10, at(0, 0))
+        history.add(tracked)
+        scans.append((labels, tracked.labels.instance))
+    expected = 5 if stays else 4
+    assert np.unique(tracked.labels.semantic).tolist() == [expected]
+    assert tracked.objects.class_id.tolist() == [expected]
+    whole = history.conclude()
+    for k, (labels, names) in enumerate(scans):
+        score = labels.score[labels.instance]
+        kinds = whole.mended(labels.semantic, score, names, KITTI.is_thing)
+        assert np.unique(kinds).tolist() == [expected if k == 11 else 4]
+
+
+def test_two_cars_side_by_side_stay_two_when_only_their_fronts_are_seen():
+    tracker, rng = Tracker(KITTI), np.random.default_rng(8)
+    row = [car(1, 10.0, 8.0, np.pi / 2), car(2, 12.0, 8.0, np.pi / 2)]
+    for k, x in enumerate([-2.0, 0.0, 2.0, 20.0, 22.0, 24.0, *[12.0] * 8]):
+        points, semantic, number = look(row, at(x, 0), rng)
+        instance = number if k < 6 or k % 3 == 0 else np.ones_like(number)
+        tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(x, 0))
+        ids = [np.unique(tracked.labels.instance[number == n]).tolist() for n in (1, 2)]
+        assert ids[0] != ids[1] and max(map(len, ids)) == 1, (k, ids)
+
+
 @pytest.mark.parametrize("apart_m", [5.0, 9.0, 12.5])
 def test_two_that_one_box_may_hold_are_remembered_as_two(apart_m):
     tracker, rng = Tracker(KITTI), np.random.default_rng(9)
