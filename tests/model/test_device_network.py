@@ -32,7 +32,8 @@ def networks(monkeypatch):
     prior = np.array([0.3, 0.0, -0.2, 0.1], np.float32)
 
     def made(engine):
-        return VoxelNetwork(network, GRID, choose_engine("cpu", engine), prior=prior, ground=[1, 3])
+        engine = choose_engine("cpu", engine)
+        return VoxelNetwork(network, GRID, engine, zoom=1.25, prior=prior, ground=[1, 3])
 
     return made("numba"), DeviceNetwork(made("triton"))
 
