@@ -9,7 +9,6 @@ from pathlib import Path
 from lidarpan.datasets.open import find_classes
 from lidarpan.datasets.predictions import (
     prediction_paths,
-    refuse_inputs_as_outputs,
     write_prediction,
 )
 from lidarpan.datasets.semantics import SemanticFolder
@@ -18,6 +17,7 @@ from lidarpan.grouping.fusion import merge_semantic_and_instance
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame, load_scan
 from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.whole_file import refuse_inputs_as_outputs
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,17 @@ def group_files(
     labels = SemanticFolder(semantic, scan_paths, table, ids)
     for scan_path, path in zip(scan_paths, paths, strict=True):
         try:
-            loaded, panoptic = _group(scan_path, labels, method)
+            loaded, panoptic = _group(scan_path, labels, method, path)
             yield Grouped(scan_path, write_prediction(path, panoptic, loaded, table, classes))
         except InputError as error:
             yield Grouped(scan_path, path, str(error))
 
 
 def _group(
-    scan_path: Path, labels: SemanticFolder, method: str
+    scan_path: Path, labels: SemanticFolder, method: str, output: Path
 ) -> tuple[LoadedScan, PanopticLabels]:
     label_path, semantic = labels.read(scan_path)
+    refuse_inputs_as_outputs([output], [label_path])
     loaded = empty_frame(scan_path) or load_scan(scan_path)
     loaded.check_count(len(semantic), label_path)
     points, known = loaded.scan.points, semantic[loaded.valid]

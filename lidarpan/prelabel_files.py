@@ -77,6 +77,16 @@ class Prelabelling:
             )
         self.drives, self.notes = plan_drives(sources, labels, out, poses, times)
         self._out, self._classes, self._tool, self._most = out, classes, tool, most
+        if tool == POINT_LABELER:
+            self._refuse_tree()
+
+    def _refuse_tree(self) -> None:
+        """Raise InputError where the layout to be written is there already, with other labels."""
+        for name in _names(self.drives):
+            folder = self._out / "sequences" / name
+            for file in (folder / "labels", folder / "calib.txt", folder / "poses.txt"):
+                if file.exists():
+                    raise InputError(f"{file}: is there already: choose another --out")
 
     @property
     def total(self) -> int:

@@ -16,7 +16,7 @@ from lidarpan.datasets.lasting_labels import LastingLabels, lasting_path, read_f
 from lidarpan.datasets.nuscenes_frame import NATIVE_T_SCAN
 from lidarpan.datasets.nuscenes_tables import find_key_frames
 from lidarpan.datasets.poses import find_poses, has_poses
-from lidarpan.datasets.predictions import find_prediction, refuse_inputs_as_outputs
+from lidarpan.datasets.predictions import find_prediction
 from lidarpan.datasets.times import USUAL_STEP_S, find_times
 from lidarpan.datasets.track_lists import TrackRow, write_tracks
 from lidarpan.grouping import group_points
@@ -28,6 +28,7 @@ from lidarpan.tracking.history import History
 from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
 from lidarpan.tracking.voting import StuffVotes
+from lidarpan.whole_file import refuse_inputs_as_outputs
 
 
 @dataclass(frozen=True)

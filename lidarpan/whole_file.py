@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -65,6 +65,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, tree: Any, indent: int | None = None) -> None:
     """Write plain values as a JSON file that ends with a line; errors as `whole_file`."""
     write_text(path, json.dumps(tree, indent=indent) + "\n")
+
+
+def refuse_inputs_as_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise an InputError where writing the outputs would replace an input."""
+    ours = {path.absolute().resolve() for path in inputs}
+    for path in outputs:
+        if path.absolute().resolve() in ours:
+            raise InputError(f"{path}: would replace the input of this name: choose another one")
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from lidarpan import whole_file as module
 from lidarpan.cli import main
-from lidarpan.datasets.predictions import is_complete, refuse_inputs_as_outputs
+from lidarpan.datasets.predictions import is_complete
 from lidarpan.errors import InputError
 from lidarpan.scans.find import find_scans
 from lidarpan.scans.source import FileSource
-from lidarpan.whole_file import check_folder, whole_file
+from lidarpan.whole_file import check_folder, refuse_inputs_as_outputs, whole_file
 
 
 def frame_of(scan):
@@ -95,7 +95,7 @@ def test_outputs_never_replace_inputs(tmp_path):
     scan.touch()
     (tmp_path / "link").symlink_to(tmp_path)
     for out in (scan, tmp_path / "link" / "a.npz"):
-        with pytest.raises(InputError, match="would replace the scan"):
+        with pytest.raises(InputError, match="would replace the input"):
             refuse_inputs_as_outputs([out], [scan])
     refuse_inputs_as_outputs([tmp_path / "b.npz"], [scan])
 

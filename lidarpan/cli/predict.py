@@ -168,6 +168,7 @@ def predict(
     from lidarpan.pipeline import PanopticPipeline
     from lidarpan.scans.axes import turn_to
     from lidarpan.scans.headerless import check_letters
+    from lidarpan.scans.source import inputs_of
     from lidarpan.scans.sources import count_frames, open_sources
 
     console = Console(stderr=True, highlight=False)
@@ -176,7 +177,8 @@ def predict(
     is_stored = any(url_of(path) for path in [*paths, str(out)])
     sources = [] if is_stored else open_sources(paths, topic or (), frame, letters, merged or ())
     compile_first(console)
-    lists = ObjectFiles(out, objects, None if boxes is None else boxes.value)
+    inputs = [file for source in sources for file in inputs_of(source)]
+    lists = ObjectFiles(out, objects, None if boxes is None else boxes.value, inputs)
     choices: Choices = {
         "tta": tta,
         "min_score": min_score,

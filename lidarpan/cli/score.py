@@ -13,6 +13,7 @@ import typer
 from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
 from lidarpan.cli.root import app
 from lidarpan.errors import InputError
+from lidarpan.whole_file import refuse_inputs_as_outputs
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
@@ -103,6 +104,9 @@ def evaluate(
                 disable=not stderr.is_terminal,
             ),
         )
+    written = [file for file in (json, per_scan, html) if file is not None]
+    read = [f for s in evaluation.scans for f in (s.files.files.labels, s.files.prediction) if f]
+    refuse_inputs_as_outputs(written, read)
     console = Console()
     console.print(format_table(evaluation))
     extra: dict[str, object] = {}

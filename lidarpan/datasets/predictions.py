@@ -175,16 +175,6 @@ def is_complete(
         return False
 
 
-def refuse_inputs_as_outputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
-    """Raise an InputError where writing the outputs would replace an input."""
-    ours = {path.absolute().resolve() for path in inputs}
-    for path in outputs:
-        if path.absolute().resolve() in ours:
-            raise InputError(
-                f"{path}: the labels would replace the scan of this name: choose another --out"
-            )
-
-
 def write_prediction(
     path: Path,
     labels: PanopticLabels,

@@ -256,11 +256,4 @@ def read_poses(sequence: Path, name: str = "poses.txt") -> NDArray[np.float64] |
     file = sequence / name
     if not file.is_file():
         return None
-    read = read_sensor_poses(file)
-    if read.frames is None:
-        return read.poses
-    if read.frames.min() < 0 or read.frames.max() > 100 * len(read.frames) + 100_000:
-        raise InputError(f"{file}: wanted numbers of frames, got {read.frames.max()}")
-    world = np.full((int(read.frames.max()) + 1, 4, 4), np.nan)
-    world[read.frames] = read.poses
-    return world
+    return read_sensor_poses(file).by_frame(file)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lidarpan.scans.stamps import times_of_names
 from lidarpan.structures import InputError
 from lidarpan.text_trees import read_text
 
@@ -22,7 +23,8 @@ def find_times(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
     """Find the time of each scan in seconds: a file of times, else the names of the scans.
 
     A file has a number a line. Where there are as many lines as scans line k belongs to scan k,
-    else to the scan whose name is the number k. Names of nuScenes' scans end with a time.
+    else to the scan whose name is the number k. Names of nuScenes' scans end with a time, and names
+    may be times since 1970 in seconds, milli-, micro- or nanoseconds.
 
     Args:
         scan_paths: T scans of one drive, in order.
@@ -80,6 +82,9 @@ def _of_lines(
 
 
 def _of_names(scan_paths: Sequence[Path]) -> NDArray[np.float64] | None:
+    whole = times_of_names(scan_paths)
+    if whole is not None:
+        return whole if (np.diff(whole) > 0).all() else None
     found = [_STAMP_US.search(path.name.split(".")[0]) for path in scan_paths]
     stamps = [int(match[1]) * 1e-6 for match in found if match]
     times = np.array(stamps)

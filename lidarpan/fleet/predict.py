@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lidarpan.datasets.predictions import prediction_paths, refuse_inputs_as_outputs
+from lidarpan.datasets.predictions import prediction_paths
 from lidarpan.fleet.cluster import Cluster, Part, part_of_many
 from lidarpan.inference import Asked, Prediction, predict_pairs, predict_sources
 from lidarpan.model.weights import find_weights, read_classes
@@ -20,7 +20,7 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import all_empty
 from lidarpan.scans.output_names import output_folders
 from lidarpan.scans.source import FileSource, ScanSource
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import refuse_inputs_as_outputs, whole_file
 
 MOST_SCANS = 64
 """Scans of a part: some seconds of work at least, so that the cluster's own work is small."""

@@ -12,15 +12,15 @@ from lidarpan.datasets.annotated import MCAP, AnnotatedMcap
 from lidarpan.datasets.predictions import (
     prediction_path,
     prediction_paths,
-    refuse_inputs_as_outputs,
 )
 from lidarpan.inference.job import Asked, Handling, Job, OwnVehicles, Prediction
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.files import all_empty
 from lidarpan.scans.output_names import output_folders, write_times_and_poses
-from lidarpan.scans.source import FileSource, Frame, ScanSource
+from lidarpan.scans.source import FileSource, Frame, ScanSource, inputs_of
 from lidarpan.structures import InputError
+from lidarpan.whole_file import refuse_inputs_as_outputs
 
 MOST_WORKERS = 6
 
@@ -130,6 +130,8 @@ def _workers(device: str) -> int:
 
 def _predict_recording(job: Job, source: ScanSource, out: Path) -> Iterator[Prediction]:
     is_mcap = job.asked.file_format == MCAP
+    if is_mcap:
+        refuse_inputs_as_outputs([out / f"{source.path.stem}.mcap"], inputs_of(source))
     results: list[Prediction] = []
     with ExitStack() as stack:
         if is_mcap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from lidarpan.classes import ClassTable
@@ -13,6 +14,7 @@ from lidarpan.datasets.boxes import (
     write_objects,
 )
 from lidarpan.inference.job import Prediction
+from lidarpan.whole_file import refuse_inputs_as_outputs
 
 
 class ObjectFiles:
@@ -22,14 +24,18 @@ class ObjectFiles:
         out: folder of the labels; boxes go to `boxes` in it.
         file: the list, .json or .csv, or None.
         boxes: "kitti", "nuscenes", or None.
+        inputs: the scans, which the list may not replace.
 
     Raises:
-        InputError: the list has another suffix.
+        InputError: the list has another suffix, or would replace a scan.
     """
 
-    def __init__(self, out: Path, file: Path | None, boxes: str | None) -> None:
+    def __init__(
+        self, out: Path, file: Path | None, boxes: str | None, inputs: Iterable[Path] = ()
+    ) -> None:
         if file is not None:
             check_objects_file(file)
+            refuse_inputs_as_outputs([file], inputs)
         self._out, self._file, self._boxes = out, file, boxes
         self._scans: list[ScanObjects] = []
 

@@ -33,9 +33,9 @@ def array_fields(array: NDArray[Any], origin: str | Path, letters: str | None = 
         InputError: anything else.
     """
     if array.dtype.names:
-        return FileFields({name: array[name].reshape(-1) for name in array.dtype.names})
-    is_flat = array.ndim == 2 and array.shape[0] <= MAX_COLUMNS < array.shape[1]
-    is_rows = array.ndim == 2 and 3 <= array.shape[1] <= MAX_COLUMNS
+        return FileFields(_record_fields(array))
+    is_flat = array.ndim == 2 and len(array) <= MAX_COLUMNS and array.shape[1] > max(len(array), 12)
+    is_rows = array.ndim == 2 and 3 <= array.shape[1] <= MAX_COLUMNS and not is_flat
     if array.dtype.kind not in "fiu" or not is_rows:
         hint = ": transpose it" if is_flat or (array.ndim == 2 and len(array) in (3, 4, 5)) else ""
         if array.ndim > 2 and 3 <= array.shape[-1] <= MAX_COLUMNS:
@@ -49,6 +49,18 @@ def array_fields(array: NDArray[Any], origin: str | Path, letters: str | None = 
     fields, found = name_columns(array, letters)
     is_said = letters is None and found not in _USUAL_LETTERS
     return FileFields(fields, (f"taken for columns {found} (see --columns)",) if is_said else ())
+
+
+def _record_fields(records: NDArray[Any]) -> Fields:
+    """Columns of records; three numbers under a name of points are x, y and z."""
+    fields: Fields = {}
+    for name in records.dtype.names or ():
+        column = records[name]
+        if column.shape == (len(records), 3) and name.lower() in _POINTS_KEYS:
+            fields |= {axis: column[:, k] for k, axis in enumerate("xyz")}
+        else:
+            fields[name] = column.reshape(-1)
+    return fields
 
 
 def archive_fields(path: Path, letters: str | None = None) -> FileFields:
@@ -92,5 +104,6 @@ def _find_points(
 
 def _is_table(header: ArrayHeader) -> bool:
     """Whether an array can be rows of coordinates, and hardly anything else."""
-    is_rows = len(header.shape) == 2 and 3 <= header.shape[1] <= MAX_COLUMNS < header.shape[0]
+    count, width = header.shape if len(header.shape) == 2 else (0, 0)
+    is_rows = 3 <= width <= MAX_COLUMNS and count > max(width, 12)
     return header.dtype.names is not None or (is_rows and header.dtype.kind == "f")

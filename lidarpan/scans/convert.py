@@ -18,9 +18,9 @@ from lidarpan.scans.pcd import write_pcd
 from lidarpan.scans.ply import write_ply
 from lidarpan.scans.recordings.pointcloud2 import pack_points
 from lidarpan.scans.recordings.writer import RosMcapWriter
-from lidarpan.scans.source import FileSource, Frame, ScanSource
+from lidarpan.scans.source import FileSource, Frame, ScanSource, inputs_of
 from lidarpan.structures import InputError
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import refuse_inputs_as_outputs, whole_file
 
 FORMATS = (
     "bin", "pcd.bin", "pcd", "ply", "npy", "npz", "las", "laz", "feather", "parquet", "mcap",
@@ -88,10 +88,13 @@ def _convert(
     source: ScanSource, out: Path, file_format: str, keep_empty: bool
 ) -> Iterator[Converted]:
     taken: dict[Path, int] = {}
+    inputs = inputs_of(source)
     with ExitStack() as stack:
         writer = None
         if file_format == MCAP:
-            file = stack.enter_context(whole_file(out / f"{source.path.stem}.mcap"))
+            name = out / f"{source.path.stem}.mcap"
+            refuse_inputs_as_outputs([name], inputs)
+            file = stack.enter_context(whole_file(name))
             writer = stack.enter_context(RosMcapWriter(file))
         frames = source.frames()
         number = 0
@@ -106,6 +109,8 @@ def _convert(
             path = _path(out, frame, source, file_format, taken)
             result = Converted(frame.path, path, None, frame.stamp_ns, frame.world_T_sensor)
             try:
+                if writer is None:
+                    refuse_inputs_as_outputs([path], inputs)
                 fields = scan_fields(frame.load(), keep_empty)
                 if writer is None:
                     write_fields(path, fields, file_format)

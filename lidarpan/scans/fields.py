@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.frame import coarse_step_m, find_seat, find_unit, is_in_world
+from lidarpan.scans.frame import (
+    coarse_step_m,
+    find_seat,
+    find_unit,
+    is_in_world,
+    turns_upright_over,
+)
 from lidarpan.scans.intensity import IntensityScale, choose_scale, find_intensity, scaled, thinned
 from lidarpan.structures import (
     BoolArray,
@@ -219,7 +225,7 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
 def _in_metres(
     xyz: NDArray[Any], world_T_sensor: NDArray[np.float64] | None, expected_height_m: float
 ) -> tuple[NDArray[np.float64] | None, tuple[str, ...]]:
-    """As `_find_sensor`, of points that may count in millimetres or centimetres."""
+    """As `_find_sensor`, of points that may count in another unit."""
     unit = find_unit(xyz)
     if unit is None:
         return _find_sensor(xyz, world_T_sensor, expected_height_m)
@@ -228,7 +234,7 @@ def _in_metres(
     sensor_T_scaled, moved = _find_sensor(metres, world_T_sensor, expected_height_m)
     if sensor_T_scaled is not None:
         scaled_T_file = sensor_T_scaled @ scaled_T_file
-    return scaled_T_file, (f"coordinates in {unit.name}: taken times {unit.metres:g}", *moved)
+    return scaled_T_file, (unit.said, *moved)
 
 
 def _find_sensor(
@@ -244,6 +250,13 @@ def _find_sensor(
         )
     if world_T_sensor is not None and is_in_world(xyz, world_T_sensor):
         told = "coordinates of a world: turned and moved by the file's VIEWPOINT"
+        if turns_upright_over(xyz, world_T_sensor):
+            world_T_sensor = world_T_sensor.copy()
+            world_T_sensor[:3, :3] = np.eye(3)
+            told = (
+                "coordinates of a world: moved by the file's VIEWPOINT, not turned, since its "
+                "quaternion would tip them over: wanted w x y z"
+            )
         return np.linalg.inv(world_T_sensor), (*said, told)
     seat = find_seat(xyz, expected_height_m)
     if seat is None:

@@ -24,7 +24,7 @@ _MIN_POINTS = 200
 _MIN_AWAY_M = 2.0
 _FAR_M = 200.0
 _MAX_TILT_RAD = np.radians(6.0)
-_METRES_M = 1000.0
+_LEAST_M, _METRES_M = 2.0, 1000.0
 _SCENE_M, _SENSOR_M = (5.0, 400.0), (0.8, 4.0)
 """How far a street scan reaches, and how high its sensor stands: what a unit must make of it."""
 
@@ -52,29 +52,56 @@ class Unit:
     Attributes:
         name: plural.
         metres: that one has.
+        said: what was found, a sentence.
     """
 
     name: str
     metres: float
+    said: str = ""
+
+
+_UNITS = (
+    Unit("millimetres", 1e-3), Unit("centimetres", 1e-2), Unit("inches", 0.0254),
+    Unit("kilometres", 1e3),
+)  # fmt: skip
 
 
 def find_unit(points: Points) -> Unit | None:
-    """The unit smaller than a metre that makes a street around its sensor of points, or None.
+    """The unit other than a metre that makes a street around its sensor of points, or None.
+
+    Only what reaches too far or not far enough to count in metres is judged: a scan in feet looks
+    like one in metres from a sensor three times as high.
 
     Args:
-        points: finite points, x forward, y left, z up, around their sensor.
+        points: finite points, x forward, y left, z up, around their sensor or anything else.
     """
-    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
-    reach = float(np.percentile(np.linalg.norm(some, axis=1), 98)) if len(some) else 0.0
-    if reach <= _METRES_M:
+    if not len(points):
         return None
-    for unit in (Unit("millimetres", 1e-3), Unit("centimetres", 1e-2)):
-        if not _SCENE_M[0] < reach * unit.metres < _SCENE_M[1]:
-            continue
-        ground = fit_ground((some * unit.metres).astype(np.float32))
-        if ground is not None and _SENSOR_M[0] < -ground[2] < _SENSOR_M[1]:
-            return unit
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    for place in (np.zeros(3), np.median(some, axis=0)):
+        reach = float(np.percentile(np.linalg.norm(some - place, axis=1), 98))
+        if _LEAST_M <= reach <= _METRES_M:
+            return None
+        near = [unit for unit in _UNITS if _SCENE_M[0] < reach * unit.metres < _SCENE_M[1]]
+        fitting = [unit for unit in near if _is_street(points * unit.metres, bool(place.any()))]
+        if fitting:
+            first, *others = fitting
+            more = [f" ({o.name} fit, too: for those multiply by {o.metres:g})" for o in others]
+            said = f"coordinates in {first.name}: taken times {first.metres:g}{''.join(more)}"
+            return Unit(first.name, first.metres, said)
     return None
+
+
+def _is_street(points: Points, is_elsewhere: bool) -> bool:
+    """Whether points are a street as seen from the origin, or from where their rays meet."""
+    height_m = sum(_SENSOR_M) / 2
+    if is_elsewhere:
+        seat = _where_rays_meet(points, _rays(points), height_m)
+        if seat is None:
+            return False
+        points = points - seat.shift_m
+    ground = fit_ground(points)
+    return ground is not None and _SENSOR_M[0] < -ground[2] < _SENSOR_M[1]
 
 
 def find_seat(points: Points, expected_height_m: float) -> Seat | None:
@@ -86,17 +113,22 @@ def find_seat(points: Points, expected_height_m: float) -> Seat | None:
     """
     if len(points) < _MIN_POINTS:
         return None
-    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
     lines = _rays(points)
-    if len(lines) >= _MIN_LINES:
-        here = _share_through(lines, np.zeros(2))
-        if here > _MEETING:
-            return None
-        place = _meeting_point(lines)
-        there = _share_through(lines, place)
-        if np.hypot(*place) > _MIN_AWAY_M and there > max(_MEETING, 3 * here):
-            return _seat(some, place, expected_height_m, "where its rays meet")
-    return _far_middle(some, expected_height_m)
+    if len(lines) >= _MIN_LINES and _share_through(lines, np.zeros(2)) > _MEETING:
+        return None
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    return _where_rays_meet(some, lines, expected_height_m) or _far_middle(some, expected_height_m)
+
+
+def _where_rays_meet(points: Points, lines: NDArray[np.float64], height_m: float) -> Seat | None:
+    """The place away from the origin where rays meet, None where they do not."""
+    if len(lines) < _MIN_LINES:
+        return None
+    place = _meeting_point(lines)
+    there, here = _share_through(lines, place), _share_through(lines, np.zeros(2))
+    if np.hypot(*place) <= _MIN_AWAY_M or there <= max(_MEETING, 3 * here):
+        return None
+    return _seat(points, place, height_m, "where its rays meet")
 
 
 def is_in_world(points: Points, world_T_sensor: NDArray[np.float64]) -> bool:
@@ -114,11 +146,18 @@ def is_in_world(points: Points, world_T_sensor: NDArray[np.float64]) -> bool:
     return bool(_tilt(some) > _MAX_TILT_RAD > _tilt((some - place) @ turn))
 
 
+def turns_upright_over(points: Points, world_T_sensor: NDArray[np.float64]) -> bool:
+    """Whether points of the world's frame are upright and a pose would tip them over."""
+    place, turn = world_T_sensor[:3, 3], world_T_sensor[:3, :3]
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64) - place
+    return bool(_tilt(some) < _MAX_TILT_RAD < _tilt(some @ turn))
+
+
 def coarse_step_m(points: Points) -> float:
-    """The largest gap between two float32 numbers at the points' coordinates, 0 for float64."""
+    """The gap between two float32 numbers where most points are, 0 for float64."""
     if points.dtype != np.float32 or not len(points):
         return 0.0
-    return float(np.spacing(np.abs(points[:, :2]).max()))
+    return float(np.spacing(np.quantile(np.abs(points[:, :2]), 0.9, method="higher")))
 
 
 def _share_near(points: Points, place: NDArray[np.float64]) -> float:
@@ -171,8 +210,8 @@ def _meeting_point(lines: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _seat(points: Points, place: NDArray[np.float64], height_m: float, what: str) -> Seat:
-    near = points[np.hypot(*(points[:, :2] - place).T) < _NEAR_M]
-    ground = float(np.percentile((near if len(near) else points)[:, 2], 5))
+    plane = fit_ground(points - np.array([*place, 0.0]))
+    ground = float(np.percentile(points[:, 2], 5)) if plane is None else plane[2]
     is_level = abs(ground + height_m) < 1.0
     shift = np.array([*place, 0.0 if is_level else ground + height_m])
     x, y, z = -shift

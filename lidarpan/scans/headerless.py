@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields
 from lidarpan.structures import InputError
 
-MAX_COLUMNS = 12
+MAX_COLUMNS = 24
 """More numbers to a point than this are something else."""
 
 _WIDTHS = tuple(range(3, MAX_COLUMNS + 1))
@@ -29,6 +29,9 @@ _PLANAR = (3, 4, 5, 6)
 _USUAL = 4
 _LEVELS = 16
 _NUM_PLACES, _NUMBERS_PER_PLACE = 4, 12_000
+_STRIDE = 29
+"""Between numbers that are looked at: it shares no factor with any count of columns."""
+
 _MIN_POINTS = 100
 _MARGIN = 0.03
 _CLEARLY = 2.0
@@ -37,6 +40,7 @@ _CLEARLY = 2.0
 _LEAST = 1e-30
 """Counts that are read as float32 are less."""
 
+_MOST_RINGS = 128
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
@@ -130,10 +134,11 @@ def find_layout(flat: Numbers, origin: str) -> Layout:
     rivals = [width for width, b in bits.items() if b <= best * (1 + _MARGIN)]
     rivals = [w for w in rivals if not _is_multiple(w, rivals)]
     rivals = [_repeating(levels, starts, w, widths) for w in rivals]
-    if len(set(rivals)) > 1 and _USUAL not in rivals and not _is_planar(levels, rivals[0]):
+    is_planar = _is_planar(levels, starts, _USUAL if _USUAL in rivals else rivals[0])
+    if len(set(rivals)) > 1 and _USUAL not in rivals and not is_planar:
         raise _undecided(origin, [Layout(width) for width in rivals])
     width = _USUAL if _USUAL in rivals else rivals[0]
-    if _is_planar(levels, width):
+    if is_planar:
         return _find_planar(flat, origin)
     size = np.abs(flat[: 2 * width].reshape(2, width))
     first, second = ((size > 0) & (size < _LEAST)).any(axis=1)
@@ -166,15 +171,16 @@ def _refuse_other_width(
 def _cut_off(origin: str, count: int, width: int) -> InputError:
     left = f" and {count % width} numbers more" if count % width else ""
     return InputError(
-        f"{origin}: wanted 3 to 12 float32 per point, got {count} numbers, which are "
+        f"{origin}: wanted 3 to {MAX_COLUMNS} float32 per point, got {count} numbers, which are "
         f"{count // width} points of {width}{left}: cut off, with a header, or of another format"
     )
 
 
-def _is_planar(levels: NDArray[np.int64], width: int) -> bool:
-    """Whether, place by place, all columns are alike, as where each was written on its own."""
+def _is_planar(levels: NDArray[np.int64], starts: NDArray[np.int64], width: int) -> bool:
+    """Whether, place by place, x y and z are alike, as where each was written on its own."""
     alike = 0
-    for place in levels:
+    for start, numbers in zip(starts, levels, strict=True):
+        place = numbers[-start % width :]
         rows = place[: len(place) // width * width].reshape(-1, width)[:, :3]
         share = np.stack([np.bincount(c, minlength=_LEVELS) for c in rows.T]) / max(len(rows), 1)
         alike += int(np.abs(share - share[0]).sum(axis=1).max() < 0.3)
@@ -258,7 +264,7 @@ def _levels(flat: Numbers) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     values = np.stack([flat[start : start + count] for start in starts])
     values = np.nan_to_num(values, nan=1e30, posinf=1e30, neginf=-1e30)
     shares = np.linspace(0, 1, _LEVELS + 1)[1:-1]
-    edges = np.unique(np.quantile(values[:, ::7], shares).astype(values.dtype))
+    edges = np.unique(np.quantile(values[:, ::_STRIDE], shares).astype(values.dtype))
     return starts, np.searchsorted(edges, values, side="right")
 
 
@@ -406,13 +412,14 @@ def _is_ring(whole: Numbers, xyz: Numbers) -> bool:
 
 
 def _is_colour(some: NDArray[np.float64]) -> bool:
-    """Whether the first three columns are red, green and blue: alike, and all up to 1 or 255."""
+    """Whether the first three columns are red, green and blue: alike, or all whole up to 255."""
     if some.shape[1] < 3:
         return False
     rgb = some[:, :3]
     if rgb.min() < 0 or rgb.max() > 255 or not (rgb.std(axis=0) > 0).all():
         return False
-    return bool(np.corrcoef(rgb.T).min() > 0.7)
+    are_bytes = bool((rgb == np.round(rgb)).all() and (rgb.max(axis=0) > _MOST_RINGS).all())
+    return are_bytes or bool(np.corrcoef(rgb.T).min() > 0.7)
 
 
 def _is_normal(some: NDArray[np.float64]) -> bool:

@@ -63,7 +63,7 @@ def inspect_scan(scan: Scan, expected_height_m: float = EXPECTED_HEIGHT_M) -> li
         said = f"98 % of the points lie within {range_m:.3g} m of the sensor: wanted metres, "
         said += "this looks like another unit or a normalised scan: "
         return [Remark("scale", f"{said}{_MULTIPLY}")]
-    far = points[distance > 3.0]
+    far = points[(distance > 3.0) & (distance < 3 * range_m)]  # a few stray ones say nothing
     up = _up_axis(far)
     if up != "z":
         said = f"the ground lies across {up}, not z: wanted x forward, y left, z up"

@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import BoolArray, FloatArray
 
-_CALIBRATED = ("reflectivity", "reflectance", "refl", "albedo")
-_BRIGHTNESS = ("intensity", "intensities", "i", "remission", "remissions", "strength")
+_CALIBRATED = ("reflectivity", "reflectivities", "reflectance", "refl", "albedo")
+_BRIGHTNESS = (
+    "intensity", "intensities", "i", "remission", "remissions", "strength", "brightness",
+)  # fmt: skip
 _COUNTS = ("signal", "amplitude")
 _UNNAMED = ("scalarfield",)  # CloudCompare's name of a column that nobody named
 _TIERS = (_CALIBRATED, _BRIGHTNESS, _COUNTS, _UNNAMED)
+_ABOUT = frozenset([
+    "valid", "flag", "flags", "mask", "is", "has", "std", "stddev", "sigma", "var", "variance",
+    "noise", "error", "id", "class", "label",
+])  # fmt: skip
+"""Words of columns that say something about an intensity and hold none."""
 
 _MIN_VALUES = 200
 _BULK = 0.95
@@ -24,6 +31,7 @@ _SPREAD_BULK = 0.4
 """The 0.95 quantile of the intensities of a street: KITTI .5, nuScenes .3, PandaSet .2."""
 
 _FAINT, _BRIGHT = 1 / 16, 16.0
+_MANY_BELOW = 0.01
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,12 @@ class IntensityScale:
     Attributes:
         divisor: of the column's values.
         said: why, in words; "" where it is one of the usual 1, 255 and 65535.
+        zero: the value that is as dark as 0, subtracted before.
     """
 
     divisor: float
     said: str = ""
+    zero: float = 0.0
 
 
 BYTES = IntensityScale(255.0)
@@ -45,13 +55,15 @@ BYTES = IntensityScale(255.0)
 def find_intensity(columns: Mapping[str, NDArray[np.generic]]) -> str | None:
     """The name of the column that holds the intensity, None where none does.
 
-    A calibrated reflectivity is taken before an intensity, that before counts of photons; a column
-    that holds one value only is passed over.
+    A calibrated reflectivity is taken before an intensity, that before counts of photons, and among
+    those the shortest name, so that "intensity" is taken before "intensity_raw"; a column that
+    holds one value only is passed over.
 
     Args:
         columns: (M,) columns by their names as in the file.
     """
-    plain = {name: _plain(name) for name in columns}
+    plain = {name: _plain(name) for name in sorted(columns, key=lambda name: len(_plain(name)))}
+    plain = {name: words for name, words in plain.items() if not _ABOUT & {*words}}
     for tier in _TIERS:
         for wanted in tier:
             for name, words in plain.items():
@@ -66,13 +78,22 @@ def choose_scale(values: Iterable[NDArray[np.generic]]) -> IntensityScale:
 
     Decided by the 0.95 quantile (a few returns that are far brighter do not count) and by whether
     the values are whole numbers: fractions up to 1 are taken as they are, numbers up to 255 are
-    bytes, numbers that fill 16 bits are divided by 65535, and any others by their spread.
+    bytes, numbers that fill 16 bits are divided by 65535, and any others by their spread. Numbers
+    of which many are below zero, such as decibels, are counted from the lowest on; one value below
+    zero marks what is not known.
 
     Args:
         values: (M,) intensities of each scan.
     """
-    parts = [_finite(part) for part in values]
+    parts = [_finite(_unsigned(part)) for part in values]
     pooled = np.concatenate(parts) if parts else np.zeros(0)
+    below = pooled[pooled < 0]
+    if len(below) > _MANY_BELOW * len(pooled) >= _MANY_BELOW * _MIN_VALUES and np.ptp(below) > 0:
+        zero, bulk = (float(np.quantile(pooled, q)) for q in (0.001, _BULK))
+        divisor = (bulk - zero) / _SPREAD_BULK
+        said = f"{100 * len(below) / len(pooled):.0f} % of the values lie below 0: counted from "
+        said += f"{zero:.3g} on and divided by {divisor:.3g}, their spread"
+        return IntensityScale(divisor, said, zero)
     pooled = pooled[pooled > 0]
     if len(pooled) < _MIN_VALUES:
         high = float(pooled.max(initial=0.0))
@@ -113,7 +134,8 @@ def common_scale(scans: Sequence[NDArray[np.generic]]) -> IntensityScale:
 
 def scaled(values: NDArray[np.generic], scale: IntensityScale) -> tuple[FloatArray, int]:
     """Intensities in [0, 1] and how many were clipped; NaN and infinity become 0. (M,) -> (M,)."""
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    numbers = _unsigned(values).astype(np.float64) - scale.zero
+    numbers = np.nan_to_num(numbers, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     divided = numbers / scale.divisor if scale.divisor > 0 else numbers
     num_clipped = int(np.count_nonzero((divided > 1.001) | (divided < 0)))
     return np.clip(divided, 0.0, 1.0).astype(np.float32), num_clipped
@@ -143,6 +165,11 @@ def _plain(name: str) -> list[str]:
 def _varies(column: NDArray[np.generic]) -> bool:
     finite = _finite(column)
     return len(finite) > 0 and (len(finite) < _MIN_VALUES or bool((finite != finite[0]).any()))
+
+
+def _unsigned(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Bytes that a file calls signed, as ROS messages do, as they were written."""
+    return values.astype(np.uint8) if values.dtype == np.int8 else values
 
 
 def _finite(values: NDArray[np.generic]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.numpy_files import read_array
 from lidarpan.scans.recordings.transforms import matrix_of
+from lidarpan.scans.stamps import times_of_names
 from lidarpan.structures import InputError
 
 MAX_APART_S = 0.06
@@ -24,9 +25,6 @@ MAX_APART_S = 0.06
 
 _FORMS = "x,y,z or x,y,z,yaw_deg or x,y,z,qx,qy,qz,qw or the 12 or 16 numbers of a matrix"
 _NUMBERS = re.compile(r"[-+.,\deE ]+")
-_TIME = re.compile(r"(\d{10}(?:\.\d+)?|\d{13}|\d{16}|\d{19})(?:\.pcd)?\.\w+")
-_PER_SECOND = {10: 1.0, 13: 1e3, 16: 1e6, 19: 1e9}
-"""Digits of a whole number since 1970 -> how many make a second."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def pair(
 
 def _pairs(first: Sequence[Path], others: Sequence[Path]) -> tuple[dict[Path, Path], str]:
     """Which belong together, and what to say of how that was found out."""
-    times_s, other_times_s = _times_s(first), _times_s(others)
+    times_s, other_times_s = times_of_names(first), times_of_names(others)
     if times_s is not None and other_times_s is not None:
         return _nearest(first, times_s, others, other_times_s), "paired by the times in the names"
     for keys in (_names, _whole_numbers):
@@ -183,12 +181,3 @@ def _names(scans: Sequence[Path]) -> list[str]:
 
 def _whole_numbers(scans: Sequence[Path]) -> list[tuple[int, ...]]:
     return [tuple(int(digits) for digits in re.findall(r"\d+", name)) for name in _names(scans)]
-
-
-def _times_s(scans: Sequence[Path]) -> Times | None:
-    """The times that all names are, seconds since 1970; None where one is none."""
-    found = [_TIME.fullmatch(scan.name) for scan in scans]
-    if None in found:
-        return None
-    words = [match[1] for match in found if match]
-    return np.array([float(word) / _PER_SECOND[len(word.split(".")[0])] for word in words])

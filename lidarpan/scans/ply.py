@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ _TYPES = {
     "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4",
     "int64": "i8", "long": "i8", "longlong": "i8", "uint64": "u8", "ulong": "u8", "ulonglong": "u8",
-    "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
+    "half": "f2", "float16": "f2", "float": "f4", "float32": "f4", "double": "f8", "float64": "f8",
 }  # fmt: skip
 
 
@@ -54,10 +55,10 @@ Element = tuple[str, int, list[tuple[str, str]]]
 
 def _header(content: bytes, path: Path) -> tuple[str, list[Element], int]:
     """Byte order ("ascii", "<" or ">"), elements up to the vertices, and where the data starts."""
-    end = content.find(b"end_header")
-    start = content.find(b"\n", end) + 1
-    if not content.startswith(b"ply") or end < 0 or not start:
+    ending = re.compile(rb"[\r\n]end_header[ \t]*(\r\n|\r|\n)").search(content)
+    if not content.startswith(b"ply") or ending is None:
         raise InputError(f"{path}: wanted a .ply header from 'ply' to 'end_header', got none")
+    end, start = ending.span()
     order, elements = "", list[Element]()
     for line in content[:end].decode("latin-1").splitlines():
         match line.split():

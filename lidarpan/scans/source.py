@@ -139,6 +139,11 @@ class FileSource:
             )
 
 
+def inputs_of(source: ScanSource) -> list[Path]:
+    """The files that a source is made of."""
+    return source.inputs if isinstance(source, FileSource) else [source.path]
+
+
 def frame_path(recording: Path, number: int) -> Path:
     """The path that names frame `number` of a recording: six digits or more below the recording."""
     return recording / f"{number:06d}"

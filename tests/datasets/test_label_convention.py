@@ -31,6 +31,13 @@ def street(num_points=20_000):
         ("train0", lambda t: np.where(t == 0, -100, t - 1), False),
         ("train0", lambda t: np.where(t == 0, 19, t - 1), False),
         ("train", lambda t: np.eye(20, dtype=np.int64)[t], False),
+        ("train", lambda t: np.where(t == 0, 255, t), False),
+        ("train", lambda t: np.where(t == 0, -1, t), False),
+        (
+            "train",
+            lambda t: np.where(np.arange(len(t)) == 7, 255, t) * (np.arange(len(t)) != 8),
+            True,
+        ),
         ("train0", lambda t: np.maximum(t, 1) - 1, True),  # void is car
         ("train0", lambda t: np.eye(20, dtype=np.float32)[np.maximum(t, 1)][:, 1:], True),
     ],
@@ -55,6 +62,7 @@ def test_the_convention_shows_in_the_numbers(name, counted, lost):
         (np.full(3000, 44_000), "raw labels or train ids up to 19, got 44000"),
         (np.full(3000, 4), r"of the points would be|could be"),
         (np.array(["car"] * 9), "whole numbers"),
+        (19 - street(), "as in no street: say with --ids"),  # classes in an order of one's own
     ],
 )
 def test_what_no_convention_explains_is_refused(array, message):

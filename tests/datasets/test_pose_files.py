@@ -114,3 +114,79 @@ def test_a_calibration_that_is_none_is_refused(tmp_path):
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="binary"):
         read_calibration(file)
+
+
+def winding(num=40):
+    """(num, 4, 4) poses of a vehicle that turns left and right, a metre a step."""
+    poses = [np.eye(4)]
+    for k in range(num - 1):
+        turn = 0.08 * np.sin(k / 6)
+        step = np.eye(4)
+        step[:2, :2] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+        step[0, 3] = 1.0
+        poses.append(poses[-1] @ step)
+    return np.array(poses)
+
+
+def lines_of(poses, rows=3):
+    return [" ".join(f"{v:.9g}" for v in pose[:rows].ravel()) for pose in poses]
+
+
+CAMERA_T_SENSOR = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("whose", ["camera", "sensor"])
+@pytest.mark.parametrize("line", [0, 7, 39])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_pose_far_off_decides_nothing(tmp_path, caplog, whose, line, axis):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    true = winding()
+    poses = CAMERA_T_SENSOR @ true @ CAMERA_T_SENSOR.T if whose == "camera" else true.copy()
+    poses[line, axis, 3] += 1e5
+    read = ahead(tmp_path, lines_of(poses), "Tr: 0 -1 0 0 0 0 -1 0 1 0 0 0\n").poses
+    others = np.arange(len(true)) != line
+    np.testing.assert_allclose(read[others], true[others], atol=1e-6)
+    assert "m from the one before, where others move by 1.0 m" in caplog.text
+
+
+def test_matrices_column_by_column_are_known(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    true = winding()
+    for numbered in (False, True):
+        lines = lines_of(true.transpose(0, 2, 1), rows=4)
+        lines = [f"{k} {line}" for k, line in enumerate(lines)] if numbered else lines
+        np.testing.assert_allclose(ahead(tmp_path, lines).poses, true, atol=1e-6)
+        assert "column by column" in caplog.text
+
+
+def test_the_world_as_the_vehicle_sees_it_is_inverted(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    true = winding()
+    np.testing.assert_allclose(
+        ahead(tmp_path, lines_of(np.linalg.inv(true))).poses, true, atol=1e-6
+    )
+    assert "inverted: only so the vehicle goes where it looks" in caplog.text
+
+
+def test_what_is_odd_about_a_drive_is_said(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "lidarpan")
+    ahead(tmp_path, [line.replace(" 8 ", " -8 ").replace("16", "-16") for line in SENSOR])
+    assert "the drive goes backwards" in caplog.text
+    ahead(tmp_path, [f"1 0 0 {8000 * k} 0 1 0 0 0 0 1 0" for k in range(3)])
+    assert "8000 m from one pose to the next: are these metres?" in caplog.text
+
+
+def test_poses_with_times_are_taken_in_order_of_time(tmp_path):
+    lines = [f"{k};{8 * k},5;0;0;0;0;0;1" for k in (0, 2, 1)]  # with decimal commas
+    read = ahead(tmp_path, lines)
+    assert read.times_s.tolist() == [0, 1, 2]
+    assert read.poses[:, 0, 3].tolist() == [0.5, 8.5, 16.5]
+
+
+def test_poses_between_times(tmp_path):
+    half = np.sqrt(0.5)
+    read = ahead(tmp_path, ["0 0 0 0 0 0 0 1", f"1 10 0 0 0 0 {half} {half}"])
+    (pose,) = read.at(np.array([0.5]))
+    assert pose[0, 3] == pytest.approx(5)
+    assert np.arctan2(pose[1, 0], pose[0, 0]) == pytest.approx(np.pi / 4)
+    assert read.at(np.array([5.0])) is None

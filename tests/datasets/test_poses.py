@@ -59,3 +59,23 @@ def test_bad_poses_are_explained(tmp_path):
         find_poses(scan, tmp_path / "nan.txt")
     with pytest.raises(InputError, match="one drive"):
         find_poses([tmp_path / "a" / "0.bin", tmp_path / "b" / "0.bin"])
+
+
+def test_poses_with_times_are_those_of_the_scans_times(tmp_path):
+    """Ten times as many as scans: line k is not scan k."""
+    file = tmp_path / "trajectory.txt"
+    file.write_text("".join(f"{k / 100:.2f} {k / 10} 0 0 0 0 0 1\n" for k in range(51)))
+    scans = [tmp_path / "scans" / f"{k:06d}.bin" for k in range(5)]
+    (tmp_path / "scans").mkdir()
+    with pytest.raises(InputError, match=r"got 51 that are 0.01 s apart: say when .* times.txt"):
+        find_poses(scans, file)
+    (tmp_path / "times.txt").write_text("".join(f"{k / 10 + 0.005}\n" for k in range(5)))
+    assert x_of(find_poses(scans, file)) == pytest.approx([0.05, 1.05, 2.05, 3.05, 4.05])
+
+
+def test_names_of_scans_may_be_their_times(tmp_path):
+    file = tmp_path / "trajectory.txt"
+    start = 1_600_000_000
+    file.write_text("".join(f"{start + k / 10:.1f} {k} 0 0 0 0 0 1\n" for k in range(20)))
+    scans = [tmp_path / f"{start + 0.5 + k / 10:.1f}.bin" for k in range(3)]
+    assert x_of(find_poses(scans, file)) == pytest.approx([5, 6, 7], abs=1e-4)

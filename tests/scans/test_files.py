@@ -423,3 +423,24 @@ def test_old_pcd_files_name_columns(tmp_path):
     header = pcd_header("binary").replace(b"FIELDS", b"COLUMNS").replace(b"0.7", b".6")
     (tmp_path / "s.pcd").write_bytes(header + ROWS.tobytes())
     np.testing.assert_array_equal(read_scan(tmp_path / "s.pcd").points, ROWS[:, :3])
+
+
+@pytest.mark.parametrize(
+    ("comment", "end"),
+    [("comment what the end_header ends", "\n"), ("obj_info x", "\r\n"), ("comment x", "\r")],
+)
+def test_a_ply_header_ends_with_its_own_line(tmp_path, comment, end):
+    names = "x", "y", "z", "intensity"
+    lines = ["ply", "format binary_little_endian 1.0", comment, f"element vertex {len(ROWS)}"]
+    lines += [*(f"property float {name}" for name in names), "end_header", ""]
+    (tmp_path / "s.ply").write_bytes(end.join(lines).encode() + ROWS.astype("<f4").tobytes())
+    np.testing.assert_array_equal(read_scan(tmp_path / "s.ply").points, ROWS[:, :3])
+
+
+def test_records_with_three_numbers_under_one_name_are_points(tmp_path):
+    records = np.zeros(len(ROWS), [("intensity", "f4"), ("xyz", "f4", 3)])
+    records["xyz"], records["intensity"] = ROWS[:, :3], ROWS[:, 3]
+    np.save(tmp_path / "s.npy", records)
+    scan = read_scan(tmp_path / "s.npy")
+    np.testing.assert_array_equal(scan.points, ROWS[:, :3])
+    np.testing.assert_array_equal(scan.intensity, ROWS[:, 3])

@@ -52,6 +52,20 @@ def test_the_viewpoint_of_a_pcd_is_where_it_says_if_the_points_agree(tmp_path, r
         assert any("VIEWPOINT" in text for text in loaded.warnings) == is_moved
 
 
+def test_a_viewpoint_that_would_tip_the_points_over_moves_them_only(tmp_path, rows):
+    """Its quaternion is x y z w, as other programs write it: 57 degrees about z."""
+    x, y, z = (rows[:, :3].astype(np.float64) + np.array([120, -80, 5])).T
+    head = (
+        "VERSION 0.7\nFIELDS x y z\nSIZE 8 8 8\nTYPE F F F\nCOUNT 1 1 1\n"
+        f"WIDTH {len(rows)}\nHEIGHT 1\nVIEWPOINT 120 -80 5 0 0 0.479 0.878\n"
+        f"POINTS {len(rows)}\nDATA binary\n"
+    )
+    (tmp_path / "s.pcd").write_bytes(head.encode() + np.column_stack([x, y, z]).tobytes())
+    loaded = load_scan(tmp_path / "s.pcd")
+    np.testing.assert_allclose(loaded.scan.points, rows[:, :3], atol=1e-3)
+    assert any("not turned" in text for text in loaded.warnings)
+
+
 def test_steps_of_float32_map_coordinates_are_said(tmp_path, rows):
     far = rows.copy()
     far[:, :3] += np.float32([691_234, 5_334_321, 517])
@@ -59,6 +73,19 @@ def test_steps_of_float32_map_coordinates_are_said(tmp_path, rows):
     assert any("steps of 0.5 m" in text for text in load_scan(tmp_path / "s.bin").warnings)
     assert coarse_step_m(far[:, :3].astype(np.float64)) == 0
     assert coarse_step_m(rows[:, :3]) < 1e-4
+
+
+@pytest.mark.parametrize("place", [1e4, 1e6, 9e7])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_one_point_far_away_says_nothing_of_the_others(tmp_path, rows, axis, place):
+    odd = rows.copy()
+    odd[7, axis] = place
+    odd.tofile(tmp_path / "s.bin")
+    rows.tofile(tmp_path / "whole.bin")
+    loaded = load_scan(tmp_path / "s.bin")
+    assert loaded.warnings == load_scan(tmp_path / "whole.bin").warnings
+    others = np.arange(len(rows)) != 7
+    np.testing.assert_array_equal(loaded.scan.points[others], rows[others, :3])
 
 
 @pytest.mark.parametrize(("per_metre", "name"), [(1000, "millimetres"), (100, "centimetres")])
@@ -71,8 +98,34 @@ def test_small_units_become_metres(tmp_path, rows, per_metre, name, dtype):
     assert loaded.warnings == (f"coordinates in {name}: taken times {1 / per_metre:g}",)
 
 
-def test_units_that_nothing_tells_are_said(tmp_path, rows):
-    np.save(tmp_path / "s.npy", np.column_stack([rows[:, :3] * 39.4, rows[:, 3]]))  # inches
+@pytest.mark.parametrize(("metres", "name"), [(0.0254, "inches"), (1000, "kilometres")])
+def test_units_that_no_street_has_become_metres(tmp_path, rows, metres, name):
+    np.save(tmp_path / "s.npy", np.column_stack([rows[:, :3] / metres, rows[:, 3]]))
     loaded = load_scan(tmp_path / "s.npy")
-    assert "wanted metres around the sensor" in loaded.warnings[-1]
-    assert "multiply x y z by the metres that one has" in loaded.warnings[-1]
+    np.testing.assert_allclose(loaded.scan.points, rows[:, :3], atol=1e-4)
+    assert loaded.warnings == (f"coordinates in {name}: taken times {metres:g}",)
+
+
+def test_where_two_units_fit_both_are_named(tmp_path, rows):
+    low = rows[:, :3] * 0.7  # as from a sensor 1.2 m above the ground
+    np.save(tmp_path / "s.npy", np.column_stack([low * 100, rows[:, 3]]))
+    loaded = load_scan(tmp_path / "s.npy")
+    np.testing.assert_allclose(loaded.scan.points, low, atol=1e-4)
+    assert "centimetres: taken times 0.01 (inches fit, too: for those" in loaded.warnings[0]
+
+
+def test_millimetres_of_a_map_become_metres_around_the_sensor(tmp_path, rows):
+    table = (rows[:, :3].astype(np.float64) + np.array([3000, -2000, 40])) * 1000
+    np.save(tmp_path / "s.npy", np.column_stack([table, rows[:, 3]]))
+    loaded = load_scan(tmp_path / "s.npy")
+    np.testing.assert_allclose(loaded.scan.points, rows[:, :3], atol=0.3)
+    assert loaded.warnings[0] == "coordinates in millimetres: taken times 0.001"
+    assert "where its rays meet" in loaded.warnings[1]
+
+
+@pytest.mark.parametrize("metres", [0.3048, 80.0])
+def test_units_that_nothing_tells_are_said(tmp_path, rows, metres):
+    """Feet look like metres from high up; of a scan divided by its reach nobody knows more."""
+    np.save(tmp_path / "s.npy", np.column_stack([rows[:, :3] / metres, rows[:, 3]]))
+    said = load_scan(tmp_path / "s.npy").warnings[-1]
+    assert "the ground lies 5.6" in said or "multiply x y z by the metres that one has" in said

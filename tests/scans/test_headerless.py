@@ -48,6 +48,26 @@ def test_columns_are_counted_and_named(rows, order):
             assert name_columns(table)[1] == letters
 
 
+@pytest.mark.parametrize("num_features", [9, 10, 12, 14, 18, 20])
+@pytest.mark.parametrize("kind", ["random", "one of them", "wide"])
+def test_features_behind_a_point_are_no_points(tmp_path, rows, num_features, kind):
+    rng = np.random.default_rng(num_features)
+    count = len(rows)
+    features = {
+        "random": rng.random((count, num_features)),
+        "one of them": np.eye(num_features)[rng.integers(0, num_features, count)],
+        "wide": rng.normal(size=(count, num_features)) * np.linspace(0.1, 5, num_features),
+    }[kind]
+    np.column_stack([rows, features]).astype(np.float32).tofile(tmp_path / "s.bin")
+    np.testing.assert_array_equal(load_scan(tmp_path / "s.bin").scan.points, rows[:, :3])
+
+
+def test_colours_of_any_kind_are_no_intensity(rows):
+    colours = np.random.default_rng(0).integers(0, 256, (len(rows), 3))
+    assert name_columns(np.column_stack([rows[:, :3], colours]))[1] == "xyz___"
+    assert name_columns(np.column_stack([rows, colours]))[1].startswith("xyzi")
+
+
 def test_every_layout_is_the_same_scan(tmp_path, rows):
     for letters, table in layouts(rows, np.random.default_rng(2)).items():
         table.tofile(tmp_path / "s.bin")

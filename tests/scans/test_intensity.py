@@ -105,3 +105,40 @@ def test_no_intensity_is_said_with_what_there_is(tmp_path, rows):
     loaded = load_scan(tmp_path / "s.npz")
     assert not loaded.scan.intensity.any()
     assert "no intensity; the file has: x, y, z, red" in loaded.warnings
+
+
+@pytest.mark.parametrize(
+    "about", ["intensity_std", "intensity_valid", "is_intensity", "reflectivity_flag"]
+)
+def test_what_is_said_about_an_intensity_is_none(about):
+    assert find_intensity({about: FRACTIONS, "intensity": FRACTIONS}) == "intensity"
+    assert find_intensity({about: FRACTIONS}) is None
+
+
+def test_the_plainest_name_is_taken():
+    assert find_intensity({"intensity_raw": FRACTIONS, "intensity": FRACTIONS}) == "intensity"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_many_values_below_zero_are_counted_from_the_lowest(dtype):
+    """Decibels keep the order of brightness, and their bulk fills what others fill."""
+    decibels = (1000 * np.log10(np.maximum(FRACTIONS, 0.001))).astype(dtype)
+    scale = choose_scale([decibels])
+    intensity, num_clipped = scaled(decibels, scale)
+    assert "of the values lie below 0: counted from -" in scale.said
+    assert num_clipped < 0.01 * len(decibels)
+    assert np.quantile(intensity, 0.95) == pytest.approx(0.4, rel=0.01)
+    assert (np.diff(intensity[np.argsort(decibels, kind="stable")]) >= 0).all()
+
+
+def test_one_value_below_zero_marks_what_is_not_known():
+    some = np.where(np.arange(len(FRACTIONS)) % 9, FRACTIONS, -1)
+    assert choose_scale([some]).divisor == 1
+
+
+def test_bytes_that_a_file_calls_signed_are_bytes():
+    wrapped = np.round(FRACTIONS * 255).astype(np.uint8).view(np.int8)
+    assert (wrapped < 0).any()
+    scale = choose_scale([wrapped])
+    assert scale.divisor == 255
+    np.testing.assert_allclose(scaled(wrapped, scale)[0], FRACTIONS, atol=0.003)

@@ -188,6 +188,8 @@ def test_times_of_nuscenes_stand_in_the_names(tmp_path):
     names = [f"n1__LIDAR_TOP__153188415{k}448944.pcd.bin" for k in (6, 7)]
     assert np.diff(find_times([tmp_path / name for name in names])) == pytest.approx([1.0])
     assert find_times([tmp_path / "a.bin", tmp_path / "b.bin"]) is None
+    stamps = [tmp_path / f"160000000{k}000500.bin" for k in range(3)]  # microseconds
+    assert np.diff(find_times(stamps)) == pytest.approx([1.0, 1.0])
 
 
 def test_ids_beyond_a_format_get_a_free_number_of_their_class(tmp_path):
