@@ -336,7 +336,8 @@ def test_two_cars_side_by_side_stay_two_when_only_their_fronts_are_seen():
         instance = number if k < 6 or k % 3 == 0 else np.ones_like(number)
         tracked = tracker.update(points, PanopticLabels(semantic, instance), k / 10, at(x, 0))
         ids = [np.unique(tracked.labels.instance[number == n]).tolist() for n in (1, 2)]
-        assert ids[0] != ids[1] and max(map(len, ids)) == 1, (k, ids)
+        assert max(map(len, ids)) == 1, (k, ids)
+        assert ids[0] != ids[1], (k, ids)
 
 
 @pytest.mark.parametrize("apart_m", [5.0, 9.0, 12.5])
