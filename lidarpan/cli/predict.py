@@ -208,7 +208,9 @@ def predict(
     if url_of(out) is None:
         check_folder(out)
     notes, results, wanted = Notes(classes), [], file_format or classes.name
-    asked = Asked(single, wanted, sensor_height, overwrite, overlap, handling)
+    asked = Asked(
+        single, wanted, sensor_height, overwrite, overlap, handling, keeps_scores=is_tracked
+    )
     begin = time.perf_counter()
     total = count_frames(sources)
     with ExitStack() as stack:

@@ -20,6 +20,7 @@ from lidarpan.datasets.nuscenes_labels import (
 )
 from lidarpan.datasets.packed_labels import MAX_INSTANCE as MAX_KITTI_INSTANCE
 from lidarpan.datasets.predictions import write_prediction
+from lidarpan.datasets.score_files import with_scores
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.numpy_files import read_arrays
 from lidarpan.structures import BoolArray, PanopticLabels
@@ -161,10 +162,10 @@ class LastingLabels:
 
 
 def read_for_tracking(file: Path, classes: ClassTable, loaded: LoadedScan) -> PanopticLabels:
-    """Labels of a scan's N usable points, numbered within the scan.
+    """Labels of a scan's N usable points, numbered within the scan, and their scores if known.
 
     Raises:
         InputError: the file is damaged, of other classes, or has another number of labels than the
             scan's file has points.
     """
-    return loaded.labels_of(read_prediction(file, classes), file)
+    return loaded.labels_of(with_scores(read_prediction(file, classes), file), file)

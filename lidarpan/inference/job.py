@@ -14,6 +14,7 @@ from lidarpan.clock import StageClock
 from lidarpan.datasets.annotated import AnnotatedMcap
 from lidarpan.datasets.label_files import read_prediction
 from lidarpan.datasets.predictions import is_complete, write_prediction
+from lidarpan.datasets.score_files import write_scores
 from lidarpan.grouping.fusion import keep_classes
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.model.device_network import DeviceScan
@@ -137,6 +138,7 @@ class Asked:
             once.
         handling: of the scans and their labels.
         may_be_empty: whether an empty file is a lost frame among others, or a fault.
+        keeps_scores: whether the scores of objects are written beside labels that cannot hold them.
         begun_s: when this run began, seconds since 1970: what is younger it wrote itself, in a
             process that died, and makes again.
     """
@@ -148,6 +150,7 @@ class Asked:
     is_overlapped: bool | None = None
     handling: Handling = Handling()
     may_be_empty: bool = True
+    keeps_scores: bool = False
     begun_s: float | None = None
 
 
@@ -360,6 +363,8 @@ class Job:
             self.annotated.add(work.frame, work.in_file_axes.scan, labels)
             return
         loaded, file_format = work.in_file_axes, self.asked.file_format
+        if self.asked.keeps_scores and file_format != "npz" and labels.score is not None:
+            write_scores(work.path, labels.spread_over(loaded.valid))
         write_prediction(work.path, labels, loaded, self.pipeline.classes, file_format)
 
 

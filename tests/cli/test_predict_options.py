@@ -12,6 +12,7 @@ import pytest
 from lidarpan.bench.scans import street_scan
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.label_files import read_prediction
+from lidarpan.datasets.score_files import SUFFIX, with_scores
 
 CLASSES = load_class_table("semantickitti")
 
@@ -74,6 +75,23 @@ def test_objects_boxes_and_what_is_told(run, drive, tmp_path):
         for s in scans
         for one in s["objects"]
     ]
+
+
+def test_tracking_knows_the_scores_of_labels_that_cannot_hold_them(run, drive, tmp_path):
+    words = ["predict", drive, "--device", "cpu", "--ego-box", "off"]
+    code, _, err = run(*words, "--out", tmp_path / "a", "--track", "--format", "semantickitti")
+    assert code == 0, err
+    code, _, err = run(*words, "--out", tmp_path / "b", "--format", "npz")
+    assert code == 0, err
+    for k in range(3):
+        scored = read_prediction(tmp_path / "b" / f"{k}.npz", CLASSES)
+        (file,) = (tmp_path / "a/untracked").rglob(f"{k}.label")
+        known = with_scores(read_prediction(file, CLASSES), file)
+        has = scored.instance > 0
+        assert has.any()
+        assert np.array_equal(known.score[known.instance[has]], scored.score[scored.instance[has]])
+    assert not list((tmp_path / "b").rglob(f"*{SUFFIX}"))
+    assert {path.name for path in (tmp_path / "a").glob(f"*{SUFFIX}")} == set()
 
 
 def test_min_score_and_only(run, drive, tmp_path):

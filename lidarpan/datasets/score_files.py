@@ -1,0 +1,54 @@
+"""The scores of objects, beside label files whose format has no room for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lidarpan.scans.numpy_files import read_arrays
+from lidarpan.structures import InputError, PanopticLabels
+from lidarpan.whole_file import whole_file
+
+SUFFIX = ".scores.npz"
+
+
+def write_scores(file: Path, labels: PanopticLabels) -> Path:
+    """Write the scores of labels that have some, and the first point of each object, beside `file`.
+
+    Formats number objects anew, but their points stay.
+    """
+    assert labels.score is not None
+    ids, first = np.unique(labels.instance, return_index=True)
+    path = file.with_name(file.name + SUFFIX)
+    with whole_file(path) as beside, beside.open("wb") as stream:
+        np.savez_compressed(stream, point=first[ids > 0], score=labels.score[ids[ids > 0]])
+    return path
+
+
+def with_scores(labels: PanopticLabels, file: Path) -> PanopticLabels:
+    """The labels of a file, with the scores that lie beside it where they have none themselves.
+
+    Raises:
+        InputError: the scores are damaged or of other labels.
+    """
+    path = file.with_name(file.name + SUFFIX)
+    if labels.score is not None or not path.is_file():
+        return labels
+    found = read_arrays(path)
+    if not {"point", "score"} <= set(found) or not _fit(labels, found["point"], found["score"]):
+        raise InputError(f"{path}: wanted a point and a score in [0, 1] of each object: remove it")
+    point, score = found["point"], found["score"]
+    scores = np.ones(int(labels.instance.max(initial=0)) + 1, np.float32)
+    scores[labels.instance[point]] = score
+    return replace(labels, score=scores)
+
+
+def _fit(labels: PanopticLabels, point: NDArray[Any], score: NDArray[Any]) -> bool:
+    if point.ndim != 1 or point.shape != score.shape or point.dtype.kind not in "iu":
+        return False
+    there = (point >= 0) & (point < labels.num_points)
+    return bool((there & (score >= 0) & (score <= 1)).all())
