@@ -121,7 +121,7 @@ class SemanticKitti(ShippedDataset):
                 truth,
             )
             for sequence in self._sequences_of(split, folder)
-            for truth in sorted((folder / sequence / "labels").glob("*.label"), key=natural_key)
+            for truth in sorted((folder / sequence / "labels").glob("[!.]*.label"), key=natural_key)
         ]
         if not listed:
             raise self._none_there(folder, split, "labels", "labels")
@@ -140,7 +140,7 @@ class SemanticKitti(ShippedDataset):
     def _scale_of(self, folder: Path) -> IntensityScale:
         """What to divide the intensities of a folder by: KITTI's are fractions, others bytes."""
         if folder not in self._scales:
-            files = sorted(folder.glob("*.bin"), key=natural_key)
+            files = sorted(folder.glob("[!.]*.bin"), key=natural_key)
             some = np.unique(np.linspace(0, len(files) - 1, _SAMPLE).round().astype(int))
             sizes = (files[k] for k in some if files[k].stat().st_size % _POINT_BYTES == 0)
             parts = [thinned(np.fromfile(file, np.float32)[3::4]) for file in sizes]

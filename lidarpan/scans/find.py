@@ -23,7 +23,7 @@ SUFFIXES = (
 """The scan formats, for messages."""
 
 _ARCHIVES = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tar"}
-_NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$")
+_NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$|^\._")  # and notes of macOS
 _MAX_FOLDERS = 100_000
 _DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
 _LABEL_FOLDERS = {"labels", "predictions", "lidarseg", "panoptic", "annotations"}

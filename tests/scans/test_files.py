@@ -286,6 +286,12 @@ def test_find_scans_in_files_folders_trees_and_globs(tmp_path):
     assert len(find_scans([f"{tree}/*/velodyne"])) == 6
 
 
+def test_find_scans_leaves_notes_of_macos_out(tmp_path):
+    (tmp_path / "1.bin").touch()
+    (tmp_path / "._1.bin").write_bytes(b"\x00\x05\x16\x07")
+    assert [path.name for path in find_scans([tmp_path])] == ["1.bin"]
+
+
 def test_find_scans_leaves_nuscenes_labels_out(tmp_path):
     for name in ("samples/LIDAR_TOP/a.pcd.bin", "samples/CAM/a.jpg", "sweeps/LIDAR_TOP/b.pcd.bin",
                  "lidarseg/v1.0-mini/a_lidarseg.bin", "loose_panoptic.npz"):  # fmt: skip
