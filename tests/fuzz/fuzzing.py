@@ -252,7 +252,7 @@ def bag(path: Path, version: int) -> None:
 
 
 def small_weights(path: Path) -> None:
-    sizes = {"channels": [2, 2], "encoder_blocks": [0, 0], "decoder_blocks": [0]}
+    sizes = {"channels": [2, 2], "encoder_blocks": [1, 1], "decoder_blocks": [1]}
     config = parse_config({"network": {**sizes, "bev_channels": 2, "bev_blocks": 1}}, "small")
     header = {"config": config.model_dump(mode="json"), "classes": list(KITTI.names)}
     save_weights(path, build_network(config).state_dict(), header, half=True)
