@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from lidarpan.classes import VOID, ClassTable
 from lidarpan.draw import save_png, stack_panels
 from lidarpan.draw.colors import PointColors, Rgb, class_colors, instance_shades
-from lidarpan.draw.motion import Motion
+from lidarpan.draw.motion import Motion, trail_lines
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.draw.raster_kernel import stroke_outlines
 from lidarpan.draw.surface import flat_groups, ground_between
@@ -21,6 +21,7 @@ from lidarpan.draw.text import BACKGROUND, INK, Box, LabelPlacer, legend_strip
 from lidarpan.draw.votes_kernel import close_holes, vote_cells
 from lidarpan.structures import FloatArray, InputError, PanopticLabels, Scan
 from lidarpan.tracking.history import steadily
+from lidarpan.tracking.ways import smooth_way
 from lidarpan.whole_file import whole_file
 
 MIN_OBJECT_POINTS = 30
@@ -52,8 +53,8 @@ class _Object:
     Attributes:
         votes: (C,) its points of each class.
         moves: whether it moved, in each scan.
-        path: (2,) m, its places in the world from where it began to move.
-        tip: (2,) m, where the arrow at the end of the path points to.
+        path: (2,) m, where it was seen in the world from where it began to move; times_s: when.
+        tip: (2,) m, where the arrow at the end of the path points to; None where it stands there.
         fused: (n, 2) cells of all its points.
         latest: (n, 2) m, its points as it was seen last.
         count: of its points.
@@ -62,7 +63,8 @@ class _Object:
     votes: NDArray[np.int64]
     moves: list[bool] = field(default_factory=list)
     path: list[FloatArray] = field(default_factory=list)
-    tip: FloatArray = field(default_factory=lambda: np.zeros(2, np.float32))
+    times_s: list[float] = field(default_factory=list)
+    tip: FloatArray | None = None
     fused: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 2), np.int64))
     latest: FloatArray = field(default_factory=lambda: np.zeros((0, 2), np.float32))
     count: int = 0
@@ -79,15 +81,17 @@ class _Object:
         """Go on with its way: how it moves in the next scan, which is at a pose, if it does."""
         self.moves.append(motion is not None)
         if motion is not None:
-            known = motion.trail[-1:] if self.path else motion.trail
-            self.path += list(_in_world(known, pose))
+            new = slice(-1 if self.path else 0, None)
+            self.path += list(_in_world(motion.seen[new], pose))
+            self.times_s += motion.times_s[new].tolist()
             (self.tip,) = _in_world(motion.tip[None], pose)
-        elif self.path:
-            self.tip = self.path[-1]
+        else:
+            self.tip = None
 
     def lines(self) -> list[FloatArray]:
         """Its path, and an arrow where it moves to the last. Each (n, 2) m."""
-        return Motion(np.array(self.path), self.tip).lines()
+        way = smooth_way(np.array(self.path), np.array(self.times_s)).astype(np.float32)
+        return trail_lines(way, way[-1] if self.tip is None else self.tip)
 
 
 @dataclass(frozen=True)

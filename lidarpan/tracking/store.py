@@ -31,6 +31,7 @@ class TrackStore:
         doubt: (T, 2) m^2 and m^2/s: variance of its place, covariance of place and velocity.
         box: (T, 7) x, y, z, length, width, height, heading; extent_z (T, 2) m.
         dims: (T, 3) length, width and height seen so far, m.
+        born_at: (T, 2) m, middle of what was seen of it first.
         born_s: (T,) s; seen_s (T,) s when it was seen last.
         scans: (T,) in how many it was seen; company (T,) in how many with another one beside it.
         score: (T,) sum of the scores of its views.
@@ -53,6 +54,7 @@ class TrackStore:
     doubt: Floats
     box: Floats
     dims: Floats
+    born_at: Floats
     born_s: Floats
     seen_s: Floats
     scans: Ints
@@ -75,7 +77,7 @@ class TrackStore:
         return cls(
             ints(), floats(num_classes), ints(), floats(2, s), ints(), floats(s), floats(2, s),
             ints(), floats(2), floats(), floats(6), floats(2), floats(2), floats(7), floats(3),
-            floats(), floats(), ints(), ints(), floats(), np.zeros(t, np.bool_), ints(),
+            floats(2), floats(), floats(), ints(), ints(), floats(), np.zeros(t, np.bool_), ints(),
         )  # fmt: skip
 
     @property

@@ -77,7 +77,8 @@ class TrackedObjects:
         box: (K, 7) x, y, z of the middle, length, width, height in metres, heading in radians, in
             the world frame; hidden sides are inferred.
         velocity: (K, 2) m/s in the world frame.
-        is_moving: (K,) bool, faster than its noise and STILL_M_S, in two moves at least.
+        is_moving: (K,) bool, faster than STILL_M_S and its noise, in two moves at least; or faster
+            than STILL_M_S and farther away than it is long.
         num_points: (K,) int64 in this scan.
         places: K arrays (n, 2) m, the surface of each from above, in the world frame.
     """
@@ -371,6 +372,7 @@ class Tracker:
         new.num_shape[:] = new.num_last[:] = objects.count[born]
         new.stamp[:] = new.born_s[:, None] = self.time_s
         new.center[:], new.radius[:] = objects.center[born], objects.radius[born]
+        new.born_at[:] = objects.center[born]
         new.box[:, 6] = np.nan
         new.born_s[:] = new.seen_s[:] = self.time_s
         new.scans[:] = 1
@@ -459,7 +461,10 @@ class Tracker:
         store = self.store
         places = store.last[tracks].transpose(0, 2, 1).astype(np.float32)
         speed, noise = store.speed[tracks], np.sqrt(store.motion[tracks, 2])
-        is_fast = (store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S + 2 * noise)
+        away = np.hypot(*(store.center[tracks] - store.born_at[tracks]).T)
+        length = np.maximum(self.facts.typical[store.class_id[tracks], 0], store.dims[tracks, 0])
+        is_sure = (speed > STILL_M_S + 2 * noise) | (away > length)  # no other side is that far
+        is_fast = (store.motion[tracks, 3] == MOVING) & (speed > STILL_M_S) & is_sure
         score = np.clip(store.score[tracks] / np.maximum(store.scans[tracks], 1), 0.0, 1.0)
         return TrackedObjects(
             id=store.id[tracks].astype(np.int32),

@@ -5,7 +5,7 @@ import pytest
 
 from lidarpan.classes import load_class_table
 from lidarpan.draw import draw_panoptic
-from lidarpan.draw.motion import Follower, Motion
+from lidarpan.draw.motion import Follower, trail_lines
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.viewer import instance_rows, pack_scan
 
@@ -65,8 +65,7 @@ def test_trails_are_drawn_in_the_picture_and_told_to_the_page():
 
 
 def test_an_arrow_is_as_long_as_the_way_of_a_second():
-    motion = Motion(np.float32([[0, 0], [1, 0]]), np.float32([5, 0]))
-    trail, shaft, head = motion.lines()
+    trail, shaft, head = trail_lines(np.float32([[0, 0], [1, 0]]), np.float32([5, 0]))
     assert trail.tolist() == [[0, 0], [1, 0]]
     assert shaft.tolist() == [[1, 0], [5, 0]]
     np.testing.assert_allclose(head[1], [5, 0])
