@@ -41,6 +41,7 @@ _EPOCH_NS = 1e17
 """Fractions beyond it count nanoseconds since 1970."""
 _ABSURD_M = 1e8
 _COARSE_M = 0.02
+_STRAY_M, _FEW = 5000.0, 0.01
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,12 @@ def scan_of_fields(
         moved = ()
     if sensor_T_file is not None:
         kept = kept.astype(np.float64) @ sensor_T_file[:3, :3].T + sensor_T_file[:3, 3]
+    is_stray = _strays(kept)
+    if is_stray is not None:
+        kept, valid = kept[~is_stray], valid.copy()
+        valid[valid] = ~is_stray
+        told = f"dropped {is_stray.sum()} of {len(valid)} points: further than any sensor sees"
+        warnings.append(told)
     intensity, said = _intensity(file, columns, valid, scale)
     scan = Scan(
         np.ascontiguousarray(kept, np.float32),
@@ -220,6 +227,14 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
     if empty := int((finite & ~valid).sum()):
         warnings.append(f"dropped {empty} of {len(xyz)} points: at (0, 0, 0), so no returns")
     return valid, warnings
+
+
+def _strays(points: NDArray[Any]) -> BoolArray | None:
+    """Which few of the points lie beyond what any sensor sees; None where none or many do."""
+    if max(points.max(), -points.min()) <= _STRAY_M:
+        return None
+    is_stray: BoolArray = np.abs(points).max(axis=1) > _STRAY_M
+    return is_stray if np.mean(is_stray) < _FEW else None
 
 
 def _in_metres(
