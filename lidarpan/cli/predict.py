@@ -104,7 +104,7 @@ def predict(
     tta: Annotated[
         bool,
         typer.Option(
-            "--tta", help="Average turned, mirrored, scaled copies: better, 5 x the work."
+            "--tta", help="Average turned, mirrored, scaled copies: better, 3 x the work."
         ),
     ] = False,
     voxel_m: VoxelSize = None,

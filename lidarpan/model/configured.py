@@ -25,7 +25,7 @@ class Choices(TypedDict, total=False):
     """What may be chosen in place of what a weights file says.
 
     Attributes:
-        tta: average over turned, mirrored and scaled copies of each scan: five times the work.
+        tta: average over turned, mirrored and scaled copies of each scan: three times the work.
         min_score: objects of a lower score go back to stuff; None takes the weights' own.
         min_confidence: points whose class is less sure are void; None as in the weights.
         patches: choose classes by the mean of patches of a surface; None as in the weights.

@@ -12,9 +12,9 @@ GRID = Grid((-9.0, -9.0, -3.0), (9.0, 9.0, 3.0), (0.15, 0.15, 0.15))
 CENTER = np.array([2.0, -1.0], np.float32)
 
 
-def prepare(points):
+def prepare(points, grid=GRID):
     intensity = np.zeros(len(points), np.float32)
-    return PreparedScan(points, voxelize(points, GRID), intensity[:, None], intensity)
+    return PreparedScan(points, voxelize(points, grid), intensity[:, None], intensity)
 
 
 def scene(seed=0, count=600):
@@ -22,10 +22,10 @@ def scene(seed=0, count=600):
     return rng.uniform((-4, -4, -2), (4, 4, 1), (count, 3)).astype(np.float32)
 
 
-def answer(prepared, center):
+def answer(prepared, center, grid=GRID):
     """A network that knows: the class is the sign of the height, the offset leads to the center."""
     up = (prepared.voxel_height() > -0.5).astype(np.float32)
-    offset = center - GRID.center_of(prepared.voxels.indices)[:, :2]
+    offset = center - grid.center_of(prepared.voxels.indices)[:, :2]
     columns = np.zeros((1, 3), np.int64)
     return VoxelOutputs(np.stack([up, 1 - up], 1), offset, columns, np.zeros(1, np.float32))
 
@@ -49,9 +49,10 @@ def test_the_ground_stays_and_lengths_scale(copy):
 @pytest.mark.parametrize("copy", COPIES)
 def test_centers_come_back_to_where_they_were(copy):
     prepared = prepare(scene())
-    turned = prepare(copy.apply(prepared.points, -1.73))
+    seen = GRID.zoomed(copy.voxels)
+    turned = prepare(copy.apply(prepared.points, -1.73), seen)
     own = answer(prepared, CENTER)
-    said = answer(turned, copy.matrix @ CENTER)
+    said = answer(turned, copy.matrix @ CENTER, seen)
     got = average_copies(prepared, own, [(copy, turned, said)], GRID)
     assert np.allclose(got.offset_m, own.offset_m, atol=1e-3)
     assert np.allclose(got.probabilities.sum(axis=1), 1, atol=1e-5)
