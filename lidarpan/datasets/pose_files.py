@@ -130,7 +130,7 @@ def _of_vehicle(read: PoseFile, file: Path) -> PoseFile:
     poses = read.poses
     step_m = np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1)
     usual_m = float(np.median(step_m[step_m > _STEP_M])) if (step_m > _STEP_M).any() else 0.0
-    if usual_m > _MOST_M:
+    if usual_m > _MOST_M and np.abs(_ways(poses)).max() > _STRAIGHT:  # else place after place
         _log.warning("%s: %.0f m from one pose to the next: are these metres?", file, usual_m)
     far = np.flatnonzero(step_m > max(_FAR_STEPS * usual_m, _MOST_M))
     if usual_m and len(far):
