@@ -197,7 +197,7 @@ def test_parity_of_both_engines_of_ours():
     rows = measure_parity("cpu", ["numba", "torch"], num_points=2000)
     assert len(rows) == 2 * 7
     assert all(row["passed"] for row in rows)
-    assert all(row["relative_error"] == 0 for row in rows if row["engine"] == "numba")
+    assert [row for row in rows if row["engine"] == "numba" and row["relative_error"]] == []
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])

@@ -62,6 +62,7 @@ def kill_one(task):
     return None
 
 
+@pytest.mark.slow  # Ray waits before it calls a worker dead
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 def test_a_killed_worker_is_not_noticed(cluster, scans, predicted, tmp_path):
     killed, is_over = [], threading.Event()
