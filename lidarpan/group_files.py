@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lidarpan.datasets.open import find_classes
-from lidarpan.datasets.predictions import (
-    prediction_paths,
-    write_prediction,
-)
+from lidarpan.datasets.predictions import prediction_paths, write_prediction
 from lidarpan.datasets.semantics import SemanticFolder
 from lidarpan.grouping import group_points
 from lidarpan.grouping.fusion import merge_semantic_and_instance

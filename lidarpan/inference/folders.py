@@ -9,10 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lidarpan.datasets.annotated import MCAP, AnnotatedMcap
-from lidarpan.datasets.predictions import (
-    prediction_path,
-    prediction_paths,
-)
+from lidarpan.datasets.predictions import prediction_path, prediction_paths
 from lidarpan.inference.job import Asked, Handling, Job, OwnVehicles, Prediction
 from lidarpan.overlap import overlap
 from lidarpan.pipeline import PanopticPipeline

@@ -73,7 +73,7 @@ def configured_network(
         raise InputError("weights with a query head see voxels of their own size alone")
     return VoxelNetwork(
         network,
-        config.grid.build(),
+        config.grid.build().zoomed(zoom),
         engine,
         precision,
         zoom=zoom,

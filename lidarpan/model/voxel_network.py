@@ -57,7 +57,7 @@ class VoxelNetwork:
         likeness: Likeness | None = None,
     ) -> None:
         self.network = network.eval()
-        self.grid, self.zoom = grid.zoomed(zoom), zoom
+        self.grid, self.zoom = grid, zoom
         self.device = next(network.parameters()).device
         self.engine = engine or choose_engine(self.device)
         self.precision = check_precision(precision, self.device)

@@ -111,7 +111,14 @@ class Judge:
 def run_like(old: VoxelNetwork, network: PanopticNetwork) -> VoxelNetwork:
     """Another network with the same grid, engine and prior, without copies."""
     return VoxelNetwork(
-        network, old.grid, old.engine, old.precision, prior=old.prior, ground_m=old.ground_m
+        network,
+        old.grid,
+        old.engine,
+        old.precision,
+        zoom=old.zoom,
+        prior=old.prior,
+        ground_m=old.ground_m,
+        intensity=old.intensity,
     )
 
 
