@@ -17,6 +17,7 @@ _POINTS_KEYS = (
     "points", "xyz", "coord", "coords", "coordinates", "pos", "position", "positions", "data",
     "arr_0",
 )  # fmt: skip
+_MIN_COLUMN = 100
 _USUAL_LETTERS = ("xyz", "xyzi", "xyzir")
 """What columns most often are, so that nothing need be said of them."""
 
@@ -78,7 +79,20 @@ def archive_fields(path: Path, letters: str | None = None) -> FileFields:
         for name, array in arrays.items()
         if name != key and name not in points.fields
     }
-    return FileFields(points.fields | others, (*said, *points.warnings))
+    return FileFields(points.fields | others, (*said, *points.warnings, *_left_out(headers, key)))
+
+
+def _left_out(headers: Mapping[str, ArrayHeader], key: str) -> list[str]:
+    """What to say of long columns that do not have a value for each point."""
+    count = headers[key].shape[0]
+    return [
+        f"{name!r} left out: {header.size} values for {count} points"
+        for name, header in headers.items()
+        if name != key
+        and len(header.shape) == 1
+        and header.size != count
+        and header.size > max(_MIN_COLUMN, count // 2)
+    ]
 
 
 def _length(headers: Mapping[str, ArrayHeader]) -> int:

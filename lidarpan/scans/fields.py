@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lidarpan.scans.frame import (
     coarse_step_m,
+    find_polar,
     find_seat,
     find_unit,
     is_in_world,
@@ -129,6 +130,11 @@ def scan_of_fields(
         place = ", ".join(f"{value:g}" for value in kept[0])
         raise InputError(f"{origin}: wanted a scan, got {len(kept)} times the point ({place})")
     if sensor_T_file is None:
+        if (polar := find_polar(kept)) is not None:
+            raise InputError(
+                f"{origin}: wanted x y z, got {polar}: make x = r cos e cos a, y = r cos e sin a "
+                "and z = r sin e of them first"
+            )
         sensor_T_file, moved = _in_metres(kept, file.world_T_sensor, expected_height_m)
     else:
         moved = ()

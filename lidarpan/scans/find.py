@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 import re
 import zipfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from lidarpan.scans.text import ALWAYS, MAYBE, holds_points
 from lidarpan.structures import InputError
+
+_log = logging.getLogger("lidarpan")
 
 TEXT = (*ALWAYS, *MAYBE)
 _TABLES = (".las", ".laz", ".feather", ".parquet")
@@ -23,6 +26,7 @@ SUFFIXES = (
 """The scan formats, for messages."""
 
 _ARCHIVES = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tar"}
+_CONTAINERS = {".mat", ".pkl", ".pickle", ".pt", ".pth", ".h5", ".hdf5", ".json", ".tif", ".ptx"}
 _NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$|^\._")  # and notes of macOS
 _MAX_FOLDERS = 100_000
 _DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
@@ -101,6 +105,8 @@ def not_a_scan(file: Path) -> str:
 def _remedy(suffixes: Sequence[str]) -> str:
     if {suffix.lower() for suffix in suffixes} & _ARCHIVES:
         return ": unpack it first"
+    if {suffix.lower() for suffix in suffixes} & _CONTAINERS:
+        return ": write its points as .npy, rows of x y z intensity"
     return ": name it by its format" if "without suffix" in suffixes else ""
 
 
@@ -108,10 +114,24 @@ def _in_folder(folder: Path) -> list[Path]:
     """The scans below a folder; text that may be something else only where there are no others."""
     folder = next((folder / at for at in _SCAN_FOLDERS if (folder / at).is_dir()), folder)
     below = ((file, file.relative_to(folder)) for file in files_below(folder))
-    found = _scans(file for file, inside in below if not _LABEL_FOLDERS & set(inside.parts[:-1]))
-    found = [file for file in found if not is_own_output(file)]
+    files = [file for file, inside in below if not _LABEL_FOLDERS & set(inside.parts[:-1])]
+    _tell("packed scans are left out: unpack them", [file for file in files if _is_packed(file)])
+    named = _scans(files)
+    missing = {file for file in named if file.is_symlink() and not file.exists()}
+    _tell("links to scans lead nowhere and are left out: mend them", sorted(missing))
+    found = [file for file in named if file not in missing and not is_own_output(file)]
     sure = [file for file in found if file.suffix.lower() not in MAYBE]
     return sure or [file for file in found if holds_points(file)]
+
+
+def _tell(what: str, files: Sequence[Path]) -> None:
+    if files:
+        _log.warning("%d %s: %s ...", len(files), what, files[0])
+
+
+def _is_packed(file: Path) -> bool:
+    """Whether a file is a scan in an archive of its own, as `scan.bin.gz`."""
+    return file.suffix.lower() in _ARCHIVES and not _is_known(file) and _is_known(Path(file.stem))
 
 
 def scans_among(files: Iterable[Path]) -> list[Path]:
@@ -121,6 +141,8 @@ def scans_among(files: Iterable[Path]) -> list[Path]:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """All files in a folder and below, links followed, but not back to a folder above.
+
+    Links that lead nowhere are among them.
 
     Raises:
         InputError: a folder below cannot be read, and what is in it would be left out unsaid.
@@ -143,8 +165,23 @@ def files_below(folder: Path) -> Iterator[Path]:
             ) from None
         if num_folders > _MAX_FOLDERS:
             raise InputError(f"{folder}: more than {_MAX_FOLDERS} folders: do links go round?")
-        waiting += [(Path(e.path), (*above, own)) for e in reversed(inside) if e.is_dir()]
-        yield from (Path(entry.path) for entry in inside if entry.is_file())
+        kinds = {entry.path: _kind(entry) for entry in inside}
+        waiting += [
+            (Path(e.path), (*above, own)) for e in reversed(inside) if kinds[e.path] == "folder"
+        ]
+        yield from (Path(path) for path, kind in kinds.items() if kind in ("file", "broken link"))
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """What an entry of a folder is: "folder", "file", "broken link" or "other"."""
+    try:
+        if entry.is_dir():
+            return "folder"
+        if entry.is_file():
+            return "file"
+    except OSError:  # a link that goes round
+        return "broken link"
+    return "broken link" if entry.is_symlink() else "other"
 
 
 def is_own_output(file: Path) -> bool:

@@ -8,6 +8,7 @@ points are counted from somewhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,35 @@ def _is_street(points: Points, is_elsewhere: bool) -> bool:
         points = points - seat.shift_m
     ground = fit_ground(points)
     return ground is not None and _SENSOR_M[0] < -ground[2] < _SENSOR_M[1]
+
+
+def find_polar(points: Points) -> str | None:
+    """What the coordinates are that are ranges and angles, in words; None for x y z.
+
+    One of them goes all round, one is an elevation, one is never negative, and together they make
+    a street around its sensor.
+
+    Args:
+        points: finite points.
+    """
+    some = points[:: (len(points) // 20_000) | 1].astype(np.float64)
+    if len(some) < _MIN_POINTS:
+        return None
+    low, high = some.min(axis=0), some.max(axis=0)
+    for unit, half in (("radians", np.pi), ("degrees", 180.0)):
+        goes_round = (np.abs(high - low - 2 * half) < 0.01 * half) & (
+            (np.abs(low) < 0.01 * half) | (np.abs(low + half) < 0.01 * half)
+        )
+        rises = (low >= -half / 2) & (high <= half / 2)
+        for reach, azimuth, elevation in permutations(range(3)):
+            if goes_round[azimuth] and rises[elevation] and low[reach] >= 0:
+                r = some[:, reach]
+                a, e = some[:, [azimuth, elevation]].T * (np.pi / half)
+                flat = r * np.cos(e)
+                xyz = np.stack([flat * np.cos(a), flat * np.sin(a), r * np.sin(e)], axis=1)
+                if _is_street(xyz, is_elsewhere=False):
+                    return f"ranges, azimuths and elevations in {unit}"
+    return None
 
 
 def find_seat(points: Points, expected_height_m: float) -> Seat | None:

@@ -41,6 +41,9 @@ _LEAST = 1e-30
 """Counts that are read as float32 are less."""
 
 _MOST_RINGS = 128
+_MOST_CLASSES = 32
+"""Whole numbers of fewer kinds say what a point is, not how bright."""
+
 _ALIKE, _UNLIKE = 0.2, 0.45
 _LETTERS = {"x": "x", "y": "y", "z": "z", "i": "intensity", "r": "ring", "t": "time"}
 
@@ -362,8 +365,8 @@ def _guess_others(rows: Numbers, others: list[int], places: list[int]) -> list[s
     thinned = _some(rows)
     some, xyz = thinned[:, others], thinned[:, places]
     is_constant = (some == some[:1]).all(axis=0)
-    is_other = (_is_usual(some).mean(axis=0) < 0.9) | _is_distance(some, xyz)
-    is_other[:3] |= _is_colour(some) or _is_normal(some)
+    is_other = (_is_usual(some).mean(axis=0) < 0.9) | _is_distance(some, xyz) | _is_colour(some)
+    is_other[:3] |= _is_normal(some)
     is_passed = is_constant | is_other
     for k in np.flatnonzero(~is_passed):
         column = some[:, k]
@@ -372,13 +375,9 @@ def _guess_others(rows: Numbers, others: list[int], places: list[int]) -> list[s
             letters[k] = "r" if is_whole and "r" not in letters else "t"
         elif (column < 0).mean() > 0.01 and len(np.unique(column[column < 0])) > 1:
             continue  # one value below 0 marks what is not known
-        elif (
-            is_whole
-            and "r" not in letters
-            and ("i" in letters or _is_ring(rows[:, others[k]], xyz))
-        ):
+        elif is_whole and "r" not in letters and _is_ring(rows[:, others[k]], xyz):
             letters[k] = "r"
-        elif "i" not in letters:
+        elif "i" not in letters and not (is_whole and len(np.unique(column)) < _MOST_CLASSES):
             letters[k] = "i"
     if len(letters) and "i" not in letters and is_constant[0] and not is_other[0]:
         letters[0] = "i"  # all of one brightness
@@ -411,15 +410,26 @@ def _is_ring(whole: Numbers, xyz: Numbers) -> bool:
     return bool(np.var(elevation - mean[beam]) < 0.05 * np.var(elevation))
 
 
-def _is_colour(some: NDArray[np.float64]) -> bool:
-    """Whether the first three columns are red, green and blue: alike, or all whole up to 255."""
-    if some.shape[1] < 3:
-        return False
-    rgb = some[:, :3]
+def _is_colour(some: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which columns are red, green and blue: three alike, or all whole up to 255.
+
+    They come first, or behind an intensity where that makes them more alike.
+    """
+    result = np.zeros(some.shape[1], np.bool_)
+    alike = [_likeness_of_colours(some[:, k : k + 3]) for k in range(min(2, some.shape[1] - 2))]
+    if alike and max(alike) > -1:
+        start = int(len(alike) > 1 and alike[1] > alike[0] + 0.1)
+        result[start : start + 3] = True
+    return result
+
+
+def _likeness_of_colours(rgb: NDArray[np.float64]) -> float:
+    """The least correlation of three columns, -2 where they are no red, green and blue."""
     if rgb.min() < 0 or rgb.max() > 255 or not (rgb.std(axis=0) > 0).all():
-        return False
+        return -2.0
+    alike = float(np.corrcoef(rgb.T).min())
     are_bytes = bool((rgb == np.round(rgb)).all() and (rgb.max(axis=0) > _MOST_RINGS).all())
-    return are_bytes or bool(np.corrcoef(rgb.T).min() > 0.7)
+    return alike if are_bytes or alike > 0.7 else -2.0
 
 
 def _is_normal(some: NDArray[np.float64]) -> bool:

@@ -66,10 +66,15 @@ def find_intensity(columns: Mapping[str, NDArray[np.generic]]) -> str | None:
     plain = {name: words for name, words in plain.items() if not _ABOUT & {*words}}
     for tier in _TIERS:
         for wanted in tier:
-            for name, words in plain.items():
-                is_named = wanted in words or (len(wanted) > 4 and wanted in "".join(words))
-                if is_named and columns[name].dtype.kind in "iufb" and _varies(columns[name]):
-                    return name
+            named = [
+                name
+                for name, words in plain.items()
+                if (wanted in words or (len(wanted) > 4 and wanted in "".join(words)))
+                and columns[name].dtype.kind in "iufb"
+                and _varies(columns[name])
+            ]
+            if named and not (tier is _UNNAMED and len(named) > 1):
+                return named[0]
     return None
 
 
@@ -158,7 +163,7 @@ def _plain(name: str) -> list[str]:
     """Words of a column's name: "scalar_Laser-Intensity" -> laser, intensity."""
     low = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     words = [word for word in re.split(r"[^a-z0-9]+", low) if word]
-    is_unnamed = words[-2:] == ["scalar", "field"]
+    is_unnamed = re.search(r"scalar[ _]field[ _#]*\d*$", low) is not None
     return ["scalarfield"] if is_unnamed else words[words[:1] == ["scalar"] :]
 
 

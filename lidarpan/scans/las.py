@@ -21,7 +21,7 @@ _MAX_RECORDS = 1 << 20
 
 
 def read_las(path: Path) -> Fields:
-    """Read x, y, z (scaled, float64), intensity and gps_time of a `.las` or `.laz` file.
+    """Read x, y, z (scaled, float64), intensity, gps_time and extra bytes of a `.las` or `.laz`.
 
     Raises:
         InputError: not such a file, damaged, or cut off.

@@ -106,9 +106,12 @@ def read_with_laspy(path: Path) -> Fields:
     laspy = need("laspy", "las", f"{path}:")
     las = laspy.read(path)
     fields: Fields = {axis: np.asarray(las[axis]) for axis in "xyz"}
-    for name in ("intensity", "gps_time"):
-        if name in las.point_format.dimension_names:
-            fields[name] = np.asarray(las[name])
+    extra = tuple(las.point_format.extra_dimension_names)
+    for name in ("intensity", "gps_time", *extra):
+        if name in las.point_format.dimension_names and name not in fields:
+            column = np.asarray(las[name])
+            if column.ndim == 1:
+                fields[name] = column
     if len(fields["x"]) < las.header.point_count:
         raise InputError(
             f"{path}: wanted {las.header.point_count} points, got {len(fields['x'])}: cut off"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
 from lidarpan.scans.rotations import rotation
-from lidarpan.scans.text_table import check_head, number_table
+from lidarpan.scans.text_table import check_end, check_head, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -147,6 +147,7 @@ def _ascii(
 def _binary(body: memoryview, dtype: np.dtype[np.void], num_points: int, path: Path) -> Fields:
     if len(body) < num_points * dtype.itemsize:
         raise _short(path, f"{num_points} points of {dtype.itemsize} bytes", f"{len(body)} bytes")
+    check_end(body[num_points * dtype.itemsize :], dtype.itemsize, num_points, path)
     return _columns(np.frombuffer(body, dtype, num_points))
 
 
@@ -162,6 +163,7 @@ def _compressed(body: memoryview, dtype: np.dtype[np.void], num_points: int, pat
             f"{len(body) - 8} bytes for {unpacked}",
         )
     check_expansion(packed, unpacked, path)
+    check_end(body[8 + packed :], 8, num_points, path)
     data = decompress_lzf(bytes(body[8 : 8 + packed]), unpacked)
     if len(data) != unpacked:
         raise _short(path, f"{unpacked} bytes", f"{len(data)} after decompression")

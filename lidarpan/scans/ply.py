@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
-from lidarpan.scans.text_table import check_head, number_table
+from lidarpan.scans.text_table import check_end, check_head, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -45,6 +45,8 @@ def read_ply(path: Path) -> Fields:
                     f"{path}: wanted {count} vertices of {dtype.itemsize} bytes, got "
                     f"{len(body)} bytes: the file is cut off"
                 )
+            if elements[-1][0] == "vertex":
+                check_end(body[count * dtype.itemsize :], dtype.itemsize, count, path)
             records = np.frombuffer(body, dtype, count)
         return {name: records[name] for name in dtype.names or ()}
     raise InputError(f"{path}: wanted a vertex element, got {[name for name, _, _ in elements]}")

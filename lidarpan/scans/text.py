@@ -28,6 +28,9 @@ ALWAYS = (".xyz", ".asc", ".pts")
 MAYBE = (".csv", ".txt")
 """Suffixes that all kinds of text have."""
 
+_ENDS = " \r\n\x1a"
+"""Of lines, and of texts written under DOS."""
+
 _HEAD_BYTES = 1 << 16
 _HEAD_LINES = 50
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -142,7 +145,8 @@ def _find_style(path: Path) -> _Style:
         for k in range(width)
         if all(_is_number(row[k], has_commas, may_lack=True) for row in rows)
     )
-    names = _find_names(lines[:skipped], width, separator, path)
+    ends_blank = separator is not None and not any(row[-1] for row in rows)
+    names = _find_names(lines[:skipped], width, separator, path, ends_blank=ends_blank)
     if path.suffix.lower() == ".pts" and names is None and width in (4, 7):
         names = _LEICA[:width]
     if names is None and not 3 <= len(used) <= MAX_COLUMNS:
@@ -163,7 +167,7 @@ def _separator(line: str) -> tuple[str | None, bool]:
 
 
 def _words(line: str, separator: str | None) -> list[str]:
-    return [word.strip().strip('"') for word in line.strip(" \r\n").split(separator)]
+    return [word.strip().strip('"') for word in line.strip(_ENDS).split(separator)]
 
 
 def _is_number(word: str, has_commas: bool, *, may_lack: bool = False) -> bool:
@@ -194,9 +198,12 @@ def _is_blank(line: str, separator: str) -> bool:
 
 
 def _find_names(
-    lines: Sequence[str], width: int, separator: str | None, path: Path
+    lines: Sequence[str], width: int, separator: str | None, path: Path, *, ends_blank: bool
 ) -> tuple[str, ...] | None:
-    """The names of the columns in the lines before the first point, None where there are none."""
+    """The names of the columns in the lines before the first point, None where there are none.
+
+    Where every line of numbers ends with what parts columns, the last column needs no name.
+    """
     for line in reversed(lines):
         bare = line.lstrip("\ufeff \t").removeprefix("#").removeprefix("//").strip()
         if not re.search("[A-Za-z]", bare):
@@ -204,6 +211,7 @@ def _find_names(
         is_comment = line.lstrip("\ufeff \t").startswith(("#", "//"))
         for other in (separator, *_SEPARATORS):
             words = _words(bare, other)
+            words += [""] * (ends_blank and len(words) == width - 1)
             if len(words) == width and not (is_comment and not _are_axes(words)):
                 return tuple(words)
         if not is_comment:
@@ -222,7 +230,7 @@ def _cleaned(lines: Iterable[str], style: _Style, path: Path) -> Iterator[str]:
     """The lines of points, with NaN for what is missing and points in numbers."""
     separator = style.separator
     for k, given in enumerate(lines, style.skipped + 1):
-        line = given.strip(" \r\n")
+        line = given.strip(_ENDS)
         if not line or line.startswith(("#", "//")):
             continue
         width = len(line.split()) if separator is None else line.count(separator) + 1

@@ -21,6 +21,22 @@ def check_head(content: bytes, start: int, count: int, width: int, what: str, pa
         number_table(lines[:count], width, what, path)
 
 
+def check_end(rest: memoryview, width: int, count: int, path: Path) -> None:
+    """Raise InputError where more points follow the `count` of a header.
+
+    Args:
+        rest: what follows them in the file; less than a point, or zeros, may.
+        width: bytes of a point.
+        count: points that the header says.
+        path: of the file, for errors.
+    """
+    if len(rest) >= max(width, 1) and np.frombuffer(rest, np.uint8).any():
+        raise InputError(
+            f"{path}: wanted {count} points as the header says, got {len(rest)} bytes more behind "
+            "them: several scans in one file? Split them, or mend the header"
+        )
+
+
 def number_table(lines: Sequence[str], width: int, what: str, path: Path) -> NDArray[np.float64]:
     """Read a row of numbers from each line.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lidarpan.scans.files import find_scans, inspect_scan, load_scan, read_scan
 from lidarpan.scans.inspection import fit_ground
 from lidarpan.scans.pcd import decompress_lzf
+from lidarpan.scans.ply import write_ply
 from lidarpan.structures import InputError, Scan
 
 ROWS = np.array(
@@ -450,3 +451,39 @@ def test_records_with_three_numbers_under_one_name_are_points(tmp_path):
     scan = read_scan(tmp_path / "s.npy")
     np.testing.assert_array_equal(scan.points, ROWS[:, :3])
     np.testing.assert_array_equal(scan.intensity, ROWS[:, 3])
+
+
+@pytest.mark.parametrize("suffix", [".binary.pcd", ".packed.pcd", ".little.ply"])
+def test_points_behind_those_of_the_header_are_refused(tmp_path, suffix):
+    file = write_format(tmp_path, suffix)
+    if suffix == ".little.ply":  # without faces
+        write_ply(file, dict(zip(("x", "y", "z", "intensity"), ROWS.T, strict=True)), [])
+    whole = file.read_bytes()
+    for end in (b"\n", bytes(9000)):  # a last line, a page that was filled up
+        file.write_bytes(whole + end)
+        np.testing.assert_allclose(read_scan(file).points, ROWS[:, :3], rtol=1e-6)
+    file.write_bytes(whole * 2)
+    with pytest.raises(InputError, match="several scans in one file"):
+        read_scan(file)
+
+
+def test_a_column_of_another_length_is_not_lost_unsaid(tmp_path):
+    points = np.random.default_rng(0).normal(0, 9, (300, 3))
+    np.savez(tmp_path / "s.npz", points=points, intensity=np.ones(299), calib=np.eye(4))
+    said = load_scan(tmp_path / "s.npz").warnings
+    assert "'intensity' left out: 299 values for 300 points" in said
+    assert not any("calib" in text for text in said)
+
+
+def test_scans_that_are_left_out_are_said(tmp_path, caplog):
+    for name in ("1.bin", "2.bin.gz", "3.PCD.ZST", "notes.md.gz", "frame.pkl.gz"):
+        (tmp_path / name).touch()
+    (tmp_path / "4.bin").symlink_to("gone.bin")
+    (tmp_path / "5.bin").symlink_to("6.bin")
+    (tmp_path / "6.bin").symlink_to("5.bin")
+    assert [path.name for path in find_scans([tmp_path])] == ["1.bin", "frame.pkl.gz"]
+    packed, lost = (record.getMessage() for record in caplog.records)
+    assert packed.startswith("2 packed scans are left out: unpack them: ")
+    assert (
+        lost == f"3 links to scans lead nowhere and are left out: mend them: {tmp_path}/4.bin ..."
+    )

@@ -5,6 +5,7 @@ import pytest
 
 from lidarpan.scans.files import load_scan
 from lidarpan.scans.frame import coarse_step_m, find_seat
+from lidarpan.structures import InputError
 
 SHIFT = np.array([300.0, -200.0, 0.0])
 
@@ -132,3 +133,15 @@ def test_units_that_nothing_tells_are_said(tmp_path, rows, metres):
     np.save(tmp_path / "s.npy", np.column_stack([rows[:, :3] / metres, rows[:, 3]]))
     said = load_scan(tmp_path / "s.npy").warnings[-1]
     assert "the ground lies 5.6" in said or "multiply x y z by the metres that one has" in said
+
+
+@pytest.mark.parametrize("unit", ["radians", "degrees"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0)])
+def test_ranges_and_angles_are_refused(tmp_path, rows, unit, order):
+    x, y, z = rows[:, :3].astype(np.float64).T
+    angles = np.stack([np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))])
+    angles = np.degrees(angles) if unit == "degrees" else angles
+    polar = np.stack([np.linalg.norm(rows[:, :3], axis=1), *angles], axis=1)[:, order]
+    np.column_stack([polar, rows[:, 3]]).astype(np.float32).tofile(tmp_path / "s.bin")
+    with pytest.raises(InputError, match=f"got ranges, azimuths and elevations in {unit}: make x"):
+        load_scan(tmp_path / "s.bin", columns="xyzi")

@@ -68,6 +68,21 @@ def test_colours_of_any_kind_are_no_intensity(rows):
     assert name_columns(np.column_stack([rows, colours]))[1].startswith("xyzi")
 
 
+def test_colours_like_each_other_are_told_from_an_intensity_on_either_side(rows):
+    rng = np.random.default_rng(0)
+    grey = rng.integers(20, 220, len(rows))[:, None]
+    colours = grey + rng.integers(0, 20, (len(rows), 3))
+    bright = np.round(rows[:, 3:] * 255)
+    assert name_columns(np.hstack([rows[:, :3], bright, colours]))[1] == "xyzi___"
+    assert name_columns(np.hstack([rows[:, :3], colours, bright]))[1] == "xyz___i"
+
+
+def test_classes_of_points_are_no_intensity_and_no_ring(rows):
+    classes = np.random.default_rng(0).choice([0, 10, 40, 48, 50, 70, 252], len(rows))
+    assert name_columns(np.column_stack([rows[:, :3], classes]))[1] == "xyz_"
+    assert name_columns(np.column_stack([rows, classes]))[1] == "xyzi_"
+
+
 def test_every_layout_is_the_same_scan(tmp_path, rows):
     for letters, table in layouts(rows, np.random.default_rng(2)).items():
         table.tofile(tmp_path / "s.bin")

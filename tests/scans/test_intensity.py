@@ -142,3 +142,9 @@ def test_bytes_that_a_file_calls_signed_are_bytes():
     scale = choose_scale([wrapped])
     assert scale.divisor == 255
     np.testing.assert_allclose(scaled(wrapped, scale)[0], FRACTIONS, atol=0.003)
+
+
+def test_of_two_columns_without_names_none_is_the_intensity():
+    one = {"x": FRACTIONS, "scalar_Scalar_field_#2": FRACTIONS}
+    assert find_intensity(one) == "scalar_Scalar_field_#2"
+    assert find_intensity(one | {"scalar_Scalar_field": FRACTIONS}) is None

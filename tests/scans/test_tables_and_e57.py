@@ -180,3 +180,21 @@ def test_a_file_named_as_copc_is_read_as_laz(tmp_path):
     las.write(tmp_path / "a.copc.laz")
     loaded = load_scan(tmp_path / "a.copc.laz")
     np.testing.assert_allclose(loaded.scan.points, XYZ, atol=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+def test_extra_bytes_of_las_are_columns(tmp_path, suffix):
+    laspy = pytest.importorskip("laspy")
+    header = laspy.LasHeader(point_format=6, version="1.4")
+    header.scales = np.full(3, 1e-3)
+    bright = np.linspace(0.1, 0.9, len(XYZ)).astype(np.float32)
+    ring = (np.arange(len(XYZ)) % 16).astype(np.uint8)
+    for name, column in (("Reflectance", bright), ("ring", ring)):
+        header.add_extra_dim(laspy.ExtraBytesParams(name=name, type=column.dtype))
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = XYZ.astype(np.float64).T
+    las["Reflectance"], las["ring"] = bright, ring
+    las.write(tmp_path / f"a{suffix}")
+    scan = load_scan(tmp_path / f"a{suffix}").scan
+    np.testing.assert_allclose(scan.intensity, bright, atol=1e-6)
+    np.testing.assert_array_equal(scan.ring, ring)

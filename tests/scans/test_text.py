@@ -30,6 +30,8 @@ KINDS = {
     "l.txt": {"head": "//X,Y,Z,Scalar_field\n", "separator": ","},
     "m.txt": {"head": "\n# a title, of words\n12000\n"},
     "n.xyz": {"has_commas": True},
+    "o.csv": {"head": "x,y,z,intensity\n", "separator": ",", "end": ",\n"},
+    "p.csv": {"head": "x;y;z;intensity;\n", "separator": ";", "end": ";\r\n"},
 }
 
 
@@ -120,3 +122,9 @@ def test_text_beside_scans_is_no_scan(tmp_path, rows):
         (tmp_path / name).write_text(line * 200)
     (tmp_path / "objects.csv").write_text("scan,id,x_m,y_m,z_m\na,1,2,3,4\n")
     assert [path.name for path in find_scans([tmp_path])] == ["notes.txt"]
+
+
+def test_the_end_mark_of_dos_is_no_point(tmp_path, rows):
+    file = written(tmp_path / "s.xyz", rows, end="\r\n")
+    file.write_bytes(file.read_bytes() + b"\x1a")
+    assert load_scan(file).num_file_points == len(rows)
