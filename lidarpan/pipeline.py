@@ -23,7 +23,7 @@ from lidarpan.model.device_network import on_device
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.sparse.tensor import Engine
 from lidarpan.scans.ego import EgoChoice, hide_ego
-from lidarpan.scans.given import Given, as_loaded
+from lidarpan.scans.given import Given, Kind, as_loaded
 from lidarpan.scans.inspection import EXPECTED_HEIGHT_M, sensor_height
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels, Scan
 
@@ -80,6 +80,7 @@ class PanopticPipeline:
         self.score_map = tuple(score_map)
         self.ego_box = ego_box
         self.temperature, self.min_confidence = temperature, min_confidence
+        self._told: set[Kind] = set()
 
     @classmethod
     def from_config(
@@ -141,7 +142,7 @@ class PanopticPipeline:
             Labels of all points of the scan, rows of the array or points of the file; what lies
             outside the grid, on the own vehicle, or is no return is void.
         """
-        loaded = as_loaded(scan, self.sensor_height_m)
+        loaded = as_loaded(scan, self.sensor_height_m, self._told)
         if sensor_height_m is None and self.sensor_height_m and not isinstance(scan, Scan):
             sensor_height_m = sensor_height(loaded.scan, self.sensor_height_m)
         height = sensor_height_m or self.sensor_height_m or EXPECTED_HEIGHT_M

@@ -20,7 +20,7 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.structures import InputError, PanopticLabels
 from lidarpan.track_files import Drive, plan_drives
-from lidarpan.whole_file import whole_file, write_text
+from lidarpan.whole_file import whole_text, write_text
 
 QUEUE = "queue.csv"
 MIN_BOX_POINTS = 5
@@ -171,7 +171,7 @@ class Prelabelling:
             write_text(folder / "poses.txt", "\n".join(lines) + "\n")
 
     def _write_queue(self, scans: list[PrelabelledScan]) -> None:
-        with whole_file(self._out / QUEUE) as beside, beside.open("w", newline="") as file:
+        with whole_text(self._out / QUEUE) as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(("rank", "drive", "scan", "doubt", "objects", "why"))
             for rank, scan in enumerate(scans, 1):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TextIO, TypeVar
 
 from lidarpan.errors import InputError
 
@@ -56,10 +56,23 @@ def whole_file(path: Path, suffix: str = "") -> Iterator[Path]:
             beside.unlink()
 
 
+@contextmanager
+def whole_text(path: Path) -> Iterator[TextIO]:
+    """Give a text file to write, UTF-8 with line ends as written; errors as `whole_file`.
+
+    Names of files that are no UTF-8 keep their bytes in it.
+    """
+    with (
+        whole_file(path) as beside,
+        beside.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        yield file
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all; errors as `whole_file`."""
-    with whole_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write a text as `whole_text` does."""
+    with whole_text(path) as file:
+        file.write(text)
 
 
 def write_json(path: Path, tree: Any, indent: int | None = None) -> None:

@@ -9,10 +9,14 @@ import pytest
 
 from lidarpan import whole_file as module
 from lidarpan.cli import main
+from lidarpan.datasets.boxes import ScanObjects, write_objects
 from lidarpan.datasets.predictions import is_complete
 from lidarpan.errors import InputError
+from lidarpan.grouping.objects import PanopticObject
 from lidarpan.scans.find import find_scans
 from lidarpan.scans.source import FileSource
+from lidarpan.structures import Scan
+from lidarpan.viewer import write_viewer
 from lidarpan.whole_file import check_folder, refuse_inputs_as_outputs, whole_file
 
 
@@ -140,3 +144,52 @@ def test_a_folder_that_cannot_be_read_is_no_secret(tmp_path):
     (tmp_path / "a.bin").touch()
     with pytest.raises(InputError, match="closed: cannot be read"):
         find_scans([tmp_path])
+
+
+def test_names_of_other_bytes_are_written_as_they_are(tmp_path):
+    """As on disks of old systems: a name need not be UTF-8."""
+    name = os.fsdecode(b"caf\xe9.bin")
+    box = (4.0, 2.0, 1.5)
+    one = PanopticObject(1, "car", 1, 0.5, 90, 9.0, (9.0, 0.0, 0.0), box, 0.0, box)
+    write_objects(tmp_path / "objects.csv", [ScanObjects(name, (one,))])
+    assert b"caf\xe9.bin" in (tmp_path / "objects.csv").read_bytes()
+    scan = Scan(np.zeros((3, 3), np.float32), np.zeros(3, np.float32))
+    write_viewer(tmp_path / "page.html", [scan], title=name)
+    assert b"caf\xe9.bin" in (tmp_path / "page.html").read_bytes()
+
+
+def test_a_file_named_in_several_ways_is_one(tmp_path, monkeypatch):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a.bin").touch()
+    (tmp_path / "d/b.bin").symlink_to("a.bin")
+    monkeypatch.chdir(tmp_path)
+    found = find_scans(["d/a.bin", tmp_path / "d/a.bin", "d/../d", f"{tmp_path}/d/*.bin"])
+    assert [str(path) for path in found] == ["d/a.bin", "d/../d/b.bin"]
+
+
+def test_arrays_and_labels_on_a_full_disk_are_one_line(tmp_path):
+    code = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from lidarpan.datasets.kitti_labels import write_label
+from lidarpan.errors import InputError
+from lidarpan.scans.numpy_files import write_arrays
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+many = np.random.default_rng(0).integers(0, 1 << 32, 3000, np.uint32)
+for write in (write_label, lambda path, many: write_arrays(path.with_suffix(".npz"), a=many)):
+    try:
+        write(Path("a.label"), many)
+    except InputError as error:
+        print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        f"a.{suffix}: cannot be written: File too large: choose another folder"
+        for suffix in ("label", "npz")
+    ]
+    assert not done.stderr
+    assert not list(tmp_path.iterdir())

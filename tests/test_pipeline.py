@@ -121,6 +121,24 @@ def test_what_a_scan_may_be(tmp_path, caplog):
         pipeline.predict(rows[:, :2])
 
 
+def test_a_kind_of_note_is_said_once_per_folder(tmp_path, caplog):
+    points = street().points.copy()
+    files = [tmp_path / f"{drive}/{k}.npy" for drive in "ab" for k in range(3)]
+    for k, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        points[: k + 1] = np.nan
+        np.save(file, points)
+    pipeline = PanopticPipeline(by_height)
+    with caplog.at_level(logging.WARNING, "lidarpan"):
+        for _ in pipeline.predict_many(files):
+            pass
+    dropped = [text for text in caplog.messages if "NaN or infinite" in text]
+    assert dropped == [
+        f"{files[0]}: dropped 1 of 1600 points: NaN or infinite",
+        f"{files[3]}: dropped 4 of 1600 points: NaN or infinite",
+    ]
+
+
 def test_the_network_knows_the_file(tmp_path):
     scan = street()
     np.save(tmp_path / "scan.npy", scan.points)

@@ -51,7 +51,7 @@ else
 fi
 say "Installing lidarpan and its dependencies"
 pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
-pip install -q --no-deps semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
+pip install -q --no-deps --use-pep517 semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
 
 # --- Compile the kernels once, so that no command has to; the demo needs those of the simulator,
 # the scores and the pictures ---

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ import numpy as np
 import typer
 
 from lidarpan.errors import InputError, printable
+from lidarpan.scans.given import Kind, kind_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,8 +25,8 @@ class Notes:
     """What to say of each scan; of a folder or a recording each kind of note once."""
 
     def __init__(self, classes: ClassTable) -> None:
-        self._first: dict[tuple[Path, str], str] = {}
-        self._again: dict[tuple[Path, str], int] = {}
+        self._first: dict[Kind, str] = {}
+        self._again: dict[Kind, int] = {}
         self._classes = classes
         self._points = np.zeros(classes.num_classes, np.int64)
         self._objects = np.zeros(classes.num_classes, np.int64)
@@ -48,7 +48,7 @@ class Notes:
         return [printable(line) for line in lines]
 
     def _is_new(self, text: str, path: Path) -> bool:
-        kind = path.parent, re.sub(r"\d+(\.\d+)?", "#", text.replace(str(path), ""))
+        kind = kind_of(text, path)
         if kind in self._first:
             self._again[kind] = self._again.get(kind, 0) + 1
             return False

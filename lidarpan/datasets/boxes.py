@@ -17,7 +17,7 @@ from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
 from lidarpan.datasets.pose_files import CAMERA_T_SENSOR
 from lidarpan.errors import InputError
 from lidarpan.grouping.objects import PanopticObject
-from lidarpan.whole_file import whole_file, write_json, write_text
+from lidarpan.whole_file import whole_text, write_json, write_text
 
 _COLUMNS = (
     "scan", "id", "class", "score", "points", "distance_m", "x_m", "y_m", "z_m", "length_m",
@@ -63,7 +63,7 @@ def write_objects(path: Path, scans: Iterable[ScanObjects]) -> None:
     if path.suffix.lower() == ".json":
         write_json(path, {"scans": [_scan_row(scan) for scan in scans]}, indent=1)
         return
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    with whole_text(path) as file:
         table = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
         table.writeheader()
         for scan in scans:

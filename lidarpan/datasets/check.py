@@ -225,7 +225,9 @@ class _Writer:
             return self
         try:
             self._out.mkdir(parents=True, exist_ok=True)
-            self._file = (self._out / FAULTS).open("a", encoding="utf-8", newline="")
+            self._file = (self._out / FAULTS).open(
+                "a", encoding="utf-8", errors="surrogateescape", newline=""
+            )
             self._file.truncate(self._num_bytes)
             self._file.seek(0, 2)
         except OSError as error:

@@ -34,7 +34,7 @@ def read_label(file: Path) -> NDArray[np.uint32]:
 def write_label(file: Path, packed: NDArray[np.uint32]) -> None:
     """Write a `.label` file, whole or not at all. packed: (N,) uint32."""
     with whole_file(file) as beside:
-        packed.astype("<u4", copy=False).tofile(beside)
+        beside.write_bytes(packed.astype("<u4", copy=False).tobytes())
 
 
 def split_label(packed: NDArray[np.uint32], classes: ClassTable) -> PackedLabels:

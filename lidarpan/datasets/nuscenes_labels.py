@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.packed_labels import number_by_first_point
 from lidarpan.datasets.whole_numbers import whole_numbers
-from lidarpan.scans.numpy_files import read_arrays
+from lidarpan.scans.numpy_files import read_arrays, write_arrays
 from lidarpan.structures import InputError, IntArray, PanopticLabels
-from lidarpan.whole_file import whole_file
 
 NAME = "nuscenes"
 FACTOR = 1000
@@ -58,8 +57,7 @@ def panoptic_of(arrays: dict[str, NDArray[Any]], file: Path) -> NDArray[np.uint1
 
 def write_panoptic(file: Path, packed: NDArray[np.uint16]) -> None:
     """Write a `*_panoptic.npz` file, whole or not at all. packed: (N,) uint16."""
-    with whole_file(file) as beside, beside.open("wb") as stream:
-        np.savez_compressed(stream, data=packed)
+    write_arrays(file, data=packed)
 
 
 def unpack_panoptic(

@@ -18,11 +18,10 @@ from lidarpan.datasets.label_files import ours
 from lidarpan.datasets.open import SHIPPED, dataset_names, find_dataset
 from lidarpan.datasets.paths import mirrored_path, plain_path, scan_stem
 from lidarpan.scans.fields import LoadedScan
-from lidarpan.scans.numpy_files import read_arrays
+from lidarpan.scans.numpy_files import read_arrays, write_arrays
 from lidarpan.scans.ply import read_ply, write_ply
 from lidarpan.scans.source import Frame
 from lidarpan.structures import InputError, PanopticLabels
-from lidarpan.whole_file import whole_file
 
 FORMATS = (*SHIPPED, "npz", "ply")
 """The formats that are known by name; every other dataset is one too."""
@@ -246,16 +245,15 @@ class _Scored:
         more = {}
         if full.confidence is not None:  # finer steps would take as much room as the rest
             more = {"confidence": np.round(full.confidence * 255).astype(np.uint8)}
-        with whole_file(path) as beside, beside.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                **more,
-                semantic=full.semantic,
-                instance=full.instance,
-                score=score,
-                class_names=np.array(classes.names),
-                dataset=np.array(classes.name),
-            )
+        write_arrays(
+            path,
+            **more,
+            semantic=full.semantic,
+            instance=full.instance,
+            score=score,
+            class_names=np.array(classes.names),
+            dataset=np.array(classes.name),
+        )
 
     def count(self, path: Path) -> int:
         return len(ours(read_arrays(path), path)["instance"])

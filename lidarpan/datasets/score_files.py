@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.scans.numpy_files import read_arrays
+from lidarpan.scans.numpy_files import read_arrays, write_arrays
 from lidarpan.structures import InputError, PanopticLabels
-from lidarpan.whole_file import whole_file
 
 SUFFIX = ".scores.npz"
 
@@ -24,8 +23,7 @@ def write_scores(file: Path, labels: PanopticLabels) -> Path:
     assert labels.score is not None
     ids, first = np.unique(labels.instance, return_index=True)
     path = file.with_name(file.name + SUFFIX)
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        np.savez_compressed(stream, point=first[ids > 0], score=labels.score[ids[ids > 0]])
+    write_arrays(path, point=first[ids > 0], score=labels.score[ids[ids > 0]])
     return path
 
 

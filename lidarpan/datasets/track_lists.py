@@ -16,7 +16,7 @@ from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.datasets.boxes import kitti_line
 from lidarpan.datasets.nuscenes_labels import INPUTS
 from lidarpan.datasets.nuscenes_labels import NAME as NUSCENES
-from lidarpan.whole_file import whole_file, write_json, write_text
+from lidarpan.whole_file import whole_text, write_json, write_text
 
 COLUMNS = (
     "drive", "scan", "time_s", "id", "class", "score", "points", "x_m", "y_m", "z_m", "length_m",
@@ -63,7 +63,7 @@ def write_tracks(out: Path, rows: Sequence[TrackRow], classes: ClassTable) -> No
     Raises:
         InputError: they cannot be written.
     """
-    with whole_file(out / "tracks.csv") as beside, beside.open("w", newline="") as file:
+    with whole_text(out / "tracks.csv") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(COLUMNS)
         table.writerows(_csv_row(row, classes) for row in rows)

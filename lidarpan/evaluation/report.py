@@ -14,7 +14,7 @@ from rich.console import Group
 from rich.table import Table
 
 from lidarpan.evaluation.files import read_pair, read_xy
-from lidarpan.whole_file import whole_file, write_text
+from lidarpan.whole_file import whole_text, write_text
 
 if TYPE_CHECKING:
     from lidarpan.evaluation import Evaluation, ScanScore
@@ -98,7 +98,7 @@ def write_csv(evaluation: Evaluation, path: str | Path) -> None:
     """
     with ThreadPoolExecutor() as threads:
         worst = list(threads.map(lambda scan: describe_worst(evaluation, scan), evaluation.scans))
-    with whole_file(Path(path)) as beside, beside.open("w", newline="") as stream:
+    with whole_text(Path(path)) as stream:
         writer = csv.writer(stream)
         writer.writerow((*CSV_COLUMNS, *CSV_EXTRA))
         for scan, words in zip(evaluation.scans, worst, strict=True):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.columns import write_columns
 from lidarpan.scans.fields import Fields, LoadedScan
 from lidarpan.scans.las import write_las
+from lidarpan.scans.numpy_files import write_arrays
 from lidarpan.scans.output_names import output_folders, write_times_and_poses
 from lidarpan.scans.pcd import write_pcd
 from lidarpan.scans.ply import write_ply
@@ -200,16 +201,15 @@ def write_fields(path: Path, fields: Fields, file_format: str) -> None:
 def _write_rows(path: Path, columns: Sequence[NDArray[np.generic]]) -> None:
     rows = np.stack([np.asarray(column, "<f4") for column in columns], axis=1)
     with whole_file(path) as beside:
-        rows.tofile(beside)
+        beside.write_bytes(rows.tobytes())
 
 
 def _write_numpy(path: Path, fields: Fields) -> None:
     points = np.stack([np.asarray(fields[axis], np.float32) for axis in "xyz"], axis=1)
     others = {name: column for name, column in fields.items() if name not in "xyz"}
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        if path.suffix == ".npy":
-            bright = np.asarray(fields["intensity"], np.float32)
+    if path.suffix == ".npy":
+        bright = np.asarray(fields["intensity"], np.float32)
+        with whole_file(path) as beside, beside.open("wb") as stream:
             np.save(stream, np.column_stack([points, bright]))
-        else:
-            arrays = {"points": points, **others}
-            np.savez(stream, **arrays)
+    else:
+        write_arrays(path, is_packed=False, points=points, **others)

@@ -66,10 +66,11 @@ def find_scans(paths: Sequence[str | Path]) -> list[Path]:
     """
     if not paths:
         raise InputError(f"wanted scan files or folders ({SUFFIXES}), got none")
-    found: dict[Path, None] = {}
+    found: dict[str, Path] = {}
     for path in paths:
-        found |= dict.fromkeys(_find(path))
-    return list(found)
+        for file in _find(path):  # from here or from the root, a file is the same
+            found.setdefault(os.path.abspath(file), file)
+    return list(found.values())
 
 
 def _find(path: str | Path) -> list[Path]:

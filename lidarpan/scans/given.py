@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -21,7 +22,18 @@ Given: TypeAlias = "Scan | NDArray[Any] | str | Path"
 _log = logging.getLogger("lidarpan")
 
 
-def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedScan:
+Kind = tuple[Path, str]
+"""A folder and what was said of a scan in it, without numbers."""
+
+
+def kind_of(text: str, path: Path) -> Kind:
+    """What a note on a scan is, apart from its name and numbers: each is said once per folder."""
+    return path.parent, re.sub(r"\d+(\.\d+)?", "#", text.replace(str(path), ""))
+
+
+def as_loaded(
+    given: Given, expected_height_m: float | None = None, told: set[Kind] | None = None
+) -> LoadedScan:
     """A scan and which of the M given points or rows it has; what was changed is logged.
 
     A Scan is taken as it is; a file or rows that look turned are levelled by their own ground.
@@ -29,6 +41,7 @@ def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedSca
     Args:
         given: a Scan; the path of a scan file; or (M, 3 or more) rows of x y z [intensity].
         expected_height_m: of the sensor above the ground, for what is said of it.
+        told: kinds of notes that are not logged again; new ones are added.
 
     Raises:
         InputError: none of these, or nothing usable in it.
@@ -45,8 +58,13 @@ def as_loaded(given: Given, expected_height_m: float | None = None) -> LoadedSca
             f"wanted a Scan, an (N, 3 or more) array or a path, got {type(given).__name__}"
         )
     loaded, _ = levelled(loaded, height_m)
+    name = "the array" if isinstance(given, np.ndarray) else given
+    told = set() if told is None else told
     for warning in loaded.warnings:
         if getattr(warning, "kind", "") in ("height", "forward"):
             continue  # the pipeline mends the one, the network does not mind the other
-        _log.warning("%s: %s", given if isinstance(given, str | Path) else "the array", warning)
+        kind = kind_of(warning, Path(name))
+        if kind not in told:
+            told.add(kind)
+            _log.warning("%s: %s", name, warning)
     return loaded

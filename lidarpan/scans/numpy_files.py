@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from lidarpan.errors import InputError, readable
+from lidarpan.whole_file import whole_file
 
 _SMALL_BYTES = 64 << 20
 _MAX_RATIO = 50
@@ -91,6 +92,23 @@ def read_arrays(
 
     _each_member(path, is_wanted, read)
     return arrays
+
+
+def write_arrays(path: Path, *, is_packed: bool = True, **arrays: NDArray[Any]) -> None:
+    """Write arrays as an `.npz` file, whole or not at all.
+
+    Args:
+        path: the file.
+        is_packed: whether to deflate them.
+        arrays: by name.
+
+    Raises:
+        InputError: as `whole_file`.
+    """
+    content = io.BytesIO()  # an archive cannot be closed on a full disk
+    (np.savez_compressed if is_packed else np.savez)(content, **arrays)
+    with whole_file(path) as beside:
+        beside.write_bytes(content.getbuffer())
 
 
 def _each_member(

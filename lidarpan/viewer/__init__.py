@@ -28,7 +28,7 @@ from lidarpan.draw.motion import Motion
 from lidarpan.draw.outlines import convex_hull
 from lidarpan.metrics.errors import POINT_KINDS, point_errors
 from lidarpan.structures import InputError, PanopticLabels, Scan
-from lidarpan.whole_file import whole_file
+from lidarpan.whole_file import write_text
 
 SCRIPTS = tuple(
     f"{name}.js" for name in ("stage", "scans", "colors", "overlay", "page", "cards", "controls")
@@ -93,8 +93,7 @@ def write_viewer(
         has_scores=has_scores,
         min_score=min_score,
     )
-    with whole_file(Path(path)) as beside:
-        beside.write_text(page, encoding="utf-8")
+    write_text(Path(path), page)
 
 
 def viewer_page(
