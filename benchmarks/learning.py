@@ -62,8 +62,12 @@ def variants_of(table: str) -> dict[str, dict[str, Any]]:
             return {BASE: baseline} | task_variants()
         case "curriculum":
             return {BASE: baseline} | curriculum_variants()
+        case "weather":
+            return {BASE: baseline, "weather": {"changes": {"augment": {"weather": 0.3}}}}
         case _:
-            raise SystemExit(f"no table {table!r}: wanted queries, labels, tasks or curriculum")
+            raise SystemExit(
+                f"no table {table!r}: wanted queries, labels, tasks, curriculum or weather"
+            )
 
 
 def head(**queries: int) -> dict[str, Any]:
@@ -170,7 +174,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument(
-        "--table", default="queries", help="queries, labels, tasks, curriculum; several with commas"
+        "--table", default="queries", help="queries, labels, tasks, curriculum, weather, or several"
     )
     parser.add_argument("--only", help="rows of the tables, separated by ;")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row")

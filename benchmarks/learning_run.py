@@ -195,14 +195,16 @@ def look(
 
 
 class KeptSource(Source):
-    """A source that remembers its scans as the network sees them, where none is thinned."""
+    """A source that remembers its scans as the network sees them, where nothing changes them."""
 
     def sample(self, position: int, change: Callable[[Sample], Sample] | None = None) -> Sample:
         """As of any source."""
+        if change:
+            return super().sample(position, change)
         kept = self.__dict__.setdefault("kept", {})
         if position not in kept:
             kept[position] = super().sample(position)
-        return change(kept[position]) if change else kept[position]
+        return kept[position]
 
 
 class Trainer:

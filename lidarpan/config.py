@@ -197,6 +197,7 @@ class AugmentConfig(Section):
     polarmix: float = Field(0.1, ge=0, le=1)  # probability of PolarMix, Xiao et al., NeurIPS 2022
     mix3d: float = Field(0.0, ge=0, le=1)  # probability of Mix3D, Nekrasov et al., 3DV 2021
     thin: float = Field(0.0, ge=0, le=1)  # probability to drop beams, azimuths or far points
+    weather: float = Field(0.0, ge=0, le=1)  # probability of rain, fog, dirt, dead beams ...
     voxel_scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)  # voxels times a factor between
 
     @model_validator(mode="after")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from lidarpan.config import AugmentConfig
 from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.synthetic.sensors.choose import sensor_of_town
 from lidarpan.synthetic.simulate import simulate_sequence
+from lidarpan.synthetic.simulated import end_with
 from lidarpan.training.augment import Sample
 from lidarpan.training.data import Batch, TrainingScans, collate
 from lidarpan.training.sources import Source
@@ -93,14 +93,14 @@ def start_makers(
     makers = []
     for k in range(count):
         seeds = range(first + k, first + 100_003, count)
-        arguments = (folder, sensor, seeds, classes)
+        arguments = (os.getpid(), folder, sensor, seeds, classes)
         makers.append(context.Process(target=_make, args=arguments, daemon=True))
         makers[-1].start()
     return makers
 
 
-def _make(*arguments: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _make(parent: int, *arguments: Any) -> None:
+    end_with(parent)
     os.nice(10)
     make_towns(*arguments)
 

@@ -39,19 +39,23 @@ fi
 # --- Python packages ---
 [ -x "$venv/bin/python" ] || { say "Creating $venv with $("$python" --version)"; "$python" -m venv "$venv"; }
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
+install() { pip install -q --no-compile "$@"; }  # bytecode comes below, on all cores
 if [ "${LIDARPAN_CUDA:-}" = 1 ] || nvidia-smi >/dev/null 2>&1; then
     say "NVIDIA driver found: installing torch with CUDA"
     # spconv's wheels are built for CUDA 12, so torch's are taken from the index of the same CUDA;
     # where it cannot be reached, pip falls back to the build that PyPI has of this version.
-    pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cu126 "torch==$torch_version"
+    install --retries 0 --extra-index-url https://download.pytorch.org/whl/cu126 "torch==$torch_version"
 else
     say "No NVIDIA driver: installing torch for the CPU"
     # The CPU index serves small wheels; where it cannot be reached, pip falls back to what it has.
-    pip install -q --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
+    install --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu "torch==$torch_version"
 fi
 say "Installing lidarpan and its dependencies"
-pip install -q -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
-pip install -q --no-deps --use-pep517 semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
+install -e '.[curves,dev,explain,las,nuscenes,onnx,open3d,ray,recordings,spconv,tensorboard,train]' ray==2.55.1
+install --no-deps --use-pep517 semantic-kitti-api==0.1 # the official evaluator, for the parity tests only
+
+packages_of='import sysconfig; print(sysconfig.get_path("purelib"))'
+"$venv/bin/python" -m compileall -qq -j 0 "$("$venv/bin/python" -c "$packages_of")" || true
 
 # --- Compile the kernels once, so that no command has to; the demo needs those of the simulator,
 # the scores and the pictures ---

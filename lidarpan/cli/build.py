@@ -58,7 +58,8 @@ def train(
 @app.command(
     epilog="Examples: lidarpan simulate semantickitti --out data/town --scans 200 --seed 1 · "
     "to train on, few scans of many places: lidarpan simulate semantickitti --out data/town "
-    "--scans 2400 --rate 0.5 --scans-per-town 6"
+    "--scans 2400 --rate 0.5 --scans-per-town 6 · in the rain: lidarpan simulate semantickitti "
+    "--out data/rain --scans 20 --weather rain:2"
 )
 def simulate(
     dataset: Annotated[str, typer.Argument(help="Layout to write: semantickitti or nuscenes.")],
@@ -85,6 +86,14 @@ def simulate(
             help="To test on: vehicles and people of shapes that other towns leave out.",
         ),
     ] = False,
+    weather: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND[:STRENGTH]",
+            help="rain, snow, fog, wet-ground, dirt, motion-blur, dropped-beams, cross-talk, "
+            "wrong-echoes, or random; strength 1 to 3.",
+        ),
+    ] = None,
     engine: OnEngine = Engine.local,
     address: Address = None,
 ) -> None:
@@ -111,6 +120,7 @@ def simulate(
             scans_per_town=scans_per_town,
             rate_hz=rate,
             held_out=held_out,
+            weather=weather,
             make_towns=make_towns,
         )
         count = sum(1 for _ in track(stream, "Simulating", total=scans, transient=True))

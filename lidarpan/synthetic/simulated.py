@@ -28,6 +28,7 @@ from lidarpan.synthetic.semantickitti_writer import (
     split_scans,
     write_semantickitti,
 )
+from lidarpan.synthetic.weather import drive_in_weather, parse_weather
 from lidarpan.text_trees import read_json_tree
 from lidarpan.whole_file import whole_file
 
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from lidarpan.synthetic.sensors.sensor import Sensor
     from lidarpan.synthetic.simulate import SimulatedScan
 
-    Town = tuple[int, Sensor, int, float, bool]
-    """Seed, sensor, number of scans, scans a second, whether of shapes held out."""
+    Town = tuple[int, Sensor, int, float, bool, str | None]
+    """Seed, sensor, number of scans, scans a second, whether of shapes held out, weather."""
 
     MakeTowns = Callable[[Sequence[Town]], Iterator[list[SimulatedScan]]]
 
@@ -63,6 +64,7 @@ def write_simulated(
     scans_per_town: int | None = None,
     rate_hz: float | None = None,
     held_out: bool = False,
+    weather: str | None = None,
     make_towns: MakeTowns | None = None,
 ) -> Iterator[Path]:
     """Write a labelled dataset of simulated towns; the same bytes for the same arguments.
@@ -83,13 +85,15 @@ def write_simulated(
         scans_per_town: scans in a row from one town; None as said above.
         rate_hz: scans a second; None as said above. A low rate shows more of each town.
         held_out: whether objects come from the part of the range that other towns leave out.
+        weather: kind of weather or fault, and its strength: see `parse_weather`. What is not said
+            is drawn for each town. None for none.
         make_towns: gives the scans of towns, in order; None makes them with a process per core.
 
     Yields:
         The scan file of each scan once it is written.
 
     Raises:
-        InputError: another dataset or sensor, or `root` holds a dataset already.
+        InputError: another dataset, sensor or weather, or `root` holds a dataset already.
     """
     from lidarpan.synthetic.sensors.choose import sensor_of_town
 
@@ -98,6 +102,8 @@ def write_simulated(
     layout = LAYOUTS[dataset]
     if seed < 0:
         raise InputError(f"wanted a seed of 0 or more, got {seed}")
+    if weather:
+        parse_weather(weather, np.random.default_rng())
     choose = sensor_of_town(sensor or layout.sensor)
     plan, rate = layout.plan(num_scans), rate_hz or layout.rate_hz
     in_a_row = scans_per_town or layout.scans_per_town
@@ -107,13 +113,15 @@ def write_simulated(
     }
     asked = {"dataset": dataset, "scans": num_scans, "seed": seed, "sensor": str(sensor)}
     asked |= {"scans_per_town": in_a_row, "rate_hz": rate, "held_out": held_out}
+    asked |= {"weather": weather} if weather else {}
     with _unfinished(Path(root), asked) as goes_on:
         done = layout.finished(root, plan) if goes_on else {}
         first, flat = seed * 100_003, []
         for sequence, counts in sizes.items():
             if sequence not in done:
                 flat += [
-                    (first + i, choose(first + i), n, rate, held_out) for i, n in enumerate(counts)
+                    (first + i, choose(first + i), n, rate, held_out, weather)
+                    for i, n in enumerate(counts)
                 ]
             first += len(counts)
         towns = (make_towns or _in_parallel)(flat)
@@ -148,7 +156,7 @@ def _unfinished(root: Path, asked: dict[str, object]) -> Iterator[bool]:
         note.replace(made)
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this process when its parent is gone, also where that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what is to be said
 
@@ -215,7 +223,7 @@ def _in_parallel(towns: Sequence[Town]) -> Iterator[list[SimulatedScan]]:
         yield from (make_town(*town) for town in towns)
         return
     with ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_end_with, initargs=(os.getpid(),)
+        workers, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),)
     ) as processes:
         waiting: deque[Future[list[SimulatedScan]]] = deque()
         for town in towns:
@@ -227,12 +235,18 @@ def _in_parallel(towns: Sequence[Town]) -> Iterator[list[SimulatedScan]]:
 
 
 def make_town(
-    seed: int, sensor: Sensor, num_scans: int, rate_hz: float, held_out: bool
+    seed: int,
+    sensor: Sensor,
+    num_scans: int,
+    rate_hz: float,
+    held_out: bool,
+    weather: str | None = None,
 ) -> list[SimulatedScan]:
     """The scans of one town."""
     from lidarpan.synthetic.simulate import simulate_sequence
 
-    return list(simulate_sequence(seed, sensor, num_scans, rate_hz, held_out=held_out))
+    scans = simulate_sequence(seed, sensor, num_scans, rate_hz, held_out=held_out)
+    return list(drive_in_weather(scans, weather, seed) if weather else scans)
 
 
 def _moved(

@@ -22,6 +22,7 @@ from lidarpan.training.side_tasks import hide_beams
 from lidarpan.training.sources import Source
 from lidarpan.training.targets import instance_centers, voxel_instances, voxel_majority
 from lidarpan.training.thinning import thin
+from lidarpan.training.weather import weather
 from lidarpan.voxels.features import voxel_features
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.voxelize import voxelize
@@ -145,13 +146,18 @@ class TrainingScans(TorchDataset[Batch | Pair]):
     def _sample(self, i: int, rng: np.random.Generator) -> Sample:
         source, position, is_labelled = self.index[i]
         thinned = rng.random() < self.augmentation.thin
+        share = self.augmentation.weather
+        harmed = share > 0 and rng.random() < share
 
         def change(sample: Sample) -> Sample:
             if self.with_teacher:
                 sample = sample.numbered()
+            if harmed:
+                sample = weather(sample, rng)
             return thin(sample, rng) if thinned else sample
 
-        sample = self.sources[source].sample(position, change)
+        changes = self.with_teacher or harmed or thinned
+        sample = self.sources[source].sample(position, change if changes else None)
         return sample if is_labelled else sample.without_labels()
 
     def _augment(self, sample: Sample, rng: np.random.Generator) -> Sample:

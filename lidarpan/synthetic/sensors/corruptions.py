@@ -70,8 +70,8 @@ def fog(scan: Scan, k: int, rng: np.random.Generator) -> tuple[Scan, Source]:
     reach = _reach(scan)
     through = np.exp(-2 * 3.9 / (300, 150, 60)[k] * reach)
     keep = rng.random(len(reach)) < np.clip(4 * through, 0, 1)  # a sensor has power to spare
-    scattered = ~keep & (rng.random(len(reach)) < 0.2)
-    near = np.minimum(rng.gamma(2.0, (6.0, 4.0, 2.5)[k], len(reach)) + 1.0, reach)
+    near = rng.gamma(2.0, (6.0, 4.0, 2.5)[k], len(reach)) + 1.0
+    scattered = ~keep & (rng.random(len(reach)) < 0.2) & (near < reach)
     points = _along_rays(scan, np.where(scattered, near, reach))
     dim = np.where(scattered, 0.02, scan.intensity * np.clip(through, 0, 1)).astype(np.float32)
     shown, source = _taken(_changed(scan, points, dim), keep | scattered)
@@ -153,6 +153,9 @@ CORRUPTIONS: dict[str, Model] = {
 }
 """The models by name."""
 
+LASTING = ("dirt", "dropped-beams")
+"""Faults that are the same in every scan of a drive."""
+
 
 def _reach(scan: Scan) -> NDArray[np.float64]:
     reach: NDArray[np.float64] = np.linalg.norm(scan.points.astype(np.float64), axis=1)
@@ -189,10 +192,10 @@ def _with_drops(
     mean_m: float,
     rng: np.random.Generator,
 ) -> tuple[Scan, Source]:
-    """Lost returns go; a share of the others come from something near instead."""
+    """Lost returns go; a share of the others come from a drop before what they hit."""
     reach = _reach(scan)
-    near = keep & (rng.random(len(reach)) < share)
-    drop_m = np.minimum(rng.exponential(mean_m, len(reach)) + 1.0, reach)
+    drop_m = rng.exponential(mean_m, len(reach)) + 1.0
+    near = keep & (rng.random(len(reach)) < share) & (drop_m < reach)
     points = _along_rays(scan, np.where(near, drop_m, reach))
     dim = np.where(near, 0.05 * scan.intensity, scan.intensity).astype(np.float32)
     shown, source = _taken(_changed(scan, points, dim), keep)
