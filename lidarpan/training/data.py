@@ -80,7 +80,8 @@ class TrainingScans(TorchDataset[Batch | Pair]):
 
     Everything random in item k depends on (seed, k) alone, so that a resumed run sees exactly
     what an uninterrupted one would have seen. With a teacher, an item is a Pair, and scans without
-    labels are seen too. Where beams are hidden, what they would have measured is told.
+    labels are seen too, but no oftener than those with: a teacher of few labels would teach
+    what it does not know. Where beams are hidden, what they would have measured is told.
     """
 
     def __init__(
@@ -105,10 +106,10 @@ class TrainingScans(TorchDataset[Batch | Pair]):
         self.hides_beams = hides_beams
         self.index = [(s, p, True) for s, source in enumerate(sources) for p in source.scans]
         if not self.index:
-            raise InputError("no training scans: fill train_data in the configuration")
+            raise InputError("no training scans with labels: fill train_data in the configuration")
         if with_teacher:
             more = [(s, p, False) for s, one in enumerate(sources) for p in one.unlabelled]
-            self.index += more
+            self.index = self.index * max(1, round(len(more) / len(self.index))) + more
         self.ground = classes.ground
         self.donors = donors_of(sources, classes) if augmentation.paste_balanced else []
 

@@ -64,8 +64,13 @@ class Source:
         """
         scan = self.dataset[position]
         labels = self.dataset.labels(position)
+        if labels is None and position in self.unlabelled:
+            labels = PanopticLabels.all_void(scan.num_points)
         if labels is None:
-            raise InputError(f"{self.dataset.name(position)}: training needs labels, found none")
+            raise InputError(
+                f"{self.dataset.name(position)}: training needs labels, found none; with "
+                "loss.pseudo above 0 scans without labels are taught by the network's own average"
+            )
         height = self.height_of(scan)
         sample = Sample(scan.points, scan.intensity, labels.semantic, labels.instance)
         if self.labelled:
@@ -78,8 +83,16 @@ class Source:
         return replace(sample, points=sample.points + shift, intensity=bright)
 
 
+def _has_labels(labels: PanopticLabels | None) -> bool:
+    return labels is not None and bool(labels.semantic.any())
+
+
 def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
-    """Open the configured datasets; InputError if one has another class table than the config."""
+    """Open the configured datasets; InputError if one has another class table than the config.
+
+    With pseudo-labels, scans without a label file and those of which every point is void are
+    unlabelled ones.
+    """
     sources, wanted, cache = [], config.build_classes(), config.training.cache
     for entry in entries:
         dataset = open_dataset(entry.dataset, entry.root, entry.split)
@@ -93,10 +106,14 @@ def open_sources(entries: Sequence[DataSource], config: Config) -> list[Source]:
         height = entry.sensor_height_m or config.sensor.height_m
         known = None if height == "measured" else float(height)
         labelled, rest = chosen, []
+        if config.loss.pseudo:
+            has_some = [_has_labels(dataset.labels(i)) for i in chosen]
+            labelled = [i for i, has in zip(chosen, has_some, strict=True) if has]
+            rest = [i for i, has in zip(chosen, has_some, strict=True) if not has]
         if entry.labelled == "scans" and entry.labelled_fraction < 1:
-            order = np.random.default_rng(_LABELLING).permutation(chosen).tolist()
-            number = max(1, round(entry.labelled_fraction * count))
-            labelled, rest = order[:number], order[number:]
+            order = np.random.default_rng(_LABELLING).permutation(labelled).tolist()
+            number = max(1, round(entry.labelled_fraction * len(labelled)))
+            labelled, rest = order[:number], order[number:] + rest
         sources.append(
             Source(
                 CachedScans(dataset, cache) if cache else dataset,

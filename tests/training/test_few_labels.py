@@ -1,18 +1,24 @@
 """Labels left out, and a teacher in their place."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
 import yaml
 from small_run import config_file
 
-from lidarpan.config import parse_config
+from lidarpan.classes import load_class_table
+from lidarpan.config import AugmentConfig, load_config, parse_config
 from lidarpan.model.sparse import choose_engine
 from lidarpan.model.weights import build_network
+from lidarpan.structures import InputError
 from lidarpan.training.augment import Sample, concatenate
-from lidarpan.training.data import collate_pairs, make_pair
+from lidarpan.training.data import TrainingScans, collate_pairs, make_pair
 from lidarpan.training.few_labels import keep_labels, segment_of
 from lidarpan.training.mean_teacher import MeanTeacher, pseudo_loss, ramp
+from lidarpan.training.sources import Source, open_sources
+from lidarpan.voxels.grid import Grid
 
 
 def sample(seed=0):
@@ -137,7 +143,6 @@ def test_pseudo_labels_count_where_nobody_labelled():
 def test_a_run_on_few_labels_with_queries_and_a_teacher(tree, tmp_path):
     """Resumed as well: the teacher goes on from where it was."""
     from lidarpan import PanopticPipeline, Scan
-    from lidarpan.config import load_config
     from lidarpan.training.run import train
 
     path = config_file(tree, tmp_path / "few", max_steps=2, validate_every=2)
@@ -151,3 +156,37 @@ def test_a_run_on_few_labels_with_queries_and_a_teacher(tree, tmp_path):
     points = np.random.default_rng(1).uniform(-9, 9, (500, 3)).astype(np.float32)
     labels = PanopticPipeline.from_weights(best, "cpu").predict(Scan(points))
     assert (labels.semantic > 0).sum() > 100
+
+
+def test_scans_without_labels_are_seen_about_as_often_as_those_with():
+    """A teacher of two scans among a hundred would teach what it does not know."""
+    source = Source(None, (0, 1), 1.73, 1.73, "rank", unlabelled=tuple(range(2, 100)))
+    grid, classes = (
+        Grid((-9, -9, -3), (9, 9, 3), (0.5, 0.5, 0.5)),
+        load_class_table("semantickitti"),
+    )
+    scans = TrainingScans([source], grid, classes, AugmentConfig(), 0, 10, with_teacher=True)
+    has_labels = [flag for _, _, flag in scans.index]
+    assert has_labels.count(True) == has_labels.count(False) == 98
+    assert {place for _, place, _ in scans.index} == set(range(100))
+    alone = TrainingScans([source], grid, classes, AugmentConfig(), 0, 10)
+    assert [place for _, place, _ in alone.index] == [0, 1]
+
+
+def test_with_a_teacher_scans_need_no_labels(tree, tmp_path):
+    """One without a label file, and one in which every point is void."""
+    own = tmp_path / "tree"
+    shutil.copytree(tree, own)
+    (own / "sequences/00/labels/000001.label").unlink()
+    path = own / "sequences/00/labels/000003.label"
+    np.zeros_like(np.fromfile(path, np.uint32)).tofile(path)
+    file = config_file(own, tmp_path / "run")
+    config = load_config(file, ["loss.pseudo=1.0"])
+    (source,) = open_sources(config.train_data, config)
+    assert (source.scans, source.unlabelled) == ((0, 2), (1, 3))
+    assert source.sample(0).semantic.any()
+    assert not source.sample(1).semantic.any()
+    plain = load_config(file)
+    (source,) = open_sources(plain.train_data, plain)
+    with pytest.raises(InputError, match=r"needs labels, found none; with loss\.pseudo"):
+        source.sample(1)
