@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lidarpan.scans.fields import Fields
 from lidarpan.scans.numpy_files import check_expansion
 from lidarpan.scans.rotations import rotation
-from lidarpan.scans.text_table import check_end, check_head, number_table
+from lidarpan.scans.text_table import check_end, check_head, check_last, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -123,6 +123,7 @@ def _ascii(
 ) -> Fields:
     widths = {name: int(np.prod(dtype[name].shape)) for name in dtype.names or ()}
     width = sum(widths.values())
+    check_last(content, start, width, "point", path)
     check_head(content, start, num_points, width, "point", path)
     num_breaks = content.count(b"\n", start) + content.count(b"\r", start)
     if num_breaks + 1 < num_points or num_breaks > 4 * num_points + 1000:  # before they are cut up

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.scans.fields import Fields
-from lidarpan.scans.text_table import check_end, check_head, number_table
+from lidarpan.scans.text_table import check_end, check_head, check_last, number_table
 from lidarpan.structures import InputError
 from lidarpan.whole_file import whole_file
 
@@ -37,6 +37,8 @@ def read_ply(path: Path) -> Fields:
             continue
         dtype = _record(properties, "<" if order == "ascii" else order)
         if order == "ascii":
+            if elements[-1][0] == "vertex":
+                check_last(content, start, len(properties), "vertex", path)
             records = _ascii(content, start, skipped, count, dtype, path)
         else:
             body = memoryview(content)[start + skipped :]

@@ -84,6 +84,7 @@ def read_text(path: Path, letters: str | None = None) -> FileFields:
         InputError: no text, no three columns of numbers, or a line unlike the others.
     """
     style = _find_style(path)
+    _check_last(path, style)
     with wanted(f"{path}: wanted lines of {style.width} numbers"), _opened(path, style) as lines:
         text = _cleaned(islice(lines, style.skipped, None), style, path)
         table: NDArray[np.float64] = np.loadtxt(
@@ -224,6 +225,21 @@ def _find_names(
 
 def _opened(path: Path, style: _Style) -> TextIO:
     return path.open(encoding=style.encoding, errors="replace")
+
+
+def _check_last(path: Path, style: _Style) -> None:
+    """Refuse a long text that is cut off in its last line before all others are read."""
+    size = path.stat().st_size
+    if size <= 2 * _HEAD_BYTES or style.encoding == "utf-16":
+        return
+    with path.open("rb") as stream:
+        stream.seek(size - _HEAD_BYTES)
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    last = next((line for line in reversed(lines) if line.strip(_ENDS)), "")
+    if not last.startswith(("#", "//")) and len(_words(last, style.separator)) != style.width:
+        raise InputError(
+            f"{path}: the last line: wanted {style.width} columns, got {last[:60]!r}: cut off?"
+        )
 
 
 def _cleaned(lines: Iterable[str], style: _Style, path: Path) -> Iterator[str]:

@@ -21,6 +21,26 @@ def check_head(content: bytes, start: int, count: int, width: int, what: str, pa
         number_table(lines[:count], width, what, path)
 
 
+def check_last(content: bytes, start: int, width: int, what: str, path: Path) -> None:
+    """Raise InputError where the last line of long text behind a header is cut off.
+
+    Args:
+        content: of the file.
+        start: where the lines begin.
+        width: numbers in each.
+        what: a row is, for errors.
+        path: of the file, for errors.
+    """
+    if len(content) > start + 2 * _HEAD_BYTES:
+        last = content[-_HEAD_BYTES:].decode("latin-1").strip().splitlines()[-1:]
+        words = last[0].split() if last else []
+        if len(words) != width:
+            raise InputError(
+                f"{path}: wanted {width} values a line, got {len(words)} for the last {what}: "
+                f"{' '.join(words)[:60]!r}: cut off?"
+            )
+
+
 def check_end(rest: memoryview, width: int, count: int, path: Path) -> None:
     """Raise InputError where more points follow the `count` of a header.
 

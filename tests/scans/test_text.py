@@ -128,3 +128,21 @@ def test_the_end_mark_of_dos_is_no_point(tmp_path, rows):
     file = written(tmp_path / "s.xyz", rows, end="\r\n")
     file.write_bytes(file.read_bytes() + b"\x1a")
     assert load_scan(file).num_file_points == len(rows)
+
+
+@pytest.mark.parametrize("name", ["s.xyz", "s.csv", "s.pcd", "s.ply"])
+def test_a_long_text_that_is_cut_off_is_refused_by_its_last_line(tmp_path, rows, name, monkeypatch):
+    table, separator = np.tile(rows, (2, 1)), "," if name == "s.csv" else " "
+    head = {
+        "s.xyz": "",
+        "s.csv": "x,y,z,intensity\n",
+        "s.pcd": "FIELDS x y z i\nSIZE 4 4 4 4\nTYPE F F F F\nPOINTS {}\nDATA ascii\n",
+        "s.ply": "ply\nformat ascii 1.0\nelement vertex {}\nproperty float x\nproperty float y\n"
+        "property float z\nproperty float i\nend_header\n",
+    }[name].format(len(table))
+    file = written(tmp_path / name, table, head=head, separator=separator)
+    np.testing.assert_allclose(load_scan(file).scan.points, table[:, :3], rtol=1e-5)
+    file.write_bytes(file.read_bytes().rstrip().rsplit(separator.encode(), 1)[0])
+    monkeypatch.setattr(np, "loadtxt", None)  # nothing is read before
+    with pytest.raises(InputError, match=r"last .*wanted|wanted .*last .*cut off"):
+        load_scan(file)
