@@ -24,7 +24,7 @@ _MAX_LINES_BYTES = 64 << 20  # a line for each scan of a drive
 
 
 def read_text(path: Path, max_bytes: int = _MAX_LINES_BYTES) -> str:
-    """The text of a UTF-8 file.
+    """The text of a UTF-8 file, or of one in UTF-16 that is marked as such.
 
     Raises:
         InputError: it cannot be read, is no text, or larger than anything of its kind.
@@ -33,9 +33,13 @@ def read_text(path: Path, max_bytes: int = _MAX_LINES_BYTES) -> str:
         with readable(path):
             if (size := path.stat().st_size) > max_bytes:
                 raise InputError(f"{path}: wanted at most {max_bytes} bytes, got {size}")
-            return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: wanted text in UTF-8, got a binary file") from None
+            with path.open("rb") as file:
+                is_wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+            return path.read_text(encoding="utf-16" if is_wide else "utf-8-sig")
+    except UnicodeError:
+        raise InputError(
+            f"{path}: wanted text in UTF-8, got a binary file or another encoding: save it as UTF-8"
+        ) from None
 
 
 def read_yaml_tree(path: Path) -> Any:

@@ -12,6 +12,7 @@ from lidarpan.datasets.paths import mirrored_path, scan_stem
 from lidarpan.datasets.poses import find_poses, has_poses
 from lidarpan.scans.find import find_scans
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_text
 
 ALL = "all"
 LABEL_ENDS = (".label", ".npz", ".npy", ".ply", "_panoptic.npz", "_lidarseg.bin")
@@ -71,7 +72,7 @@ class FolderDataset(Dataset):
             return [scans]
         file = root / "splits" / f"{split}.txt"
         if file.is_file():
-            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+            lines = [line.strip() for line in read_text(file).splitlines()]
             names = [line for line in lines if line and not line.startswith("#")]
             absent = [name for name in names if not (scans / name).exists()]
             if absent or not names:

@@ -258,7 +258,7 @@ def _of_quaternions(table: NDArray[np.float64], file: Path) -> Pose:
 def _text(file: Path) -> str:
     if not file.is_file():
         raise InputError(f"{file}: no such file of poses")
-    return read_text(file).removeprefix("\ufeff")
+    return read_text(file)
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:

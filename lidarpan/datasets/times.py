@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +17,23 @@ from lidarpan.text_trees import read_text
 USUAL_STEP_S = 0.1
 """Between two scans whose times nobody knows: most scanners turn ten times a second."""
 
+_LONGEST_STEP_S, _UNSURE_STEP_S = 5.0, 60.0
+"""Scans follow each other faster; what takes longer may still be seconds."""
+
+_UNITS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
+
+_log = logging.getLogger("lidarpan")
+
 _STAMP_US = re.compile(r"__(\d{16})$")
 
 
 def find_times(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[np.float64] | None:
     """Find the time of each scan in seconds: a file of times, else the names of the scans.
 
-    A file has a number a line. Where there are as many lines as scans line k belongs to scan k,
-    else to the scan whose name is the number k. Names of nuScenes' scans end with a time, and names
-    may be times since 1970 in seconds, milli-, micro- or nanoseconds.
+    A file has a number a line, seconds or whole milli-, micro- or nanoseconds. Where there are as
+    many lines as scans line k belongs to scan k, else to the scan whose name is the number k. Names
+    of nuScenes' scans end with a time, and names may be times since 1970 in seconds, milli-, micro-
+    or nanoseconds.
 
     Args:
         scan_paths: T scans of one drive, in order.
@@ -57,14 +66,30 @@ def find_times(scan_paths: Sequence[Path], file: Path | None = None) -> NDArray[
 def _read(file: Path) -> NDArray[np.float64]:
     if not file.is_file():
         raise InputError(f"{file}: no such file of times")
-    words = read_text(file).split()
+    lines = [line.strip() for line in read_text(file).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if lines and not re.search(r"\d", lines[0]):
+        del lines[0]  # the column's name
     try:
-        times = np.array(words, np.float64)
+        times = np.array(lines, np.float64)
     except ValueError as error:
         raise InputError(f"{file}: wanted seconds, a number a line: {error}") from None
     if not np.isfinite(times).all():
         raise InputError(f"{file}: wanted finite seconds, got NaN or infinite ones")
-    return times
+    return _in_seconds(times, file)
+
+
+def _in_seconds(times: NDArray[np.float64], file: Path) -> NDArray[np.float64]:
+    """Times that count in a smaller unit, as seconds; what was found is logged."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if step <= _LONGEST_STEP_S:
+        return times
+    if step <= _UNSURE_STEP_S or (times != np.round(times)).any():
+        _log.warning("%s: %g s from one scan to the next: are these seconds?", file, step)
+        return times
+    name, per_second = next((u for u in _UNITS if step / u[1] <= _LONGEST_STEP_S), _UNITS[-1])
+    _log.warning("%s: times in %s: taken so", file, name)
+    return times / per_second
 
 
 def _of_lines(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lidarpan.datasets.poses import find_poses
+from lidarpan.datasets.times import find_times
 from lidarpan.structures import InputError
 
 
@@ -79,3 +80,38 @@ def test_names_of_scans_may_be_their_times(tmp_path):
     file.write_text("".join(f"{start + k / 10:.1f} {k} 0 0 0 0 0 1\n" for k in range(20)))
     scans = [tmp_path / f"{start + 0.5 + k / 10:.1f}.bin" for k in range(3)]
     assert x_of(find_poses(scans, file)) == pytest.approx([5, 6, 7], abs=1e-4)
+
+
+SCANS = [Path(f"{k:06d}.bin") for k in range(3)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("head", ["", "# when\n", "time\n\n"])
+def test_times_are_read_as_editors_write_them(tmp_path, encoding, head):
+    (tmp_path / "t.txt").write_text(f"{head}0\n0.1\n0.2\n", encoding=encoding)
+    assert find_times(SCANS, tmp_path / "t.txt").tolist() == [0, 0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("per_second", "name"),
+    [(10**3, "milliseconds"), (10**6, "microseconds"), (10**9, "nanoseconds")],
+)
+@pytest.mark.parametrize("start_s", [0, 1_600_000_000])
+def test_times_in_other_units_become_seconds(tmp_path, caplog, per_second, name, start_s):
+    whole = [start_s * per_second + k * per_second // 10 for k in range(3)]
+    (tmp_path / "t.txt").write_text("".join(f"{time}\n" for time in whole))
+    times = find_times(SCANS, tmp_path / "t.txt")
+    np.testing.assert_allclose(times - start_s, [0, 0.1, 0.2], atol=1e-6)
+    assert caplog.messages == [f"{tmp_path}/t.txt: times in {name}: taken so"]
+
+
+def test_times_far_apart_stay_and_are_told(tmp_path, caplog):
+    (tmp_path / "t.txt").write_text("0\n10\n20\n")
+    assert find_times(SCANS, tmp_path / "t.txt").tolist() == [0, 10, 20]
+    assert "10 s from one scan to the next: are these seconds?" in caplog.text
+
+
+def test_two_numbers_in_a_line_are_no_time(tmp_path):
+    (tmp_path / "t.txt").write_text("0 0.05\n1 0.15\n2 0.25\n")
+    with pytest.raises(InputError, match=r"wanted seconds, a number a line: .*'0 0.05'"):
+        find_times(SCANS, tmp_path / "t.txt")

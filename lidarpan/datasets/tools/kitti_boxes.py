@@ -16,6 +16,7 @@ from lidarpan.datasets.boxes import kitti_line, kitti_type
 from lidarpan.datasets.pose_files import CAMERA_T_SENSOR
 from lidarpan.datasets.tools.frames import Boxes, ToolFrame, class_of, made, numbers
 from lidarpan.structures import InputError
+from lidarpan.text_trees import read_text
 from lidarpan.whole_file import write_text
 
 _COLUMNS = (17, 18)  # without a score, and with
@@ -46,11 +47,7 @@ def read(folder: Path, drive: str, frames: Sequence[ToolFrame], classes: ClassTa
     names = {kitti_type(classes.names[thing]): thing for thing in classes.things}
     by_number = {frame.number: frame.name for frame in frames}
     found: Boxes = {frame.name: [] for frame in frames}
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: wanted text, got a binary file") from None
-    for k, line in enumerate(lines, 1):
+    for k, line in enumerate(read_text(file).splitlines(), 1):
         words = line.split()
         if not words or (len(words) > 2 and words[2] == _IGNORED):
             continue
