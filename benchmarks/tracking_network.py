@@ -1,33 +1,40 @@
-"""What tracking does to a network's labels of towns: PQ, mIoU and IDF1, single scans and tracked.
+"""What tracking does to a network's labels: PQ, mIoU and IDF1, single scans and tracked.
 
-    python benchmarks/tracking_network.py --seeds 901 902 903 904 905 906 --cache out/drives
-        [--scans 24] [--sensor hdl64e] [--weights town] [--without-scores]
+    python benchmarks/tracking_network.py --cache out/drives [--seeds 961 962 963 964 965 966]
+        [--real ../shared/data] [--scans 24] [--sensor hdl64e] [--weights town] [--without-scores]
 
-PQ and mIoU are means over the classes present. Drives are simulated and predicted once and kept in
-the cache. --without-scores tracks the labels as formats without scores hold them. Stuff is not
-voted on. The last lines count all drives together; their IDF1 is the mean.
+PQ and mIoU are means over the classes present. Scans are predicted, and towns simulated, once and
+kept in the cache. Real drives: PandaSet, SemanticKITTI and, in the classes that all datasets have
+in common, nuScenes. --without-scores tracks the labels as formats without scores and confidence
+hold them. The last lines count all towns together; their IDF1 is the mean.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from tracking import read_kitti, read_nuscenes
 
-from lidarpan.classes import ClassTable
+from lidarpan.classes import ClassTable, load_class_table
 from lidarpan.metrics import PanopticQuality, TrackingQuality
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.structures import PanopticLabels
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_sequence
+from lidarpan.tracking.evidence import confidence_of
 from lidarpan.tracking.history import History
 from lidarpan.tracking.tracker import Tracker
+from lidarpan.tracking.voting import StuffVotes
 from lidarpan.whole_file import whole_file
 
 RATE_HZ = 10.0
+REAL = (
+    "pandaset/sequences/02", "semantickitti/sequences/00", "semantickitti/sequences/08", "nuscenes",
+)  # fmt: skip
 
 
 @dataclass
@@ -43,7 +50,7 @@ class Frame:
 
 @dataclass
 class Scores:
-    """Of one or several drives."""
+    """Of one or several drives; in `classes`, which are the network's or the common ones."""
 
     classes: ClassTable
     switches: int = 0
@@ -57,8 +64,11 @@ class Scores:
         """Count the answers to a drive."""
         over_time = TrackingQuality(*self._rules, min_points=self.classes.min_points)
         for frame, answer in zip(drive, answers, strict=True):
+            said = answer.semantic
+            if frame.labels.classes.names != self.classes.names:
+                said = frame.labels.classes.to_coarse[said]
             four = (
-                answer.semantic, answer.instance.astype(np.int64),
+                said, answer.instance.astype(np.int64),
                 frame.truth.semantic, frame.truth.instance.astype(np.int64),
             )  # fmt: skip
             self._quality.update(*four)
@@ -83,33 +93,56 @@ class Scores:
 def read_drive(file: Path, classes: ClassTable) -> Iterator[Frame]:
     with np.load(file) as kept:
         for k in range(int(kept["count"])):
-            points, pose, time_s, score, *four = (kept[f"{k}_{i}"] for i in range(8))
+            points, pose, time_s, score, sure, *four = (kept[f"{k}_{i}"] for i in range(9))
             said, ids, true, true_ids = four
-            labels = PanopticLabels(said, ids, score, classes)
+            labels = PanopticLabels(said, ids, score, classes, sure.astype(np.float32) / 255)
             yield Frame(points, labels, PanopticLabels(true, true_ids), pose, float(time_s))
 
 
-def make_drive(file: Path, pipeline: PanopticPipeline, seed: int, sensor: str, count: int) -> None:
-    kept: dict[str, np.ndarray] = {"count": np.array(count)}
-    for k, step in enumerate(simulate_sequence(seed, SENSORS[sensor], count, RATE_HZ)):
+def town_frames(pipeline: PanopticPipeline, seed: int, sensor: str, count: int) -> Iterator[Frame]:
+    for step in simulate_sequence(seed, SENSORS[sensor], count, RATE_HZ):
         truth, labels = step.labels(pipeline.classes), pipeline.predict(step.scan)
+        yield Frame(step.scan.points, labels, truth, step.scan.world_T_sensor, step.time_s)
+
+
+def real_frames(pipeline: PanopticPipeline, folder: Path) -> Iterator[Frame]:
+    if (folder / "velodyne").is_dir():
+        (classes, frames), scans = read_kitti(folder), (folder / "velodyne").glob("*.bin")
+    else:
+        (classes, frames), scans = read_nuscenes(folder), (folder / "LIDAR_TOP").glob("*.bin")
+    for f, scan in zip(frames, sorted(scans), strict=True):
+        semantic, instance = f.semantic, f.instance
+        if classes.names != pipeline.classes.names:
+            semantic = classes.to_coarse[semantic]
+        truth = PanopticLabels(semantic, instance)
+        yield Frame(f.points, pipeline.predict(scan), truth, f.pose, f.time_s)
+
+
+def keep_drive(file: Path, frames: Iterable[Frame]) -> None:
+    kept: dict[str, np.ndarray] = {}
+    count = 0
+    for f in frames:
         parts = (
-            step.scan.points, step.scan.world_T_sensor, np.array(step.time_s), labels.score,
-            labels.semantic, labels.instance, truth.semantic, truth.instance,
+            f.points, f.pose, np.array(f.time_s), f.labels.score,
+            np.round(f.labels.confidence * 255).astype(np.uint8),
+            f.labels.semantic, f.labels.instance, f.truth.semantic, f.truth.instance,
         )  # fmt: skip
-        kept |= {f"{k}_{i}": part for i, part in enumerate(parts)}
+        kept |= {f"{count}_{i}": part for i, part in enumerate(parts)}
+        count += 1
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file, suffix=".npz") as beside:
-        np.savez_compressed(beside, **kept)
+        np.savez_compressed(beside, count=np.array(count), **kept)
 
 
-def tracked(drive: list[Frame], classes: ClassTable) -> list[PanopticLabels]:
-    """As `lidarpan track` answers, without the vote on stuff."""
-    tracker, ids, answers = Tracker(classes), [], []
+def tracked(drive: list[Frame], classes: ClassTable) -> tuple[list[PanopticLabels], ...]:
+    """As `lidarpan track` answers, without and with the vote on stuff."""
+    tracker, ids, unvoted, voted = Tracker(classes), [], [], []
     history = History(tracker.facts)
+    votes = StuffVotes(~classes.is_thing & (np.arange(classes.num_classes) > 0))
     for f in drive:
         found = tracker.update(f.points, f.labels, f.time_s, f.pose)
         history.add(found)
+        votes.add(f.points, found.labels.semantic, confidence_of(f.labels), f.pose)
         ids.append(np.maximum(found.labels.instance, found.buried_ids))
     whole = history.conclude()
     for k, f in enumerate(drive):
@@ -118,13 +151,24 @@ def tracked(drive: list[Frame], classes: ClassTable) -> list[PanopticLabels]:
         if f.labels.score is not None:
             score = f.labels.score[f.labels.instance]
         semantic = whole.mended(f.labels.semantic, score, names, classes.is_thing)
-        answers.append(PanopticLabels(semantic, names))
-    return answers
+        unvoted.append(PanopticLabels(semantic, names))
+        semantic = votes.settle(k, f.points, semantic, confidence_of(f.labels), f.pose)
+        voted.append(PanopticLabels(semantic, names))
+    return unvoted, voted
+
+
+ROWS = ("single", "tracked, stuff as it was", "tracked")
+
+
+def answers_to(drive: list[Frame], classes: ClassTable) -> tuple[list[PanopticLabels], ...]:
+    """Of the rows of the table."""
+    return [f.labels for f in drive], *tracked(drive, classes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[])
+    parser.add_argument("--real", type=Path, help="folder of real drives")
     parser.add_argument("--cache", type=Path, required=True, help="folder that keeps the drives")
     parser.add_argument("--scans", type=int, default=24)
     parser.add_argument("--sensor", default="hdl64e")
@@ -133,22 +177,35 @@ def main() -> None:
     given = parser.parse_args()
     pipeline = PanopticPipeline.from_weights(given.weights, device="cpu")
     classes = pipeline.classes
-    single, after = Scores(classes), Scores(classes)
+    drives = {
+        str(seed): (
+            f"network-{given.sensor}-{seed}-{given.scans}",
+            town_frames(pipeline, seed, given.sensor, given.scans),
+        )
+        for seed in given.seeds
+    }
+    for name in REAL if given.real else ():
+        frames = real_frames(pipeline, given.real / name)
+        drives[name] = (f"network-{name.replace('/', '-')}", frames)
+    towns = {row: Scores(classes) for row in ROWS}
     print("| drive | labels | PQ | PQ of things | mIoU | IDF1 | switches |")
     print("|---|---|---|---|---|---|---|")
-    for seed in given.seeds:
-        file = given.cache / f"network-{given.sensor}-{seed}-{given.scans}.npz"
+    for name, (stem, frames) in drives.items():
+        file = given.cache / f"{stem}.npz"
         if not file.exists():
-            make_drive(file, pipeline, seed, given.sensor, given.scans)
+            keep_drive(file, frames)
         drive = list(read_drive(file, classes))
         if given.without_scores:
-            drive = [replace(f, labels=replace(f.labels, score=None)) for f in drive]
-        before, now = [f.labels for f in drive], tracked(drive, classes)
-        print(f"| {seed} | single | {Scores(classes).add(drive, before)}")
-        print(f"| | tracked | {Scores(classes).add(drive, now)}", flush=True)
-        single.add(drive, before)
-        after.add(drive, now)
-    print(f"| all | single | {single}\n| | tracked | {after}")
+            bare = [replace(f.labels, score=None, confidence=None) for f in drive]
+            drive = [replace(f, labels=one) for f, one in zip(drive, bare, strict=True)]
+        table = load_class_table("coarse") if name == "nuscenes" else classes
+        for row, answers in zip(ROWS, answers_to(drive, classes), strict=True):
+            print(f"| {name} | {row} | {Scores(table).add(drive, answers)}", flush=True)
+            if name not in REAL:
+                towns[row].add(drive, answers)
+    if given.seeds:
+        for row in ROWS:
+            print(f"| all towns | {row} | {towns[row]}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import empty_frame
 from lidarpan.scans.source import FileSource, ScanSource
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
+from lidarpan.tracking.evidence import confidence_of
 from lidarpan.tracking.history import History
 from lidarpan.tracking.odometry import estimate_poses
 from lidarpan.tracking.tracker import Mending, TrackedObjects, TrackedScan, Tracker
@@ -191,7 +192,7 @@ def track_files(
 ) -> Iterator[Path]:
     """Write labels with lasting ids for every scan, then tracks.csv and tracks.json.
 
-    Unless online, every drive is read twice: ids and classes of a scan follow from the whole
+    Unless online, drives and labels are read twice: ids and classes of a scan follow from the whole
     drive, those after it too. The same input gives the same bytes, so that interrupted work is
     taken up by running it again; a file is whole or absent.
 
@@ -237,7 +238,7 @@ def _looking_back(
     drive: Drive, tracker: Tracker, writer: LastingLabels, summary: Summary
 ) -> Iterator[Path]:
     history = History(tracker.facts, tracker.mending.places)
-    kept: list[tuple[bytes, bytes, bytes]] = []
+    kept: list[bytes] = []
     votes = StuffVotes(~tracker.classes.is_thing & (np.arange(tracker.classes.num_classes) > 0))
     poses = drive.poses if tracker.mending.stuff else None
     for i, loaded in enumerate(drive.load()):
@@ -245,22 +246,23 @@ def _looking_back(
         tracked = _track(drive, tracker, i, loaded, labels)
         history.add(tracked)
         if poses is not None:
-            votes.add(loaded.scan.points, tracked.labels.semantic, poses[i])
+            votes.add(loaded.scan.points, tracked.labels.semantic, confidence_of(labels), poses[i])
         ids = np.maximum(tracked.labels.instance, tracked.buried_ids)
-        kept.append((_pack(ids), _pack(labels.semantic), _pack(_scores(labels))))
+        kept.append(zlib.compress(ids.tobytes(), 1))
         yield drive.scans[i]
     conclusion = history.conclude()
     writer.moved |= {name for name, times in conclusion.moves.items() if times}
     for i, loaded in enumerate(drive.load()):
-        kinds: tuple[type[np.generic], ...] = (np.int32, np.uint8, np.float32)
-        ids, semantic, score = (_unpack(*part) for part in zip(kept[i], kinds, strict=True))
+        said = read_for_tracking(drive.labels[i], tracker.classes, loaded)
+        ids, semantic = np.frombuffer(zlib.decompress(kept[i]), np.int32), said.semantic
         pose = None if drive.poses is None else drive.poses[i]
         names = conclusion.name_points(ids, i, semantic, loaded.scan.points, pose)
         objects = conclusion.objects_of(i, float(drive.times_s[i]), names)
         if tracker.mending.classes:
-            semantic = conclusion.mended(semantic, score, names, tracker.classes.is_thing)
+            semantic = conclusion.mended(semantic, _scores(said), names, tracker.classes.is_thing)
         if poses is not None:
-            semantic = votes.settle(i, loaded.scan.points, semantic, poses[i])
+            sure = confidence_of(said)
+            semantic = votes.settle(i, loaded.scan.points, semantic, sure, poses[i])
         labels = PanopticLabels(semantic, names)
         _write(drive, i, writer, loaded, labels, objects)
         _add_rows(drive, i, objects, summary)
@@ -272,14 +274,6 @@ def _scores(labels: PanopticLabels) -> FloatArray:
     if labels.score is None:
         return np.ones(labels.num_points, np.float32)
     return labels.score[labels.instance]
-
-
-def _pack(array: NDArray[Any]) -> bytes:
-    return zlib.compress(array.tobytes(), 1)
-
-
-def _unpack(packed: bytes, dtype: type[np.generic]) -> NDArray[Any]:
-    return np.frombuffer(zlib.decompress(packed), dtype)
 
 
 def _lookup(ids: IntArray, names: IntArray, values: NDArray[np.integer[Any]]) -> IntArray:

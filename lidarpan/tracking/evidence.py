@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.classes import VOID
+from lidarpan.structures import FloatArray, PanopticLabels
 
 Evidence = NDArray[np.float64]
 
-CLEAR = 2 / 3
+CLEAR = 2 / 3  # also how sure a point is of its class where nobody says
 MOST_POINTS = 400  # more points say no more
 
 
@@ -33,6 +34,13 @@ def class_evidence(
     evidence: Evidence = votes / total * (score[:, None] * weight) * is_thing
     evidence[:, VOID] = weight[:, 0] - evidence.sum(axis=1)
     return evidence
+
+
+def confidence_of(labels: PanopticLabels) -> FloatArray:
+    """How sure the labels are of the class of each point. (N,) in [0, 1]."""
+    if labels.confidence is None:
+        return np.full(labels.num_points, CLEAR, np.float32)
+    return labels.confidence
 
 
 def likeliest(evidence: Evidence) -> NDArray[np.int64]:

@@ -1,9 +1,10 @@
 """Stuff of many scans in the world -> the class that the scans around give to each cell.
 
-What stands still is seen again and again, and from nearer. Each scan gives a ballot: how many of
-its points in a cell of CELL_M say which kind of stuff. A point of stuff takes the class of its cell
-that the ballots of WINDOW scans before and after agree on, where most do. Things and void neither
-vote nor change. The poses must be good to less than a cell.
+What stands still is seen again and again, and from nearer. Each scan gives a ballot: how sure its
+points in a cell of CELL_M are together of each kind of stuff. A point of stuff takes the class that
+the ballots of WINDOW scans before and after are for, where their share is no less than the point is
+sure of its own: a trunk among leaves stays one where it was seen well. Things and void neither vote
+nor change. The poses must be good to less than a cell.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 
 from lidarpan.structures import BoolArray, FloatArray, SemanticArray
 
-CELL_M = 0.4
+CELL_M = 0.2
 WINDOW = 10
-MOST = 0.6  # share of a cell's votes that the class with most must have
+STEPS = 255  # of a confidence
 REACH = 1 << 20  # cells to each side of the first scan that have numbers of their own
 _CLASSES = 256
 
@@ -37,42 +38,60 @@ class StuffVotes:
     _ballots: list[tuple[bytes, bytes]] = field(default_factory=list)
 
     def add(
-        self, points: FloatArray, semantic: SemanticArray, world_T_sensor: NDArray[np.float64]
+        self,
+        points: FloatArray,
+        semantic: SemanticArray,
+        confidence: FloatArray,
+        world_T_sensor: NDArray[np.float64],
     ) -> None:
-        """Let the next scan vote. points (N, 3) m in the sensor frame, semantic (N,)."""
+        """Let the next scan vote.
+
+        Args:
+            points: (N, 3) m in the sensor frame.
+            semantic: (N,) train ids.
+            confidence: (N,) in [0, 1].
+            world_T_sensor: (4, 4).
+        """
         if self.first is None:
             self.first = world_T_sensor[:3, 3].copy()
-        stuff = self.is_stuff[semantic]
+        stuff = np.flatnonzero(self.is_stuff[semantic])
         cell = self._cells(points[stuff], world_T_sensor)
-        codes, counts = np.unique(cell * _CLASSES + semantic[stuff], return_counts=True)
+        codes, which = np.unique(cell * _CLASSES + semantic[stuff], return_inverse=True)
+        each = np.maximum(np.rint(STEPS * confidence[stuff]), 1)
+        sure = np.bincount(which, each, len(codes))
         steps = np.diff(codes, prepend=0)  # small numbers pack well
-        votes = np.minimum(counts, 255).astype(np.uint8)
-        self._ballots.append((zlib.compress(steps.tobytes(), 1), zlib.compress(votes, 1)))
+        votes = np.minimum(sure, np.iinfo(np.uint16).max).astype(np.uint16)
+        self._ballots.append((zlib.compress(steps.tobytes(), 1), zlib.compress(votes.tobytes(), 1)))
 
     def settle(
         self,
         scan: int,
         points: FloatArray,
         semantic: SemanticArray,
+        confidence: FloatArray,
         world_T_sensor: NDArray[np.float64],
     ) -> SemanticArray:
-        """Classes of the points of a scan that voted, as the scans around have them. (N,) uint8."""
+        """Classes of the points of a scan that voted, as the scans around have them.
+
+        scan is its number, the rest as in `add` -> (N,) uint8.
+        """
         stuff = np.flatnonzero(self.is_stuff[semantic])
         around = self._ballots[max(scan - WINDOW, 0) : scan + WINDOW + 1]
         codes = np.concatenate([np.cumsum(_unpack(steps, np.int64)) for steps, _ in around])
-        votes = np.concatenate([_unpack(votes, np.uint8) for _, votes in around])
+        votes = np.concatenate([_unpack(votes, np.uint16) for _, votes in around])
         codes, which = np.unique(codes, return_inverse=True)
-        count = np.bincount(which, votes, len(codes))
-        order = np.lexsort((count, codes // _CLASSES))
+        sure = np.bincount(which, votes, len(codes))
+        order = np.lexsort((sure, codes // _CLASSES))
         cells, begin = np.unique(codes[order] // _CLASSES, return_index=True)
         if not len(cells):
             return semantic
         most = np.append(begin[1:], len(order)) - 1
-        share = count[order[most]] / np.add.reduceat(count[order], begin)
+        share = (sure[order[most]] / np.add.reduceat(sure[order], begin)).astype(np.float32)
         at = np.searchsorted(cells, self._cells(points[stuff], world_T_sensor))
         winner = (codes[order[most]] % _CLASSES).astype(np.uint8)
         settled = semantic.copy()
-        settled[stuff] = np.where(share[at] >= MOST, winner[at], semantic[stuff])
+        is_outvoted = share[at] >= confidence[stuff]
+        settled[stuff] = np.where(is_outvoted, winner[at], semantic[stuff])
         return settled
 
     def _cells(self, points: FloatArray, world_T_sensor: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -19,7 +19,9 @@ SCORE = np.array([0, 0, 0.5, 0.25, 0, 0, 0, 0.75], np.float32)
 @pytest.mark.parametrize("name", ["semantickitti", "nuscenes"])
 def test_objects_keep_their_scores_however_a_format_numbers_them(tmp_path, name):
     classes = load_class_table(name)
-    labels, file = PanopticLabels(SEMANTIC, INSTANCE, SCORE), tmp_path / "0_panoptic.npz"
+    sure = np.arange(7, dtype=np.float32) / 7
+    labels = PanopticLabels(SEMANTIC, INSTANCE, SCORE, confidence=sure)
+    file = tmp_path / "0_panoptic.npz"
     if name == "semantickitti":
         file = tmp_path / "0.label"
         write_predictions(file, labels, classes)
@@ -30,6 +32,7 @@ def test_objects_keep_their_scores_however_a_format_numbers_them(tmp_path, name)
     has = read.instance > 0
     assert has.any()
     assert np.array_equal(read.score[read.instance[has]], SCORE[INSTANCE[has]])
+    np.testing.assert_allclose(read.confidence, sure, atol=0.5 / 255)
 
 
 def test_without_a_file_nothing_is_known(tmp_path):
@@ -43,3 +46,10 @@ def test_scores_of_other_labels_are_refused(tmp_path, point):
     np.savez(tmp_path / f"0.label{SUFFIX}", point=np.array(point), score=np.ones(3, np.float32))
     with pytest.raises(InputError, match="remove it"):
         with_scores(labels, file)
+
+
+def test_a_confidence_of_other_points_is_refused(tmp_path):
+    none, sure = np.zeros(0, np.int64), np.ones(len(SEMANTIC) - 1, np.uint8)
+    np.savez(tmp_path / f"0.label{SUFFIX}", point=none, score=none * 1.0, confidence=sure)
+    with pytest.raises(InputError, match="remove it"):
+        with_scores(PanopticLabels(SEMANTIC, INSTANCE), tmp_path / "0.label")
