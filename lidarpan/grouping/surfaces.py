@@ -16,6 +16,25 @@ _MAX_GRID = 1 << 16
 
 
 @njit(cache=True)
+def find_ids(instance: Array) -> Any:
+    """Which ids above 0 there are, and the place of each id among them.
+
+    (N,) int32 -> (K,) int32 ascending, (largest id + 1,) int64, -1 for none.
+    """
+    largest = 0
+    for i in range(len(instance)):
+        largest = max(largest, instance[i])
+    lookup = np.full(largest + 1, -1, np.int64)
+    for i in range(len(instance)):
+        lookup[instance[i]] = 0
+    lookup[0] = -1
+    ids = np.flatnonzero(lookup == 0).astype(np.int32)
+    for k in range(len(ids)):
+        lookup[ids[k]] = k
+    return ids, lookup
+
+
+@njit(cache=True)
 def class_votes(
     semantic: Array, instance: Array, lookup: Array, num_objects: int, num_classes: int
 ) -> Array:
@@ -64,38 +83,36 @@ def to_world(points: Array, order: Array, world_T_sensor: Array) -> Array:
 
 
 @njit(cache=True)
-def cell_means(xy: Array, begin: int, end: int, cell_m: float, slot: Array, sums: Array) -> int:
+def cell_means(
+    xy: Array, begin: int, end: int, cell_m: float, extent: Array, slot: Array, cell_of: Array,
+    sums: Array,
+) -> int:  # fmt: skip
     """Mean of the points in each BEV cell of one object; how many cells.
 
-    xy (n, 2+) world, rows begin:end; slot (G,) int32 all -1, left so; sums (n, 3) receives the
-    sum of x, y and the count of each cell, in the order the cells are met; -1 where the cells do
-    not fit into slot.
+    xy (n, 2+) world, rows begin:end; extent low and high of x and y; slot (G,) int32 all -1, left
+    so; cell_of (n,) room; sums (n, 3) receives the sum of x, y and the count of each cell, in the
+    order the cells are met; -1 where the cells do not fit into slot.
     """
-    low_x, low_y, high_x, high_y = np.inf, np.inf, -np.inf, -np.inf
-    for j in range(begin, end):
-        low_x, high_x = min(low_x, xy[j, 0]), max(high_x, xy[j, 0])
-        low_y, high_y = min(low_y, xy[j, 1]), max(high_y, xy[j, 1])
-    first_x, first_y = np.floor(low_x / cell_m), np.floor(low_y / cell_m)
-    columns = int(np.floor(high_x / cell_m) - first_x) + 1
-    rows = int(np.floor(high_y / cell_m) - first_y) + 1
+    first_x, first_y = np.floor(extent[0] / cell_m), np.floor(extent[2] / cell_m)
+    columns = int(np.floor(extent[1] / cell_m) - first_x) + 1
+    rows = int(np.floor(extent[3] / cell_m) - first_y) + 1
     if columns * rows > len(slot):
         return -1
     count = 0
     for j in range(begin, end):
-        c = int(np.floor(xy[j, 0] / cell_m) - first_x) * rows
-        c += int(np.floor(xy[j, 1] / cell_m) - first_y)
+        x, y = xy[j, 0], xy[j, 1]
+        c = int(np.floor(x / cell_m) - first_x) * rows + int(np.floor(y / cell_m) - first_y)
         s = slot[c]
         if s < 0:
             s = count
-            slot[c] = s
+            slot[c], cell_of[s] = s, c
             sums[s, 0] = sums[s, 1] = sums[s, 2] = 0.0
             count += 1
-        sums[s, 0] += xy[j, 0]
-        sums[s, 1] += xy[j, 1]
+        sums[s, 0] += x
+        sums[s, 1] += y
         sums[s, 2] += 1.0
-    for j in range(begin, end):
-        c = int(np.floor(xy[j, 0] / cell_m) - first_x) * rows
-        slot[c + int(np.floor(xy[j, 1] / cell_m) - first_y)] = -1
+    for s in range(count):
+        slot[cell_of[s]] = -1
     return count
 
 
@@ -115,21 +132,20 @@ def object_surfaces(world: Array, start: Array) -> Any:
     longest = 0
     for k in range(num_objects):
         longest = max(longest, start[k + 1] - start[k])
-    sums = np.empty((longest, 3), np.float64)
+    sums, cell_of = np.empty((longest, 3), np.float64), np.empty(longest, np.int64)
     for k in range(num_objects):
         begin, end = start[k], start[k + 1]
         for a in range(3):
-            extent[k, 2 * a], extent[k, 2 * a + 1] = np.inf, -np.inf
-        for j in range(begin, end):
-            for a in range(3):
-                extent[k, 2 * a] = min(extent[k, 2 * a], world[j, a])
-                extent[k, 2 * a + 1] = max(extent[k, 2 * a + 1], world[j, a])
+            low, high = np.inf, -np.inf
+            for j in range(begin, end):
+                low, high = min(low, world[j, a]), max(high, world[j, a])
+            extent[k, 2 * a], extent[k, 2 * a + 1] = low, high
         cell_m = CELL_M
-        cells = cell_means(world, begin, end, cell_m, slot, sums)
+        cells = cell_means(world, begin, end, cell_m, extent[k], slot, cell_of, sums)
         while cells < 0 or cells > SURFACE_CELLS:
             ratio = 2.0 if cells < 0 else np.sqrt(cells / SURFACE_CELLS)
             cell_m *= max(1.1, min(ratio, 2.0))
-            cells = cell_means(world, begin, end, cell_m, slot, sums)
+            cells = cell_means(world, begin, end, cell_m, extent[k], slot, cell_of, sums)
         count[k] = cells
         for c in range(cells):
             surface[k, 0, c] = sums[c, 0] / sums[c, 2]

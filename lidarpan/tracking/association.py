@@ -38,6 +38,10 @@ TOLD = 0.5  # with less doubt a surface tells by itself that a thing rests
 EXPLAINED_WELL = 0.15  # nothing else is tried where this little is left
 SURE_COST = 2.5  # and the move is as likely as this
 FAR = 1e9
+ONCE_LASTS_S = 1.0  # what was seen once and not for longer is looked for only where it was,
+THERE_M = 2.0  # that is, no farther away
+RESTS_ON = 0.2  # of its acceleration is what a thing at rest is thought to have
+NO_SIDE_M = 1e3
 UNKNOWN, MOVING, RESTING = 0.0, 1.0, 2.0
 
 
@@ -118,9 +122,9 @@ def motion_cost(
 @njit(cache=True)
 def pair_costs(
     shape: Array, num_shape: Array, last: Array, num_last: Array, center: Array, radius: Array,
-    box: Array, motion: Array, wander: Array, since_s: Array, facts: Array, num_seen_scans: Array,
-    seen: Array, num_seen: Array, seen_center: Array, seen_radius: Array,
-    class_cost: Array, most: float,
+    box: Array, motion: Array, wander: Array, since_s: Array, num_seen_scans: Array, kind: Array,
+    seen: Array, num_seen: Array, seen_center: Array, seen_radius: Array, seen_kind: Array,
+    limits: Array, is_wide: Array, class_cost: Array, most: float,
 ) -> Any:  # fmt: skip
     """Cost and move of every pair of T tracks and K objects; FAR where it is above `most`.
 
@@ -131,47 +135,59 @@ def pair_costs(
         num_last: (T,) places used of that.
         center: (T, 2) m, middle of that.
         radius: (T,) m, half its diagonal.
-        box: (T, 6) as `unexplained_by_box` takes it.
+        box: (T, 7) x, y, z, length, width, height, heading; believed of what is wide.
         motion: (T, 6) as `motion_cost` takes it.
         wander: (T, 2) m, from where it is likely to be to where it was seen last.
         since_s: (T,) s since then.
-        facts: (T, 3) top speed m/s, acceleration m/s^2, length m of its class.
         num_seen_scans: (T,) scans it was seen in.
+        kind: (T,) classes.
         seen: (K, 2, S) m, surfaces of the objects.
         num_seen: (K,) places used.
         seen_center: (K, 2) m.
         seen_radius: (K,) m.
-        class_cost: (T, K).
+        seen_kind: (K,) classes.
+        limits: (C, 3) top speed m/s, acceleration m/s^2, length m.
+        is_wide: (C,) bool.
+        class_cost: (C, C) surprise of a track of one class that is seen as another.
         most: the highest cost of a pair.
 
     Returns:
         cost (T, K), move (T, K, 2) m, and (T, K, 2) in [0, 1] what the track leaves unexplained of
         the object and the object of the track.
     """
-    num_tracks, num_objects = class_cost.shape
+    num_tracks, num_objects = len(kind), len(seen_kind)
     cost = np.full((num_tracks, num_objects), FAR)
     left = np.ones((num_tracks, num_objects, 2))
     moves = np.zeros((num_tracks, num_objects, 2))
-    u, start = np.empty(2), np.empty((3, 2))
+    u, start, sides = np.empty(2), np.empty((3, 2)), np.empty(6)
     for t in range(num_tracks):
-        dt, top, acceleration = since_s[t], facts[t, 0], facts[t, 1]
+        dt = since_s[t]
+        top, acceleration, length = limits[kind[t]]
+        if motion[t, 3] == RESTING:
+            acceleration *= RESTS_ON
         px, py = motion[t, 0] * dt - wander[t, 0], motion[t, 1] * dt - wander[t, 1]
         reach = top * dt
         if motion[t, 3] != UNKNOWN:
             known = np.sqrt(motion[t, 2]) * dt + 0.5 * acceleration * dt * dt
             reach = min(reach, 3.0 * known + 1.5)
         age_cost = NEW_COST / num_seen_scans[t]
+        is_lost = motion[t, 3] == UNKNOWN and dt > ONCE_LASTS_S
+        sides[:2], sides[2:4] = box[t, :2], -NO_SIDE_M
+        if is_wide[kind[t]]:
+            sides[2:4] = 0.5 * box[t, 3:5]
+        sides[4], sides[5] = np.cos(box[t, 6]), np.sin(box[t, 6])
         for k in range(num_objects):
-            if class_cost[t, k] >= most:
+            strange = class_cost[kind[t], seen_kind[k]]
+            if strange >= most:
                 continue
             dx, dy = seen_center[k, 0] - center[t, 0], seen_center[k, 1] - center[t, 1]
-            away, at_rest = np.hypot(dx - px, dy - py), np.hypot(dx, dy)
+            away, at_rest = (dx - px) ** 2 + (dy - py) ** 2, dx * dx + dy * dy
             both = 0.5 * (radius[t] + seen_radius[k])
-            lack = facts[t, 2] - 2.0 * max(radius[t], seen_radius[k])
-            slack = HIDDEN_SHARE * max(lack, 0.0)
-            doubt = 1.0 / (1.0 + (min(num_last[t], num_seen[k]) - 1.0) / TELLING)
-            if min(away, at_rest) > reach + both + 2.0 * slack + 0.5:
+            slack = HIDDEN_SHARE * max(length - 2.0 * max(radius[t], seen_radius[k]), 0.0)
+            if min(away, at_rest) > (reach + both + 2.0 * slack + 0.5) ** 2:
                 continue
+            away, at_rest = np.sqrt(away), np.sqrt(at_rest)
+            doubt = 1.0 / (1.0 + (min(num_last[t], num_seen[k]) - 1.0) / TELLING)
             start[0, 0], start[0, 1] = px, py
             tries = 1
             if away > 0.3 + 0.1 * both:
@@ -194,7 +210,7 @@ def pair_costs(
                         last[t], num_last[t], seen[k], num_seen[k], start[i, 0], start[i, 1],
                         4, TOLERANCE_M, u,
                     )  # fmt: skip
-                value = class_cost[t, k] + age_cost
+                value = strange + age_cost
                 if i == tries and motion[t, 3] != RESTING:
                     value += UNSEEN_COST
                 value += motion_cost(
@@ -203,7 +219,7 @@ def pair_costs(
                 if value >= most:
                     continue
                 a = unexplained_by_box(
-                    seen[k], num_seen[k], shape[t], num_shape[t], -u[0], -u[1], TOLERANCE_M, box[t]
+                    seen[k], num_seen[k], shape[t], num_shape[t], -u[0], -u[1], TOLERANCE_M, sides
                 )
                 b = unexplained(last[t], num_last[t], seen[k], num_seen[k], u[0], u[1], TOLERANCE_M)
                 # a part is seen of a whole, or a whole after a part
@@ -215,4 +231,6 @@ def pair_costs(
                     best = sharp
                     cost[t, k], left[t, k, 0], left[t, k, 1] = value, a, b
                     moves[t, k, 0], moves[t, k, 1] = u[0], u[1]
+            if is_lost and np.hypot(moves[t, k, 0], moves[t, k, 1]) > THERE_M:
+                cost[t, k] = FAR
     return cost, moves, left

@@ -42,14 +42,10 @@ class Together:
         self._widest: dict[tuple[int, int], float] = {}
         self._as_one: dict[tuple[int, int], int] = {}
 
-    def add(
-        self, ids: NDArray[np.int64], apart_m: NDArray[np.float64], near: NDArray[np.bool_]
-    ) -> None:
-        """Count the pairs of ids (K,) that are seen near each other; apart_m, near (K, K)."""
-        rows, columns = np.nonzero(np.triu(near, 1))
-        one, other = np.minimum(ids[rows], ids[columns]), np.maximum(ids[rows], ids[columns])
-        pairs = zip(one.tolist(), other.tolist(), strict=True)
-        for pair, apart in zip(pairs, apart_m[rows, columns].tolist(), strict=True):
+    def add(self, pairs: NDArray[np.int64], apart_m: NDArray[np.float64]) -> None:
+        """Count the pairs of ids (P, 2) that are seen near each other, apart_m (P,)."""
+        low, high = pairs.min(axis=1).tolist(), pairs.max(axis=1).tolist()
+        for pair, apart in zip(zip(low, high, strict=True), apart_m.tolist(), strict=True):
             self._apart[pair] = self._apart.get(pair, 0) + 1
             self._widest[pair] = max(self._widest.get(pair, 0.0), apart)
 
@@ -138,9 +134,9 @@ def cut_merged(
         return instance
     best = cost.argmin(axis=1)
     rows = np.arange(store.num_tracks)
-    off = np.hypot(*(moves - expected[:, None]).transpose(2, 0, 1))
+    off = np.hypot(*(moves[rows, best] - expected).T)
     ends = (cost[rows, best] < most) & (left[rows, best, 1] < EXPLAINED)
-    ends &= (store.scans >= ESTABLISHED) & (off[rows, best] < 2 * NEAR_M) & ~store.is_buried
+    ends &= (store.scans >= ESTABLISHED) & (off < 2 * NEAR_M) & ~store.is_buried
     changed = instance
     next_id = int(objects.ids.max(initial=0)) + 1
     for k in np.flatnonzero(np.bincount(best[ends], minlength=objects.num_objects) > 1).tolist():
@@ -248,9 +244,10 @@ def duplicates(
     is_seen[track_of[track_of >= 0]] = True
     if not len(track_of):
         return found
-    best = cost.argmin(axis=1)
-    for t in np.flatnonzero(~is_seen & (cost.min(axis=1) < most)).tolist():
-        k = int(best[t])
+    for t in np.flatnonzero(~is_seen).tolist():
+        k = int(cost[t].argmin())
+        if cost[t, k] >= most:
+            continue
         s = int(track_of[k])
         if s < 0 or store.is_buried[[s, t]].any():
             continue

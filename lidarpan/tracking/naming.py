@@ -46,3 +46,13 @@ def unnamed_points(instance: Array, semantic: Array, is_thing: Array) -> Array:
             found[count] = i
             count += 1
     return found[:count].copy()
+
+
+@njit(cache=True)
+def sum_rows(values: Array, which: Array, count: int) -> Array:
+    """The sum of the rows that belong together. (K, C) floats, (K,) below count -> (count, C)."""
+    sums = np.zeros((count, values.shape[1]))
+    for k in range(len(which)):
+        for c in range(values.shape[1]):
+            sums[which[k], c] += values[k, c]
+    return sums

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lidarpan.grouping.surfaces import class_votes, gather_objects, object_surfaces, to_world
+from lidarpan.grouping.surfaces import (
+    class_votes,
+    find_ids,
+    gather_objects,
+    object_surfaces,
+    to_world,
+)
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
 from lidarpan.tracking.evidence import class_evidence
 
@@ -52,12 +59,12 @@ class Objects:
         """(K,) points of each."""
         return np.diff(self.start)
 
-    @property
+    @cached_property
     def center(self) -> NDArray[np.float64]:
         """(K, 2) m, middle of the extent from above."""
         return 0.5 * (self.extent[:, [0, 2]] + self.extent[:, [1, 3]])
 
-    @property
+    @cached_property
     def radius(self) -> NDArray[np.float64]:
         """(K,) m, half the diagonal of the extent from above."""
         spread = self.extent[:, [1, 3]] - self.extent[:, [0, 2]]
@@ -74,11 +81,7 @@ def observe(
 
     Instances most points of which are no thing are none.
     """
-    count = np.bincount(labels.instance) if labels.num_points else np.zeros(1, np.int64)
-    count[0] = 0
-    ids = np.flatnonzero(count).astype(np.int32)
-    lookup = np.full(len(count), -1, np.int64)
-    lookup[ids] = np.arange(len(ids))
+    ids, lookup = find_ids(labels.instance)
     votes = class_votes(labels.semantic, labels.instance, lookup, len(ids), len(is_thing))
     thing = is_thing[votes.argmax(axis=1)] if len(ids) else np.zeros(0, np.bool_)
     if not thing.all():

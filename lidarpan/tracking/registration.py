@@ -21,17 +21,30 @@ BOX_DOUBT_M = 0.15  # the sides of a box that are not seen are known this well
 
 
 @njit(cache=True, fastmath=True)
+def squares(ax: Array, ay: Array, na: int, bx: Array, by: Array, nb: int) -> Array:
+    """Squared distance of each place of a to the nearest of b. (na,) m^2.
+
+    Two rows take turns: what is read and written in one loop is written under a mask, which some
+    processors do slowly.
+    """
+    before, after = np.full(na, np.inf), np.empty(na)
+    for j in range(nb):
+        x, y = bx[j], by[j]
+        for i in range(na):
+            dx, dy = x - ax[i], y - ay[i]
+            d = dx * dx + dy * dy
+            known = before[i]
+            after[i] = d if d < known else known
+        before, after = after, before
+    return before
+
+
+@njit(cache=True, fastmath=True)
 def unexplained(a: Array, na: int, b: Array, nb: int, ux: float, uy: float, c_m: float) -> float:
     """Share of surface a, moved by u, that surface b does not explain. a, b (2, S) -> [0, 1]."""
     total = 0.0
-    ax, ay, bx, by = a[0], a[1], b[0], b[1]
-    for i in range(na):
-        x, y = ax[i] + ux, ay[i] + uy
-        best = np.inf
-        for j in range(nb):
-            dx, dy = bx[j] - x, by[j] - y
-            best = min(best, dx * dx + dy * dy)
-        total += best / (best + c_m * c_m)
+    for square in squares(a[0, :na] + ux, a[1, :na] + uy, na, b[0], b[1], nb):
+        total += square / (square + c_m * c_m)
     return total / na
 
 
@@ -44,29 +57,27 @@ def unexplained_by_box(
     box: x, y, half length, half width in metres, cosine and sine of its heading.
     """
     total = 0.0
-    ax, ay, bx, by = a[0], a[1], b[0], b[1]
+    ax, ay = a[0, :na] + ux, a[1, :na] + uy
+    square = squares(ax, ay, na, b[0], b[1], nb)
     for i in range(na):
-        x, y = ax[i] + ux, ay[i] + uy
-        best = np.inf
-        for j in range(nb):
-            dx, dy = bx[j] - x, by[j] - y
-            best = min(best, dx * dx + dy * dy)
-        dx, dy = x - box[0], y - box[1]
+        dx, dy = ax[i] - box[0], ay[i] - box[1]
         along = max(abs(box[4] * dx + box[5] * dy) - box[2], 0.0)
         across = max(abs(box[4] * dy - box[5] * dx) - box[3], 0.0)
-        best = min(best, along * along + across * across + BOX_DOUBT_M * BOX_DOUBT_M)
+        best = min(square[i], along * along + across * across + BOX_DOUBT_M * BOX_DOUBT_M)
         total += best / (best + c_m * c_m)
     return total / na
 
 
 @njit(cache=True, fastmath=True)
-def nearest(
-    ax: Array, ay: Array, na: int, bx: Array, by: Array, nb: int, square: Array, which: Array
-) -> None:
-    """Write for each place of a the squared distance of the nearest of b, and its number.
+def icp_step(a: Array, na: int, b: Array, nb: int, c_m: float, room: Array, move: Array) -> float:
+    """One step: move (2,) receives how a must move to come nearer to b.
 
-    All float32, also the numbers: eight lanes of a processor then take eight places at once.
+    a, b (2, S) float32, room (4, S) float32 -> the sum of the weights. All is float32, also the
+    numbers of the nearest: eight lanes of a processor then take eight places at once; rows take
+    turns as in `squares`.
     """
+    ax, ay, bx, by = a[0], a[1], b[0], b[1]
+    square, which, next_square, next_which = room[0], room[1], room[2], room[3]
     for i in range(na):
         square[i] = np.float32(np.inf)
     for j in range(nb):
@@ -75,18 +86,10 @@ def nearest(
             dx, dy = x - ax[i], y - ay[i]
             d = dx * dx + dy * dy
             before, known = square[i], which[i]
-            square[i] = d if d < before else before
-            which[i] = number if d < before else known
-
-
-@njit(cache=True, fastmath=True)
-def icp_step(a: Array, na: int, b: Array, nb: int, c_m: float, room: Array, move: Array) -> float:
-    """One step: move (2,) receives how a must move to come nearer to b.
-
-    a, b (2, S) float32, room (2, S) float32 -> the sum of the weights.
-    """
-    square, which = room[0], room[1]
-    nearest(a[0], a[1], na, b[0], b[1], nb, square, which)
+            next_square[i] = d if d < before else before
+            next_which[i] = number if d < before else known
+        square, next_square = next_square, square
+        which, next_which = next_which, which
     sum_w = sum_x = sum_y = np.float32(0.0)
     c2 = np.float32(c_m * c_m)
     for i in range(na):
@@ -94,8 +97,8 @@ def icp_step(a: Array, na: int, b: Array, nb: int, c_m: float, room: Array, move
         w = c2 / (square[i] + c2)
         w *= w
         sum_w += w
-        sum_x += w * (b[0, j] - a[0, i])
-        sum_y += w * (b[1, j] - a[1, i])
+        sum_x += w * (bx[j] - ax[i])
+        sum_y += w * (by[j] - ay[i])
     move[0], move[1] = sum_x / sum_w, sum_y / sum_w
     return float(sum_w)
 
@@ -111,7 +114,7 @@ def register(
     """
     move, back = np.empty(2), np.empty(2)
     moved, fixed = np.empty((2, na), np.float32), np.empty((2, nb), np.float32)
-    room = np.empty((2, max(na, nb)), np.float32)
+    room = np.zeros((4, max(na, nb)), np.float32)
     x, y = b[0, 0], b[1, 0]  # near the places: float32 keeps a tenth of a millimetre there
     for j in range(nb):
         fixed[0, j], fixed[1, j] = b[0, j] - x, b[1, j] - y

@@ -17,8 +17,8 @@ SAME_M = 0.15  # an older place this near to a new one is the same
 
 @njit(cache=True)
 def renew_shapes(
-    shape: Array, num_shape: Array, stamp: Array, tracks: Array, moves: Array,
-    seen: Array, num_seen: Array, objects: Array, time_s: float, lasts_s: Array,
+    shape: Array, num_shape: Array, stamp: Array, last: Array, num_last: Array, tracks: Array,
+    moves: Array, seen: Array, num_seen: Array, objects: Array, time_s: float, lasts_s: Array,
 ) -> None:  # fmt: skip
     """Put what is seen now first, then older places moved along, while there is room.
 
@@ -26,6 +26,8 @@ def renew_shapes(
         shape: (T, 2, S) m; changed.
         num_shape: (T,) places used; changed.
         stamp: (T, S) s when each place was seen; changed.
+        last: (T, 2, S) m, what is seen now; changed.
+        num_last: (T,) places used of it; changed.
         tracks: (M,) tracks that are seen.
         moves: (M, 2) m, how they moved since they were seen last.
         seen: (K, 2, S) m, surfaces of the objects.
@@ -55,6 +57,7 @@ def renew_shapes(
         shape[t, :, :n], stamp[t, :n] = seen[k, :, :n], time_s
         shape[t, :, n : n + kept], stamp[t, n : n + kept] = old[:, :kept], when[:kept]
         num_shape[t] = n + kept
+        last[t], num_last[t] = seen[k], n
 
 
 @njit(cache=True)
@@ -87,3 +90,30 @@ def nearest_surface(
                 if d < best:
                     best, chosen[i] = d, m
     return chosen
+
+
+@njit(cache=True)
+def near_pairs(center: Array, reach_m: Array, close_m: Array) -> Any:
+    """Which of K objects are near each other.
+
+    Args:
+        center: (K, 2) m.
+        reach_m: (K,) middles of a pair are nearer than this of one of the two.
+        close_m: (K,) it is beside what is nearer than this.
+
+    Returns:
+        (K,) bool whether another one is beside it, (P, 2) int64 pairs in order, (P,) m between.
+    """
+    count, found = len(center), 0
+    beside = np.zeros(count, np.bool_)
+    pairs = np.empty((count * (count - 1) // 2, 2), np.int64)
+    apart = np.empty(len(pairs))
+    for i in range(count):
+        for j in range(i + 1, count):
+            away = np.hypot(center[i, 0] - center[j, 0], center[i, 1] - center[j, 1])
+            beside[i] |= away < close_m[j]
+            beside[j] |= away < close_m[i]
+            if away < max(reach_m[i], reach_m[j]):
+                pairs[found, 0], pairs[found, 1], apart[found] = i, j, away
+                found += 1
+    return beside, pairs[:found].copy(), apart[:found].copy()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,10 @@ from lidarpan.classes import ClassTable
 from lidarpan.errors import InputError
 from lidarpan.grouping.boxes import fit_boxes
 from lidarpan.structures import FloatArray, IntArray, PanopticLabels
-from lidarpan.tracking.association import (
-    FAR,
-    MOVE_NOISE_M,
-    MOVING,
-    RESTING,
-    UNKNOWN,
-    pair_costs,
-)
+from lidarpan.tracking.association import FAR, MOVING, RESTING, UNKNOWN, pair_costs
 from lidarpan.tracking.evidence import likeliest, overrules, sureness
 from lidarpan.tracking.facts import MotionFacts
+from lidarpan.tracking.filtering import STILL_M_S, filter_moves
 from lidarpan.tracking.mending import (
     Together,
     cut_merged,
@@ -31,15 +26,13 @@ from lidarpan.tracking.mending import (
     with_instances,
     with_leftovers,
 )
-from lidarpan.tracking.naming import rename_points
+from lidarpan.tracking.naming import rename_points, sum_rows
 from lidarpan.tracking.objects import Objects, observe
-from lidarpan.tracking.shapes import renew_shapes
+from lidarpan.tracking.shapes import near_pairs, renew_shapes
 from lidarpan.tracking.store import TrackStore
 
 MOST_COST = 9.0
 """A pair that costs more is none: twice the surprise of starting a new track."""
-STILL_M_S = 0.5
-ONCE_LASTS_S = 1.0  # what was seen once and not for longer is looked for only where it was
 SURE_SCANS = 3  # one move alone may be that of two things taken for one
 NEIGHBOUR_M = 2.0  # tracks this near to each other are remembered as two
 MOVING_LASTS_S = 0.6  # how long a place of a moving surface is believed
@@ -92,6 +85,13 @@ class TrackedObjects:
     is_moving: NDArray[np.bool_]
     num_points: NDArray[np.int64]
     places: tuple[NDArray[np.float32], ...]
+
+    def take(self, chosen: NDArray[np.bool_]) -> TrackedObjects:
+        """The chosen ones. (K,) bool."""
+        if chosen.all():
+            return self
+        arrays = {f.name: getattr(self, f.name)[chosen] for f in fields(self) if f.name != "places"}
+        return TrackedObjects(**arrays, places=tuple(compress(self.places, chosen)))
 
 
 @dataclass(frozen=True)
@@ -195,12 +195,13 @@ class Tracker:
                 labels = with_instances(labels, instance)
                 objects = observe(points, labels, pose, self.classes.is_thing)
                 cost, moves, left = self._compare(objects, leftover)
-        is_left = np.isin(objects.ids, leftover)
-        track_of = _assign(np.where(self.store.is_buried[:, None], FAR, cost))
-        if self.store.is_buried.any():
-            still = np.where(self.store.is_buried[:, None] & (track_of < 0), cost, FAR)
-            track_of = np.maximum(track_of, _assign(still))
-        beside, near, apart = self._beside(objects)
+        is_left = (objects.ids > named) & (objects.ids < leftover.stop)
+        is_buried = self.store.is_buried
+        track_of = np.full(objects.num_objects, -1, np.int64)
+        _assign(cost, ~is_buried, track_of)
+        if is_buried.any():
+            _assign(cost, is_buried, track_of)
+        beside, near, apart = self._neighbours(objects)
         merged: tuple[tuple[int, int], ...] = ()
         joined: list[tuple[int, int]] = []
         lost = np.zeros(0, np.int64)
@@ -220,9 +221,8 @@ class Tracker:
         self._bear(objects, born, beside)
         self.store.is_buried[track_of[(track_of >= 0) & ~is_left]] = False
         self._place(objects, track_of, pose)
-        whole = np.flatnonzero(track_of >= 0)
-        part = np.ix_(whole, whole)
-        self._together.add(self.store.id[track_of[whole]], apart[part], near[part])
+        whole = (track_of[near] >= 0).all(axis=1)
+        self._together.add(self.store.id[track_of[near[whole]]], apart[whole])
         tracked = self._answer(labels, objects, track_of, piece_of, merged)
         self._forget(lost, pose)
         return tracked
@@ -234,19 +234,13 @@ class Tracker:
         self._together = Together()
 
     def _compare(self, objects: Objects, leftover: range) -> tuple[NDArray[np.float64], ...]:
-        store = self.store
-        limits = self.facts.limits[store.class_id].copy()
-        limits[store.motion[:, 3] == RESTING, 1] *= 0.2
-        class_cost = self.facts.class_cost[store.class_id][:, objects.class_id]
+        store, facts = self.store, self.facts
         cost, moves, left = pair_costs(
             store.shape, store.num_shape, store.last, store.num_last, store.center, store.radius,
-            self._boxes(), store.motion, store.wander, self.time_s - store.seen_s, limits,
-            store.scans, objects.surface, objects.count, objects.center, objects.radius,
-            np.ascontiguousarray(class_cost), MOST_COST,
+            store.box, store.motion, store.wander, self.time_s - store.seen_s, store.scans,
+            store.class_id, objects.surface, objects.count, objects.center, objects.radius,
+            objects.class_id, facts.limits, facts.is_wide, facts.class_cost, MOST_COST,
         )  # fmt: skip
-        since, away = self.time_s - store.seen_s, np.hypot(moves[..., 0], moves[..., 1])
-        lost = (store.motion[:, 3] == UNKNOWN) & (since > ONCE_LASTS_S)
-        cost[lost[:, None] & (away > NEIGHBOUR_M)] = FAR
         if leftover:
             strange = ~explained(store.scans, moves - self._expected()[:, None], left)
             cost[strange & ~store.is_buried[:, None] & np.isin(objects.ids, leftover)] = FAR
@@ -259,27 +253,18 @@ class Tracker:
         moved = self.store.motion[:, :2] * since[:, None] - self.store.wander
         return moved
 
-    def _boxes(self) -> NDArray[np.float64]:
-        """The boxes of wide tracks as `unexplained_by_box` takes them; others have none. (T, 6)."""
-        box, wide = self.store.box, self.facts.is_wide[self.store.class_id]
-        half = np.where(wide[:, None], 0.5 * box[:, 3:5], -1e3)
-        yaw = np.nan_to_num(box[:, 6])
-        return np.column_stack([box[:, :2], half, np.cos(yaw), np.sin(yaw)])
-
-    def _beside(
+    def _neighbours(
         self, objects: Objects
-    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
         """Whether another narrow object is within a box's width of each, and who is near whom.
 
-        -> (K,), (K, K), (K, K) m between them.
+        -> (K,), (P, 2) pairs of them, (P,) m between their middles.
         """
-        center, kinds = objects.center, objects.class_id
-        apart = np.hypot(*(center[:, None] - center[None]).transpose(2, 0, 1))
-        np.fill_diagonal(apart, np.inf)
-        near = apart < np.maximum(self.facts.loose[kinds, 0], NEIGHBOUR_M)  # one box holds both
-        close = apart < 1.5 * self.facts.typical[kinds, 1]
-        beside = (close & ~self.facts.is_wide[kinds]).any(axis=1)
-        return beside, near | near.T, apart
+        kinds, facts = objects.class_id, self.facts
+        reach = np.maximum(facts.loose[kinds, 0], NEIGHBOUR_M)  # one box holds both
+        close = np.where(facts.is_wide[kinds], 0.0, 1.5 * facts.typical[kinds, 1])
+        beside, pairs, apart = near_pairs(objects.center, reach, close)
+        return beside, pairs, apart
 
     def _unite(
         self, same: list[tuple[int, int]]
@@ -310,14 +295,16 @@ class Tracker:
         seen = np.flatnonzero(track_of >= 0)
         tracks = track_of[seen]
         move, unlike = moves[tracks, seen], left[tracks, seen].max(axis=1)
-        since = (self.time_s - store.seen_s[tracks])[:, None]
-        self._filter(tracks, move, unlike, since, objects.radius[seen])
+        filter_moves(
+            store.motion, store.doubt, store.wander, store.dims, store.radius, store.scans,
+            self.facts.limits[store.class_id], tracks, move, unlike,
+            self.time_s - store.seen_s[tracks], objects.radius[seen],
+        )  # fmt: skip
         lasts = np.where(store.speed[tracks] > STILL_M_S, MOVING_LASTS_S, RESTING_LASTS_S)
         renew_shapes(
-            store.shape, store.num_shape, store.stamp, tracks, move, objects.surface,
-            objects.count, seen, self.time_s, lasts,
+            store.shape, store.num_shape, store.stamp, store.last, store.num_last, tracks, move,
+            objects.surface, objects.count, seen, self.time_s, lasts,
         )  # fmt: skip
-        store.last[tracks], store.num_last[tracks] = objects.surface[seen], objects.count[seen]
         store.center[tracks], store.radius[tracks] = objects.center[seen], objects.radius[seen]
         store.seen_s[tracks] = self.time_s
         store.scans[tracks] += 1
@@ -326,39 +313,6 @@ class Tracker:
         store.gone[tracks] = 0
         store.mass[tracks] += objects.evidence[seen]
         store.class_id[tracks] = likeliest(store.mass[tracks])
-
-    def _filter(
-        self,
-        tracks: NDArray[np.int64],
-        move: NDArray[np.float64],
-        unlike: NDArray[np.float64],
-        since: NDArray[np.float64],
-        radius: NDArray[np.float64],
-    ) -> None:
-        """Kalman filter of places and velocities with the measured moves."""
-        store = self.store
-        limits = self.facts.limits[store.class_id[tracks]]
-        slack = np.maximum(limits[:, 2] - 2 * np.maximum(radius, store.radius[tracks]), 0)
-        whole = 0.5 * np.hypot(store.dims[tracks, 0], store.dims[tracks, 1])
-        hidden = np.maximum(np.minimum(whole, store.radius[tracks]) - radius, 0)
-        noise = 0.5 * (MOVE_NOISE_M + 0.3 * unlike + 0.25 * slack + 0.5 * hidden) ** 2
-        motion, dt = store.motion[tracks], since[:, 0]
-        known = motion[:, 3] != UNKNOWN
-        velocity = np.where(known[:, None], motion[:, :2], 0.0)
-        place, both = store.doubt[tracks].T
-        place, both = np.where(known, place, noise), np.where(known, both, 0.0)
-        variance = np.where(known, motion[:, 2], (0.4 * limits[:, 0]) ** 2)
-        place = place + 2 * dt * both + dt**2 * variance
-        both = both + dt * variance
-        variance = variance + known * (limits[:, 1] * np.minimum(dt, 1.0)) ** 2
-        off = store.wander[tracks] + move - velocity * since
-        gain, turn = place / (place + noise), both / (place + noise)
-        store.wander[tracks] = (1 - gain)[:, None] * off
-        store.doubt[tracks] = np.stack([(1 - gain) * place, (1 - gain) * both], axis=1)
-        store.motion[tracks, :2] = velocity + turn[:, None] * off
-        store.motion[tracks, 2] = variance - turn * both
-        still = (store.speed[tracks] < STILL_M_S) & (store.scans[tracks] >= 2)
-        store.motion[tracks, 3] = np.where(still, RESTING, MOVING)
 
     def _bear(self, objects: Objects, born: NDArray[np.int64], beside: NDArray[np.bool_]) -> None:
         if not len(born):
@@ -423,27 +377,30 @@ class Tracker:
         is_buried = store.is_buried[row]
         name[objects.ids] = np.where(is_buried, 0, store.id[row])
         buried[objects.ids] = np.where(is_buried, store.id[row], 0)
-        evidence = np.zeros_like(store.mass)
-        np.add.at(evidence, row, objects.evidence)
-        seen = np.unique(row)
-        class_of = store.class_id.copy()
-        own = ~overrules(sureness(store.mass[seen]), sureness(evidence[seen]))
-        class_of[seen[own]] = likeliest(evidence[seen[own]])
+        is_seen = np.zeros(store.num_tracks, np.bool_)
+        is_seen[row] = True
+        seen, which = np.flatnonzero(is_seen), np.cumsum(is_seen)[row] - 1
+        evidence = sum_rows(objects.evidence, which, len(seen))
+        life, class_of = sureness(store.mass[seen]), store.class_id[seen]
+        own = ~overrules(life, sureness(evidence))
+        class_of[own] = likeliest(evidence[own])
         kind = np.zeros(len(name), np.uint8)
         if self.mending.classes:
-            is_mended = overrules(sureness(store.mass[row]), objects.score) & ~is_buried
+            is_mended = overrules(life[which], objects.score) & ~is_buried
             kind[objects.ids] = np.where(is_mended, store.class_id[row], 0)
         ids, semantic = rename_points(
             labels.instance, labels.semantic, name, kind, self.classes.is_thing
         )
         buried_ids = buried[labels.instance] if is_buried.any() else np.zeros(len(ids), np.int32)
-        count = np.bincount(row, objects.num_points, store.num_tracks).astype(np.int64)
+        count = np.bincount(which, objects.num_points, len(seen)).astype(np.int64)
+        found = self._described(seen, class_of, evidence, count)
+        hidden = store.is_buried[seen]
         return TrackedScan(
             replace(labels, semantic=semantic, instance=ids, score=None),
-            self._described(np.unique(row[~is_buried]), class_of, evidence, count),
+            found.take(~hidden),
             self.time_s,
             merged,
-            self._described(np.unique(row[is_buried]), class_of, evidence, count),
+            found.take(hidden),
             buried_ids,
         )
 
@@ -454,9 +411,9 @@ class Tracker:
         evidence: NDArray[np.float64],
         count: NDArray[np.int64],
     ) -> TrackedObjects:
-        """What is known of the chosen ones of T tracks.
+        """What is known of the K chosen tracks.
 
-        class_of (T,), evidence (T, C) and count (T,) are as `TrackedObjects` has them.
+        class_of (K,), evidence (K, C) and count (K,) are as `TrackedObjects` has them.
         """
         store = self.store
         places = store.last[tracks].transpose(0, 2, 1).astype(np.float32)
@@ -468,14 +425,14 @@ class Tracker:
         score = np.clip(store.score[tracks] / np.maximum(store.scans[tracks], 1), 0.0, 1.0)
         return TrackedObjects(
             id=store.id[tracks].astype(np.int32),
-            class_id=class_of[tracks],
-            evidence=evidence[tracks],
+            class_id=class_of,
+            evidence=evidence,
             score=score,
             box=store.box[tracks],
             velocity=store.motion[tracks, :2],
             is_moving=is_fast & (store.scans[tracks] >= SURE_SCANS),
-            num_points=count[tracks],
-            places=tuple(map(_first, places, store.num_last[tracks].tolist())),
+            num_points=count,
+            places=tuple(part[:n] for part, n in zip(places, store.num_last[tracks], strict=True)),
         )
 
     def _forget(self, lost: NDArray[np.int64], pose: NDArray[np.float64]) -> None:
@@ -490,20 +447,17 @@ class Tracker:
             self._together.keep(store.id)
 
 
-def _assign(cost: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The track of each object, -1 for none: the cheapest one-to-one assignment. (T, K) -> (K,)."""
+def _assign(cost: NDArray[np.float64], may: NDArray[np.bool_], track_of: NDArray[np.int64]) -> None:
+    """Give the objects without a track those of the cheapest one-to-one assignment.
+
+    cost (T, K); may (T,) says which tracks; track_of (K,), -1 for none, is changed.
+    """
     from scipy.optimize import linear_sum_assignment
 
-    track_of = np.full(cost.shape[1], -1, np.int64)
-    possible = cost < FAR
+    possible = (cost < FAR) & may[:, None] & (track_of < 0)
     rows, columns = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
     if len(rows):
-        table = np.minimum(cost[np.ix_(rows, columns)], MOST_COST)
+        table = np.minimum(cost[rows[:, None], columns], MOST_COST)
         row, column = linear_sum_assignment(table)
         chosen = table[row, column] < MOST_COST
         track_of[columns[column[chosen]]] = rows[row[chosen]]
-    return track_of
-
-
-def _first(places: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    return places[:count]

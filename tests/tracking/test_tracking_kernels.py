@@ -7,10 +7,12 @@ from lidarpan.classes import load_class_table
 from lidarpan.grouping.boxes import axis_of, fit_boxes, wrapped
 from lidarpan.grouping.surfaces import CELL_M, SURFACE_CELLS
 from lidarpan.structures import PanopticLabels
-from lidarpan.tracking.naming import rename_points, unnamed_points
+from lidarpan.tracking.association import MOVE_NOISE_M, MOVING
+from lidarpan.tracking.filtering import filter_moves
+from lidarpan.tracking.naming import rename_points, sum_rows, unnamed_points
 from lidarpan.tracking.objects import observe
 from lidarpan.tracking.registration import register, unexplained
-from lidarpan.tracking.shapes import fit_one_box, nearest_surface, renew_shapes
+from lidarpan.tracking.shapes import fit_one_box, near_pairs, nearest_surface, renew_shapes
 
 
 @pytest.fixture
@@ -132,14 +134,16 @@ def test_shapes_keep_older_places_that_are_not_seen_again():
     shape, stamp = np.zeros((2, 2, SURFACE_CELLS)), np.zeros((2, SURFACE_CELLS))
     shape[1, :, 0], shape[1, :, 1], shape[1, :, 2] = (1, 1), (5, 5), (9, 9)
     stamp[1, :3] = (9.0, 9.0, 2.0)
-    num_shape = np.array([0, 3])
+    num_shape, last, num_last = np.array([0, 3]), np.zeros((2, 2, SURFACE_CELLS)), np.array([0, 3])
     seen = np.zeros((1, 2, SURFACE_CELLS))
     seen[0, :, 0] = (2.05, 1.0)  # the first place, moved by (1, 0)
     renew_shapes(
-        shape, num_shape, stamp, np.array([1]), np.array([[1.0, 0.0]]), seen, np.array([1]),
-        np.array([0]), 10.0, np.array([5.0]),
+        shape, num_shape, stamp, last, num_last, np.array([1]), np.array([[1.0, 0.0]]), seen,
+        np.array([1]), np.array([0]), 10.0, np.array([5.0]),
     )  # fmt: skip
     assert num_shape.tolist() == [0, 2]
+    assert num_last.tolist() == [0, 1]
+    assert np.array_equal(last[1], seen[0])
     assert shape[1, :, :2].T.tolist() == [[2.05, 1.0], [6.0, 5.0]]  # the third was too old
     assert stamp[1, :2].tolist() == [10.0, 9.0]
 
@@ -176,3 +180,47 @@ def test_points_are_renamed_as_a_loop_says(rng):
         assert after == (kind[own] if changes else before)
     unnamed = unnamed_points(instance, semantic, is_thing)
     assert unnamed.tolist() == [k for k in range(60) if instance[k] == 0 and is_thing[semantic[k]]]
+
+
+def test_pairs_are_those_of_all_distances(rng):
+    center, reach, close = rng.uniform(0, 9, (20, 2)), rng.uniform(1, 3, 20), rng.uniform(0, 2, 20)
+    beside, pairs, apart = near_pairs(center, reach, close)
+    away = np.linalg.norm(center[:, None] - center, axis=2)
+    np.fill_diagonal(away, np.inf)
+    assert beside.tolist() == (away < close).any(axis=1).tolist()
+    expected = np.argwhere(np.triu(away < np.maximum(reach[:, None], reach)))
+    assert pairs.tolist() == expected.tolist()
+    np.testing.assert_allclose(apart, away[tuple(expected.T)])
+
+
+def test_rows_are_summed_as_numpy_does(rng):
+    values, which = rng.random((9, 4)), rng.integers(0, 3, 9)
+    expected = np.zeros((3, 4))
+    np.add.at(expected, which, values)
+    np.testing.assert_allclose(sum_rows(values, which, 3), expected)
+
+
+def test_filtered_moves_are_those_of_the_filter_in_matrices(rng):
+    """Against x = F x, P = F P F' + Q and the textbook's update, for one axis."""
+    dt, top, acceleration = 0.1, 20.0, 3.0
+    motion, doubt, wander = np.zeros((1, 6)), np.zeros((1, 2)), np.zeros((1, 2))
+    dims, radius, scans = np.array([[4.0, 3.0, 1.5]]), np.array([2.5]), np.array([1])
+    limits, one = np.array([[top, acceleration, 5.0]]), np.array([0])
+    noise = 0.5 * MOVE_NOISE_M**2
+    state, spread = np.zeros(2), np.diag([noise, (0.4 * top) ** 2])
+    step = np.array([[1.0, dt], [0.0, 1.0]])
+    for k, move in enumerate(rng.normal(1.0, 0.05, 6)):
+        filter_moves(
+            motion, doubt, wander, dims, radius, scans, limits, one, np.array([[move, 0.0]]),
+            np.zeros(1), np.array([dt]), radius,
+        )  # fmt: skip
+        spread = step @ spread @ step.T
+        spread[1, 1] += 0.0 if k == 0 else (acceleration * dt) ** 2
+        gain = spread[:, 0] / (spread[0, 0] + noise)
+        off = state[0] + move - state[1] * dt
+        state = np.array([off - gain[0] * off, state[1] + gain[1] * off])
+        spread = spread - np.outer(gain, spread[0])
+        np.testing.assert_allclose([wander[0, 0], motion[0, 0]], state, atol=1e-12)
+        np.testing.assert_allclose([*doubt[0], motion[0, 2]], spread.ravel()[[0, 1, 3]], atol=1e-12)
+    assert motion[0, 3] == MOVING
+    assert abs(motion[0, 0] - 10.0) < 1.0
