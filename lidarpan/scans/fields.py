@@ -43,6 +43,8 @@ _EPOCH_NS = 1e17
 _ABSURD_M = 1e8
 _COARSE_M = 0.02
 _STRAY_M, _FEW = 5000.0, 0.01
+_MIN_POINTS, _CROWDED = 200, 0.01
+_FRAME = ("frame", "frame_id", "frame_index", "frame_number", "frame_idx", "sweep_index")
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def scan_of_fields(
         valid[valid] = ~is_stray
         told = f"dropped {is_stray.sum()} of {len(valid)} points: further than any sensor sees"
         warnings.append(told)
+    warnings += _several_frames(columns)
     intensity, said = _intensity(file, columns, valid, scale)
     scan = Scan(
         np.ascontiguousarray(kept, np.float32),
@@ -200,6 +203,18 @@ def _coordinates(columns: Fields, fields: Fields, origin: str) -> NDArray[Any]:
     return xyz.astype(np.float32 if is_single else np.float64, copy=False)
 
 
+def _several_frames(columns: Fields) -> list[str]:
+    """What to say of points of several scans in one file."""
+    frames = _first(columns, _FRAME)
+    if frames is None:
+        return []
+    numbers, counts = np.unique(frames, return_counts=True)
+    if len(numbers) < 2 or np.sort(counts)[-2] < 0.05 * len(frames):
+        return []
+    told = f"{len(numbers)} scans in one file, by its column of frames: taken for one; write a "
+    return [f"{told}file for each"]
+
+
 def _first(columns: Fields, names: tuple[str, ...]) -> NDArray[np.generic] | None:
     column = next((columns[name] for name in names if name in columns), None)
     return column if column is not None and column.dtype.kind in "fiu" else None
@@ -232,7 +247,33 @@ def _usable(xyz: NDArray[Any], origin: str) -> tuple[BoolArray, list[str]]:
         warnings.append(f"dropped {int((~finite).sum())} of {len(xyz)} points: NaN or infinite")
     if empty := int((finite & ~valid).sum()):
         warnings.append(f"dropped {empty} of {len(xyz)} points: at (0, 0, 0), so no returns")
+    step = (len(xyz) // 20_000) | 1
+    place = _crowded_place(xyz[::step][valid[::step]])
+    if place is not None:
+        is_there = (xyz == place).all(axis=1)
+        valid &= ~is_there
+        where = ", ".join(f"{value:g}" for value in place)
+        told = f"dropped {is_there.sum()} of {len(xyz)} points: all at ({where}), so no returns"
+        warnings.append(told)
     return valid, warnings
+
+
+def _crowded_place(some: NDArray[Any]) -> NDArray[Any] | None:
+    """Where more of some points are than can be at one place, None where they are not, or all are.
+
+    So are points without a return marked, or left at the sensor when the others were moved.
+    """
+    if len(some) < _MIN_POINTS:
+        return None
+    ordered = np.sort(some[:, 0])
+    least = max(int(_CROWDED * len(some)), 2)
+    repeated = ordered[: 1 - least][ordered[: 1 - least] == ordered[least - 1 :]]
+    if not len(repeated):
+        return None
+    found, counts = np.unique(some[some[:, 0] == repeated[0]], axis=0, return_counts=True)
+    most = int(counts.argmax())
+    place: NDArray[Any] = found[most]
+    return place if least <= counts[most] and not (some == place).all() else None
 
 
 def _strays(points: NDArray[Any]) -> BoolArray | None:

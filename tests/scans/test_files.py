@@ -487,3 +487,41 @@ def test_scans_that_are_left_out_are_said(tmp_path, caplog):
     assert (
         lost == f"3 links to scans lead nowhere and are left out: mend them: {tmp_path}/4.bin ..."
     )
+
+
+@pytest.mark.parametrize("place", [(9999, 9999, 9999), (0.6, 0, 1.9), (-1, -1, -1), (0, 0, 1e5)])
+@pytest.mark.parametrize("share", [0.02, 0.4, 0.9])
+def test_points_that_all_are_at_one_place_are_no_returns(tmp_path, place, share):
+    """Markers of missing returns, and those at the sensor that were moved with the others."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 9, (4000, 4)).astype(np.float32)
+    rows[:, 3] = rng.random(4000)
+    missing = rng.random(4000) < share
+    rows[missing, :3] = place
+    np.save(tmp_path / "s.npy", rows)
+    loaded = load_scan(tmp_path / "s.npy")
+    np.testing.assert_array_equal(loaded.valid, ~missing)
+    np.testing.assert_array_equal(loaded.scan.points, rows[~missing, :3])
+    said = f"dropped {missing.sum()} of 4000 points: all at ({', '.join(f'{v:g}' for v in place)})"
+    assert f"{said}, so no returns" in loaded.warnings
+
+
+def test_walls_and_doubled_points_stay(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 9, (4000, 4)).astype(np.float32)
+    rows[:, 3] = rng.random(4000)
+    rows[:1500, 0] = 7  # a wall
+    rows = np.repeat(rows, 2, axis=0)
+    np.save(tmp_path / "s.npy", rows)
+    assert load_scan(tmp_path / "s.npy").valid.all()
+
+
+def test_several_scans_in_one_table_are_told(tmp_path):
+    points = np.random.default_rng(0).normal(0, 9, (400, 3))
+    for frames, count in ((np.arange(400) // 100, 4), (np.arange(400) // 399, 0)):
+        np.savez(tmp_path / "s.npz", points=points, frame_id=frames)
+        said = [text for text in load_scan(tmp_path / "s.npz").warnings if "scans in one" in text]
+        assert said == [
+            f"{count} scans in one file, by its column of frames: taken for one; write a file "
+            "for each"
+        ] * bool(count)
