@@ -2,11 +2,13 @@
 
     python benchmarks/tracking_network.py --cache out/drives [--seeds 961 962 963 964 965 966]
         [--real ../shared/data] [--scans 24] [--sensor hdl64e] [--weights town] [--without-scores]
+        [--mendings]
 
 PQ and mIoU are means over the classes present. Scans are predicted, and towns simulated, once and
 kept in the cache. Real drives: PandaSet, SemanticKITTI and, in the classes that all datasets have
 in common, nuScenes. --without-scores tracks the labels as formats without scores and confidence
-hold them. The last lines count all towns together; their IDF1 is the mean.
+hold them, --mendings switches off each mending in turn. The last lines count all towns together;
+their IDF1 is the mean.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.simulate import simulate_sequence
 from lidarpan.tracking.evidence import confidence_of
 from lidarpan.tracking.history import History
-from lidarpan.tracking.tracker import Tracker
+from lidarpan.tracking.tracker import Mending, Tracker
 from lidarpan.tracking.voting import StuffVotes
 from lidarpan.whole_file import whole_file
 
@@ -134,35 +136,42 @@ def keep_drive(file: Path, frames: Iterable[Frame]) -> None:
         np.savez_compressed(beside, count=np.array(count), **kept)
 
 
-def tracked(drive: list[Frame], classes: ClassTable) -> tuple[list[PanopticLabels], ...]:
-    """As `lidarpan track` answers, without and with the vote on stuff."""
-    tracker, ids, unvoted, voted = Tracker(classes), [], [], []
-    history = History(tracker.facts)
+def tracked(drive: list[Frame], classes: ClassTable, mending: Mending) -> list[PanopticLabels]:
+    """As `lidarpan track` answers."""
+    tracker, ids, answers = Tracker(classes, mending=mending), [], []
+    history = History(tracker.facts, mending.places)
     votes = StuffVotes(~classes.is_thing & (np.arange(classes.num_classes) > 0))
     for f in drive:
         found = tracker.update(f.points, f.labels, f.time_s, f.pose)
         history.add(found)
-        votes.add(f.points, found.labels.semantic, confidence_of(f.labels), f.pose)
         ids.append(np.maximum(found.labels.instance, found.buried_ids))
+        if mending.stuff:
+            votes.add(f.points, found.labels.semantic, confidence_of(f.labels), f.pose)
     whole = history.conclude()
     for k, f in enumerate(drive):
-        names = whole.name_points(ids[k], k, f.labels.semantic, f.points, f.pose)
+        semantic, sure = f.labels.semantic, confidence_of(f.labels)
+        names = whole.name_points(ids[k], k, semantic, f.points, f.pose)
         score = np.ones(len(names), np.float32)
         if f.labels.score is not None:
             score = f.labels.score[f.labels.instance]
-        semantic = whole.mended(f.labels.semantic, score, names, classes.is_thing)
-        unvoted.append(PanopticLabels(semantic, names))
-        semantic = votes.settle(k, f.points, semantic, confidence_of(f.labels), f.pose)
-        voted.append(PanopticLabels(semantic, names))
-    return unvoted, voted
+        if mending.classes:
+            semantic = whole.mended(semantic, score, names, classes.is_thing)
+        if mending.stuff:
+            semantic = votes.settle(k, f.points, semantic, sure, f.pose)
+        answers.append(PanopticLabels(semantic, names))
+    return answers
 
 
-ROWS = ("single", "tracked, stuff as it was", "tracked")
-
-
-def answers_to(drive: list[Frame], classes: ClassTable) -> tuple[list[PanopticLabels], ...]:
-    """Of the rows of the table."""
-    return [f.labels for f in drive], *tracked(drive, classes)
+ROWS = {"tracked, stuff as it was": Mending(stuff=False), "tracked": Mending()}
+MENDINGS = {
+    "all": Mending(),
+    "without classes": Mending(classes=False),
+    "without join": Mending(join=False),
+    "without cut": Mending(cut=False),
+    "without places": Mending(places=False),
+    "without stuff": Mending(stuff=False),
+    "none": Mending(False, False, False, False, False),
+}
 
 
 def main() -> None:
@@ -174,7 +183,9 @@ def main() -> None:
     parser.add_argument("--sensor", default="hdl64e")
     parser.add_argument("--weights", default="town")
     parser.add_argument("--without-scores", action="store_true", help="as .label files have them")
+    parser.add_argument("--mendings", action="store_true", help="each mending off in turn")
     given = parser.parse_args()
+    rows = MENDINGS if given.mendings else ROWS
     pipeline = PanopticPipeline.from_weights(given.weights, device="cpu")
     classes = pipeline.classes
     drives = {
@@ -187,7 +198,7 @@ def main() -> None:
     for name in REAL if given.real else ():
         frames = real_frames(pipeline, given.real / name)
         drives[name] = (f"network-{name.replace('/', '-')}", frames)
-    towns = {row: Scores(classes) for row in ROWS}
+    towns = {row: Scores(classes) for row in ("single", *rows)}
     print("| drive | labels | PQ | PQ of things | mIoU | IDF1 | switches |")
     print("|---|---|---|---|---|---|---|")
     for name, (stem, frames) in drives.items():
@@ -199,13 +210,15 @@ def main() -> None:
             bare = [replace(f.labels, score=None, confidence=None) for f in drive]
             drive = [replace(f, labels=one) for f, one in zip(drive, bare, strict=True)]
         table = load_class_table("coarse") if name == "nuscenes" else classes
-        for row, answers in zip(ROWS, answers_to(drive, classes), strict=True):
-            print(f"| {name} | {row} | {Scores(table).add(drive, answers)}", flush=True)
+        answers = {"single": [f.labels for f in drive]}
+        answers |= {row: tracked(drive, classes, mending) for row, mending in rows.items()}
+        for row, answer in answers.items():
+            print(f"| {name} | {row} | {Scores(table).add(drive, answer)}", flush=True)
             if name not in REAL:
-                towns[row].add(drive, answers)
+                towns[row].add(drive, answer)
     if given.seeds:
-        for row in ROWS:
-            print(f"| all towns | {row} | {towns[row]}")
+        for row, scores in towns.items():
+            print(f"| all towns | {row} | {scores}")
 
 
 if __name__ == "__main__":

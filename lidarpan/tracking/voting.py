@@ -3,8 +3,9 @@
 What stands still is seen again and again, and from nearer. Each scan gives a ballot: how sure its
 points in a cell of CELL_M are together of each kind of stuff. A point of stuff takes the class that
 the ballots of WINDOW scans before and after are for, where their share is no less than the point is
-sure of its own: a trunk among leaves stays one where it was seen well. Things and void neither vote
-nor change. The poses must be good to less than a cell.
+sure of its own: a trunk among leaves stays one where it was seen well. The share of n scans counts
+as n / (n + 1) of it, by the rule of succession: few scans say little, even if they agree. Things
+and void neither vote nor change. The poses must be good to less than a cell.
 """
 
 from __future__ import annotations
@@ -77,20 +78,24 @@ class StuffVotes:
         """
         stuff = np.flatnonzero(self.is_stuff[semantic])
         around = self._ballots[max(scan - WINDOW, 0) : scan + WINDOW + 1]
-        codes = np.concatenate([np.cumsum(_unpack(steps, np.int64)) for steps, _ in around])
+        said = [np.cumsum(_unpack(steps, np.int64), dtype=np.int64) for steps, _ in around]
+        once = [np.diff(part // _CLASSES, prepend=-1) > 0 for part in said]  # in each of its cells
         votes = np.concatenate([_unpack(votes, np.uint16) for _, votes in around])
-        codes, which = np.unique(codes, return_inverse=True)
+        codes, which = np.unique(np.concatenate(said), return_inverse=True)
         sure = np.bincount(which, votes, len(codes))
+        scans = np.bincount(which, np.concatenate(once), len(codes))
         order = np.lexsort((sure, codes // _CLASSES))
         cells, begin = np.unique(codes[order] // _CLASSES, return_index=True)
         if not len(cells):
             return semantic
         most = np.append(begin[1:], len(order)) - 1
-        share = (sure[order[most]] / np.add.reduceat(sure[order], begin)).astype(np.float32)
+        share = sure[order[most]] / np.add.reduceat(sure[order], begin)
+        count = np.add.reduceat(scans[order], begin)
+        known = (share * count / (count + 1)).astype(np.float32)
         at = np.searchsorted(cells, self._cells(points[stuff], world_T_sensor))
         winner = (codes[order[most]] % _CLASSES).astype(np.uint8)
         settled = semantic.copy()
-        is_outvoted = share[at] >= confidence[stuff]
+        is_outvoted = known[at] >= confidence[stuff]
         settled[stuff] = np.where(is_outvoted, winner[at], semantic[stuff])
         return settled
 

@@ -25,21 +25,26 @@ def drive(rng, count=6, points=400, wrong=0.1):
 
 def twin(scans, k, semantic):
     """Votes of each cell counted one by one."""
-    first, table = scans[0][4][:3, 3], {}
+    first, table, seen = scans[0][4][:3, 3], {}, {}
 
     def cell(point, pose):
         return tuple(np.floor((point + (pose[:3, 3] - first)) / CELL_M).astype(int))
 
-    for points, said, _, sure, pose in scans[max(k - WINDOW, 0) : k + WINDOW + 1]:
+    around = scans[max(k - WINDOW, 0) : k + WINDOW + 1]
+    for n, (points, said, _, sure, pose) in enumerate(around):
         for point, kind, each in zip(points, said, sure, strict=True):
             if IS_STUFF[kind]:
-                table.setdefault(cell(point, pose), np.zeros(5))[kind] += round(STEPS * float(each))
+                at = cell(point, pose)
+                table.setdefault(at, np.zeros(5))[kind] += round(STEPS * float(each))
+                seen.setdefault(at, set()).add(n)
     result = semantic.copy()
     points, _, _, sure, pose = scans[k]
     for i, point in enumerate(points):
-        votes = table.get(cell(point, pose))
-        if IS_STUFF[semantic[i]] and np.float32(votes.max() / votes.sum()) >= sure[i]:
-            result[i] = votes.argmax()
+        if IS_STUFF[semantic[i]]:
+            votes, count = table[cell(point, pose)], len(seen[cell(point, pose)])
+            known = votes.max() / votes.sum() * count / (count + 1)
+            if np.float32(known) >= sure[i]:
+                result[i] = votes.argmax()
     return result
 
 
