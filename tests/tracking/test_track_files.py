@@ -160,8 +160,8 @@ def test_without_poses_it_says_what_is_lost(drive, tmp_path, capsys):
     [
         ("poses", "1 2 3\n", "12 finite numbers a line"),
         ("times", "0.1 abc\n", "seconds, a number a line"),
-        ("times", "0 0.1\n", "a time for each of 8 scans"),
-        ("times", "0 1 2 3 3 4 5 6\n", "times that grow, got 3 s for 000003.bin and 3 s"),
+        ("times", "0\n0.1\n", "a time for each of 8 scans"),
+        ("times", "0\n1\n2\n3\n3\n4\n5\n6\n", "times that grow, got 3 s for 000003.bin and 3 s"),
     ],
 )
 def test_bad_input_is_one_line(drive, tmp_path, capsys, name, text, words):
