@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from lidarpan.draw import draw_panoptic, draw_range_view, save_png
+from lidarpan.draw.colors import MODES
 from lidarpan.draw.drive import Moved
 from lidarpan.draw.files import Frames
 from lidarpan.draw.video import write_video
@@ -53,7 +54,11 @@ def draw_files(
     """
     every, scan_paths = scan_paths, with_points(scan_paths)
     frames = Frames.of(scan_paths, classes, labels, truth)
-    shown = mode if labels is not None or mode in ("height", "intensity") else "height"
+    if mode not in MODES:
+        raise InputError(f"no drawing mode {mode!r}: wanted one of {', '.join(MODES)}")
+    if labels is None and mode in ("semantic", "instance", "error"):
+        raise InputError(f"mode {mode}: wanted labels to draw, got none: name them with --labels")
+    shown = "height" if labels is None and mode == "panoptic" else mode
 
     moved = Moved.of(frames, every, poses)
 

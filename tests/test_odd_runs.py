@@ -11,11 +11,14 @@ from lidarpan import whole_file as module
 from lidarpan.cli import main
 from lidarpan.datasets.boxes import ScanObjects, write_objects
 from lidarpan.datasets.predictions import is_complete
+from lidarpan.datasets.score_files import write_scores
+from lidarpan.draw_files import draw_files
 from lidarpan.errors import InputError
 from lidarpan.grouping.objects import PanopticObject
 from lidarpan.scans.find import find_scans
 from lidarpan.scans.source import FileSource
-from lidarpan.structures import Scan
+from lidarpan.scans.sources import open_sources
+from lidarpan.structures import PanopticLabels, Scan
 from lidarpan.viewer import write_viewer
 from lidarpan.whole_file import check_folder, refuse_inputs_as_outputs, whole_file
 
@@ -193,3 +196,29 @@ for write in (write_label, lambda path, many: write_arrays(path.with_suffix(".np
     ]
     assert not done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_path_is_not_this_folder(tmp_path, monkeypatch):
+    """As a script gives one whose variable is not set."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.bin").touch()
+    assert find_scans(["."]) == [tmp_path.joinpath("a.bin").relative_to(tmp_path)]
+    for find in (find_scans, open_sources):
+        with pytest.raises(InputError, match="wanted a path, got an empty one"):
+            find([""])
+
+
+def test_scores_beside_labels_are_no_scans(tmp_path):
+    labels = PanopticLabels(np.ones(4, np.uint8), np.ones(4, np.int32), np.array([0, 0.5], "f4"))
+    write_scores(tmp_path / "a.label", labels)
+    (tmp_path / "a.bin").touch()
+    assert find_scans([tmp_path]) == [tmp_path / "a.bin"]
+
+
+@pytest.mark.parametrize("options", [{"range_m": 1e30}, {"range_m": np.nan}, {"mode": "colour"},
+                                     {"mode": "instance"}, {"mode": "error"}])  # fmt: skip
+def test_pictures_that_cannot_be_are_refused(tmp_path, options):
+    np.save(tmp_path / "s.npy", np.random.default_rng(0).normal(0, 9, (300, 4)))
+    with pytest.raises(InputError, match=r"range must be|no drawing mode|mode .*: wanted labels"):
+        draw_files([tmp_path / "s.npy"], tmp_path / "s.png", **options)
+    assert not (tmp_path / "s.png").exists()

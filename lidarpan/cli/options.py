@@ -83,7 +83,9 @@ InPrecision = Annotated[
 ]
 SensorHeight = Annotated[
     float | None,
-    typer.Option(help="Sensor above the ground, metres. [default: measured in each scan]"),
+    typer.Option(
+        min=-100, max=100, help="Sensor above the ground, metres. [default: measured in each scan]"
+    ),
 ]
 Classes = Annotated[str, typer.Option(help=f"Whose classes: {DATASETS}.")]
 

@@ -35,7 +35,7 @@ class BevView:
         range_m: from the sensor to the map's edge.
 
     Raises:
-        InputError: the size is not in 64..8192 px or the range not positive.
+        InputError: the size is not in 64..8192 px or the range not in 0..10,000 m.
     """
 
     size_px: int
@@ -44,8 +44,8 @@ class BevView:
     def __post_init__(self) -> None:
         if not 64 <= self.size_px <= 8192:
             raise InputError(f"size must be 64 to 8192 pixels, got {self.size_px}")
-        if not self.range_m > 0:
-            raise InputError(f"range must be above 0 m, got {self.range_m:g}")
+        if not 0 < self.range_m <= 10_000:
+            raise InputError(f"range must be at most 10000 m and above 0 m, got {self.range_m:g}")
 
     @property
     def meters_per_pixel(self) -> float:

@@ -30,6 +30,8 @@ __all__ = ["LoadedScan", "find_scans", "inspect_scan", "load_scan", "read_scan"]
 
 _log = logging.getLogger("lidarpan")
 
+_NAMED = (".pcd", ".ply", ".las", ".laz", ".feather", ".parquet")
+
 _MAGIC = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
@@ -99,7 +101,11 @@ def read_file(path: Path, columns: str | None = None) -> FileFields:
             f"{path}: wanted a scan, got an empty file: fetch it again or leave it out"
         )
     with readable(path):
-        return _read_file(path, columns)
+        file = _read_file(path, columns)
+    if columns is not None and path.suffix.lower() in _NAMED:
+        told = f"--columns passed over: a {path.suffix} file names its columns"
+        return replace(file, warnings=(*file.warnings, told))
+    return file
 
 
 def empty_frame(path: Path) -> LoadedScan | None:
@@ -185,12 +191,24 @@ def _nuscenes_bin(path: Path) -> FileFields:
     return FileFields(fields, scale=scale)
 
 
+def _doubts(rows: NDArray[np.float32], path: Path) -> tuple[str, ...]:
+    """What to say where the caller names columns that are plainly not as many as there are."""
+    try:
+        check_width(rows.reshape(-1), rows.shape[1], str(path))
+    except InputError:
+        told = (
+            f"the numbers do not look like points of {rows.shape[1]} columns: is --columns right?"
+        )
+        return (told,)
+    return ()
+
+
 def _headerless(path: Path, columns: str | None) -> FileFields:
     """Rows of float32, as many to a point as the caller says or as make sense of them."""
     size = path.stat().st_size
     if columns is not None:
         rows = _floats(path, len(columns), " ".join(columns))
-        return FileFields(name_columns(rows, columns)[0])
+        return FileFields(name_columns(rows, columns)[0], _doubts(rows, path))
     if size % 4:
         _floats(path, 4, "x y z intensity")
     flat, said = read_numbers(path)

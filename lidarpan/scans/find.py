@@ -27,7 +27,9 @@ SUFFIXES = (
 
 _ARCHIVES = {".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".7z", ".rar", ".tar"}
 _CONTAINERS = {".mat", ".pkl", ".pickle", ".pt", ".pth", ".h5", ".hdf5", ".json", ".tif", ".ptx"}
-_NOT_SCANS = re.compile(r"_(lidarseg\.bin|panoptic\.npz)$|^\._")  # and notes of macOS
+_NOT_SCANS = re.compile(r"_lidarseg\.bin$|_panoptic\.npz$|\.scores\.npz$|^\._")
+"""Labels, their scores, and notes of macOS."""
+
 _MAX_FOLDERS = 100_000
 _DECIMAL = re.compile(r"(?:^|[^\d.])(\d+\.\d+)$")
 _LABEL_FOLDERS = {"labels", "predictions", "lidarseg", "panoptic", "annotations"}
@@ -74,6 +76,8 @@ def find_scans(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _find(path: str | Path) -> list[Path]:
+    if not str(path):
+        raise InputError("wanted a path, got an empty one: for this folder say .")
     named = Path(path)
     if named.is_dir():
         scans = _in_folder(named)

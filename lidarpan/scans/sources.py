@@ -126,6 +126,8 @@ def count_frames(sources: Sequence[ScanSource]) -> int | None:
 
 def _recordings_of(path: str | Path) -> list[Path]:
     """The recordings that an argument names, or that lie in the folder it names."""
+    if not str(path):
+        return []
     named = Path(path)
     if named.is_dir() and not is_recording(named):
         return sorted(entry for entry in named.iterdir() if is_recording(entry))

@@ -5,6 +5,7 @@ import pytest
 
 from lidarpan.scans.files import load_scan
 from lidarpan.scans.headerless import Layout, check_letters, find_layout, name_columns
+from lidarpan.scans.pcd import write_pcd
 from lidarpan.scans.reader import ScanReader
 from lidarpan.structures import InputError
 
@@ -198,3 +199,13 @@ def test_points_that_are_all_the_same_are_refused(tmp_path, value, message):
     np.full((1000, 4), value, np.float32).tofile(tmp_path / "s.bin")
     with pytest.raises(InputError, match=message):
         load_scan(tmp_path / "s.bin")
+
+
+def test_columns_that_the_caller_cannot_mean_are_doubted(tmp_path, rows):
+    rows.tofile(tmp_path / "s.bin")
+    said = load_scan(tmp_path / "s.bin", columns="xyz").warnings
+    assert "the numbers do not look like points of 3 columns: is --columns right?" in said
+    assert not load_scan(tmp_path / "s.bin", columns="xyzi").warnings
+    write_pcd(tmp_path / "s.pcd", dict(zip(("x", "y", "z", "intensity"), rows.T, strict=True)))
+    said = load_scan(tmp_path / "s.pcd", columns="xyz_").warnings
+    assert said == ("--columns passed over: a .pcd file names its columns",)
