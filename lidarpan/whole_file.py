@@ -18,6 +18,7 @@ from lidarpan.errors import InputError
 
 _PART = re.compile(r"^\.lidarpan-([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part(\.\w+)?$")
 _STALE_S = 86_400.0
+_HEAD_BYTES = 1 << 16
 _cleaned: set[Path] = set()
 
 P = ParamSpec("P")
@@ -86,6 +87,30 @@ def refuse_inputs_as_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) ->
     for path in outputs:
         if path.absolute().resolve() in ours:
             raise InputError(f"{path}: would replace the input of this name: choose another one")
+
+
+def check_output(path: Path, suffix: str, mark: str) -> None:
+    """Refuse, before any work, a name for an output that is another file's.
+
+    Args:
+        path: of the output.
+        suffix: that its name must end in.
+        mark: what the first bytes of such an output hold: a file that is there must hold it, too.
+
+    Raises:
+        InputError: another suffix, a folder, or a file that is no earlier output.
+    """
+    if path.suffix.lower() != suffix:
+        raise InputError(f"{path}: wanted a name that ends in {suffix}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder: choose another name")
+    if path.is_file():
+        with path.open("rb") as file:
+            if mark.encode() not in file.read(_HEAD_BYTES) and path.stat().st_size:
+                raise InputError(
+                    f"{path}: is there and is none of our {suffix} files: choose another name, or "
+                    "remove it"
+                )
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -18,6 +18,7 @@ from lidarpan.cli.options import (
     Weights,
 )
 from lidarpan.cli.root import app
+from lidarpan.whole_file import check_output
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,8 @@ def bench(
     other = (read_report(compare), str(compare)) if compare else None
     if curves:
         check_png(curves)
+    if json:
+        check_output(json, ".json", '"machine"')
     console = Console(highlight=False)
     with console.status("loading") as status:
         report = run_bench(

@@ -13,7 +13,7 @@ import typer
 from lidarpan.cli.options import DATASETS, Address, Engine, OnEngine, cluster_of
 from lidarpan.cli.root import app
 from lidarpan.errors import InputError
-from lidarpan.whole_file import refuse_inputs_as_outputs
+from lidarpan.whole_file import check_output, refuse_inputs_as_outputs
 
 WhichDataset = Annotated[str, typer.Argument(help=f"Whose rules and layout: {DATASETS}.")]
 
@@ -74,13 +74,20 @@ def evaluate(
     from rich.progress import track
 
     from lidarpan.evaluation import evaluate_folder
-    from lidarpan.evaluation.report import format_table, write_csv, write_json
+    from lidarpan.evaluation.report import CSV_COLUMNS, format_table, write_csv, write_json
     from lidarpan.fleet.score import score_on_cluster
     from lidarpan.fleet.store import local_copy
 
     chosen = sequences or split
     if chosen is None:
         raise InputError("wanted --split or --sequences: which scans to score")
+    for file, suffix, mark in (
+        (json, ".json", '"protocol"'),
+        (per_scan, ".csv", CSV_COLUMNS[-1]),
+        (html, ".html", "<table class='classes'>"),
+    ):
+        if file is not None:
+            check_output(file, suffix, mark)
     stderr = Console(stderr=True)
     with ExitStack() as stack:
         cluster = cluster_of(engine, address)

@@ -14,7 +14,7 @@ from lidarpan.datasets.boxes import (
     write_objects,
 )
 from lidarpan.inference.job import Prediction
-from lidarpan.whole_file import refuse_inputs_as_outputs
+from lidarpan.whole_file import check_output, refuse_inputs_as_outputs
 
 
 class ObjectFiles:
@@ -27,7 +27,7 @@ class ObjectFiles:
         inputs: the scans, which the list may not replace.
 
     Raises:
-        InputError: the list has another suffix, or would replace a scan.
+        InputError: the list has another suffix, or would replace a scan or another file.
     """
 
     def __init__(
@@ -36,6 +36,8 @@ class ObjectFiles:
         if file is not None:
             check_objects_file(file)
             refuse_inputs_as_outputs([file], inputs)
+            mark = '"objects"' if file.suffix.lower() == ".json" else "distance_m"
+            check_output(file, file.suffix.lower(), mark)
         self._out, self._file, self._boxes = out, file, boxes
         self._scans: list[ScanObjects] = []
 

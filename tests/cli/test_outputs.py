@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+EVALUATE = "evaluate semantickitti --data . --predictions predicted --sequences 00"
+
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
@@ -46,7 +48,8 @@ def test_no_command_replaces_what_it_reads(tree, run, words):
     files = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
     code, _, said = run(*words.split())
     assert code == 2
-    assert "would replace the input" in said or "is there already: choose another" in said
+    wanted = ("would replace the input", "is there already: choose another", "a name that ends in")
+    assert any(words in said for words in wanted)
     assert {path: path.read_bytes() for path in files} == files
 
 
@@ -63,3 +66,35 @@ def test_a_recording_is_not_replaced_by_its_conversion(tmp_path, run):
         assert code == 2
         assert "would replace the input" in said
     assert recording.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "predict flat --out o --device cpu --objects mine.json",
+        "predict flat --out o --device cpu --objects mine.csv",
+        f"{EVALUATE} --json mine.json",
+        f"{EVALUATE} --per-scan mine.csv",
+        f"{EVALUATE} --html mine.html",
+        f"{EVALUATE} --json sequences.json",
+        f"{EVALUATE} --json poses.txt",
+        "bench flat --json mine.json",
+        "bench flat --json flat/000000.bin",
+    ],
+)
+def test_no_command_replaces_a_file_of_another_kind(tree, run, words):
+    """Tables of a dataset end in .json, too."""
+    for suffix in ("json", "csv", "html"):
+        (tree / f"mine.{suffix}").write_text('{"token": 1}')
+    (tree / "sequences.json").mkdir()
+    before = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+    code, _, said = run(*words.split())
+    assert code == 2
+    assert said.count("\n") == 1
+    assert ": choose another name" in said or "wanted a name that ends in" in said
+    assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == before
+
+
+def test_an_earlier_output_is_replaced(tree, run):
+    outputs = "--json a.json --per-scan a.csv --html a.html"
+    assert [run(*f"{EVALUATE} {outputs}".split())[0] for _ in range(2)] == [0, 0]
