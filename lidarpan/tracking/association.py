@@ -1,8 +1,9 @@
 """Tracks and the objects of a scan -> what it costs to take one for the other.
 
-The cost is a sum of three surprises: what the surfaces leave unexplained once the track is moved
-onto the object (`registration`), how unlikely that move is for what is known of the track's motion
-and its class, and how unlike the classes are (added by the caller). Of several moves that a pair
+The cost is a sum of surprises: what the surfaces leave unexplained once the track is moved onto the
+object (`registration`), how much more or less is seen of it than before, how unlikely that move is
+for what is known of the track's motion and its class, and how unlike the classes are. So a part of
+a thing, such as a mirror, does not change names with the whole. Of several moves that a pair
 allows (as expected, at rest, middle onto middle) the cheapest counts.
 
 Where both surfaces are small parts of what their class is, they may be different parts: the move
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 
 TOLERANCE_M = 0.3  # distance at which a place is half explained
 MISFIT_WEIGHT = 8.0
+SIZE_WEIGHT = 0.5  # of a factor e between how many places are seen of a thing in two scans
 SHARP_WEIGHT = 16.0  # of a misfit where moves of one pair are compared
 LONG_M = 4.0  # on longer sides a move shows at the ends alone, which are a smaller share
 MOVE_NOISE_M = 0.12  # of a registration
@@ -226,7 +228,8 @@ def pair_costs(
                 unlike = 0.7 * min(a, b) + 0.3 * max(a, b)
                 left_over = min(left_over, unlike)
                 sharp = value + SHARP_WEIGHT * max(1.0, 2.0 * both / LONG_M) * unlike
-                value += MISFIT_WEIGHT * unlike
+                size = abs(np.log(num_last[t] / num_seen[k]))
+                value += MISFIT_WEIGHT * unlike + SIZE_WEIGHT * size
                 if value < most and sharp < best:
                     best = sharp
                     cost[t, k], left[t, k, 0], left[t, k, 1] = value, a, b

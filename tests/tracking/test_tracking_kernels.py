@@ -7,7 +7,7 @@ from lidarpan.classes import load_class_table
 from lidarpan.grouping.boxes import axis_of, fit_boxes, wrapped
 from lidarpan.grouping.surfaces import CELL_M, SURFACE_CELLS
 from lidarpan.structures import PanopticLabels
-from lidarpan.tracking.association import MOVE_NOISE_M, MOVING
+from lidarpan.tracking.association import MOVE_NOISE_M, MOVING, SIZE_WEIGHT, pair_costs
 from lidarpan.tracking.filtering import filter_moves
 from lidarpan.tracking.naming import rename_points, sum_rows, unnamed_points
 from lidarpan.tracking.objects import observe
@@ -224,3 +224,17 @@ def test_filtered_moves_are_those_of_the_filter_in_matrices(rng):
         np.testing.assert_allclose([*doubt[0], motion[0, 2]], spread.ravel()[[0, 1, 3]], atol=1e-12)
     assert motion[0, 3] == MOVING
     assert abs(motion[0, 0] - 10.0) < 1.0
+
+
+def test_a_part_is_a_worse_match_than_what_is_seen_as_much_of():
+    """One place beside one and beside twenty at the same spot, which fit alike."""
+    surface = np.zeros((2, 2, SURFACE_CELLS))
+    at, count, none = np.zeros((2, 2)), np.array([1, 20]), np.zeros(2)
+    one, kinds = np.ones(2, np.int64), np.zeros(2, np.int64)
+    cost, _, left = pair_costs(
+        surface, one, surface, one, at, none, np.zeros((2, 7)), np.zeros((2, 6)), at,
+        np.full(2, 0.1), one, kinds, surface, count, at, none, kinds,
+        np.array([[20.0, 3.0, 0.0]]), np.array([False]), np.zeros((1, 1)), 9.0,
+    )  # fmt: skip
+    assert np.all(left < 1e-9)
+    np.testing.assert_allclose(cost[:, 1] - cost[:, 0], SIZE_WEIGHT * np.log(20))
