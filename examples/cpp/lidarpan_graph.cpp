@@ -16,6 +16,7 @@ using Floats = std::vector<float>;
 using Ints = std::vector<int32_t>;
 constexpr int kFeatures = 13;
 constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kAgree = 1.0f; /* metres by which lowest voxels of cells side by side may differ */
 
 struct Table {
     Ints rows;
@@ -122,21 +123,26 @@ Cell raster(const lidarpan_grid &grid, double cell_m) {
     return {stride, (grid.shape[0] + stride - 1) / stride, (grid.shape[1] + stride - 1) / stride};
 }
 
-/* Second lowest of the lowest voxels of 3 x 3 raster cells around each voxel. */
+/* The ground that the lowest voxels of 3 x 3 raster cells agree on, around each voxel. */
 Floats lowest_around(const std::vector<Cell> &cells, const Floats &height, Cell size) {
     Floats low(int64_t(size[1]) * size[2], kInf), found(cells.size());
     auto place = [&](const Cell &c) { return int64_t(c[0] / size[0]) * size[2] + c[1] / size[0]; };
     for (size_t v = 0; v < cells.size(); v++) low[place(cells[v])] = std::min(low[place(cells[v])], height[v]);
     for (size_t v = 0; v < cells.size(); v++) {
         int x = cells[v][0] / size[0], y = cells[v][1] / size[0];
-        float one = kInf, two = kInf;
+        Floats near;
         for (int i = std::max(x - 1, 0); i <= std::min(x + 1, size[1] - 1); i++)
             for (int j = std::max(y - 1, 0); j <= std::min(y + 1, size[2] - 1); j++) {
                 float value = low[int64_t(i) * size[2] + j];
-                two = std::min(two, std::max(one, value));
-                one = std::min(one, value);
+                if (std::isfinite(value)) near.push_back(value);
             }
-        found[v] = std::isfinite(two) ? two : low[place(cells[v])];
+        std::sort(near.begin(), near.end());
+        found[v] = near[std::min<size_t>(1, near.size() - 1)];
+        for (size_t k = 1; k < near.size(); k++)
+            if (near[k] - near[k - 1] <= kAgree) {
+                found[v] = near[k];
+                break;
+            }
     }
     return found;
 }

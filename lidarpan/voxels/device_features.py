@@ -9,7 +9,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from lidarpan.voxels.device_voxels import DeviceVoxels, point_moments
-from lidarpan.voxels.features import FAR_M, GROUND_M, NEAR_M, PATCH_M, REFERENCE_M, raster_of
+from lidarpan.voxels.features import (
+    AGREE_M,
+    FAR_M,
+    GROUND_M,
+    NEAR_M,
+    PATCH_M,
+    REFERENCE_M,
+    raster_of,
+)
 from lidarpan.voxels.grid import Grid
 from lidarpan.voxels.keys import add_rows
 
@@ -79,8 +87,11 @@ def _lowest_around(voxel: _Voxel, voxels: DeviceVoxels, grid: Grid, cell_m: floa
     low = voxel.height.new_full((size[0] * size[1] + 1,), torch.inf)
     low = low.scatter_reduce(0, place, voxel.height, "amin")[:-1].view(*size)
     rimmed = functional.pad(low, (1, 1, 1, 1), value=torch.inf)
-    second = _around(rimmed).sort(0).values[1]
-    lowest = torch.where(second.isfinite(), second, low).view(-1)
+    near = _around(rimmed).sort(0).values
+    agree = near[1:] - near[:-1] <= AGREE_M  # of two empty cells the difference is no number
+    first = torch.where(agree.any(0), agree.int().argmax(0), 0)
+    ground = near[1:].gather(0, first[None])[0]
+    lowest = torch.where(ground.isfinite(), ground, low).view(-1)
     return lowest[place.clamp(max=len(lowest) - 1)]
 
 

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import rank_filter
 
 from lidarpan.structures import FloatArray, IntArray
 from lidarpan.voxels.grid import Grid
-from lidarpan.voxels.moments import lowest_by_cell, raster_cells, sums_around, voxel_moments
+from lidarpan.voxels.moments import (
+    ground_around,
+    lowest_by_cell,
+    raster_cells,
+    sums_around,
+    voxel_moments,
+)
 from lidarpan.voxels.voxelize import Voxels
 
 NUM_FEATURES = 13
@@ -26,6 +31,7 @@ NEAR_M, FAR_M = 1.2, 4.8
 PATCH_M = 0.6
 """Cells in which the look of the ground is averaged: three by three of them around a voxel."""
 
+AGREE_M = 1.0  # lowest voxels of cells side by side differ by less on a street
 GROUND_M = 0.25  # voxels up to this over the lowest around count as ground
 REFERENCE_M = 20.0  # range within which the brightness of the scan's ground is taken
 
@@ -115,20 +121,16 @@ def raster_of(grid: Grid, cell_m: float) -> tuple[int, int, int]:
 
 
 def _lowest_around(voxel: _Voxel, grid: Grid, cell_m: float) -> FloatArray:
-    """Second lowest of the lowest voxels of 3 x 3 cells; one stray echo under the ground is not it.
+    """Lowest height that the cells around agree on, see `ground_around`. -> (V,) float32 metres.
 
     Args:
         voxel: the voxels of `grid`.
         grid: the voxel grid.
         cell_m: edge of a cell, metres.
-
-    Returns:
-        (V,) float32 metres; where all other cells are empty, the lowest of the voxel's own.
     """
     cells, size = raster_cells(voxel.indices, raster_of(grid, cell_m)[0])
-    low = lowest_by_cell(voxel.height, cells, size)
-    second = rank_filter(low, rank=1, size=3, mode="constant", cval=np.inf)
-    lowest: FloatArray = np.where(np.isfinite(second), second, low)[cells[:, 0], cells[:, 1]]
+    low = ground_around(lowest_by_cell(voxel.height, cells, size), AGREE_M)
+    lowest: FloatArray = low[cells[:, 0], cells[:, 1]]
     return lowest
 
 

@@ -86,6 +86,46 @@ def lowest_by_cell(height: Floats, cells: Ints, size: Ints) -> Floats:
 
 
 @njit(cache=True, nogil=True)
+def ground_around(low: Floats, near_m: float) -> Floats:
+    """The ground that the lowest voxels of 3 x 3 raster cells agree on.
+
+    Echoes from under the ground lie far from all others. So of the nine, in rising order, the
+    first that lies within near_m over the one before is taken; where none does, the second; where
+    there is but one, that one.
+
+    Args:
+        low: (X, Y) metres, inf where nothing is.
+        near_m: metres.
+
+    Returns:
+        (X, Y) float32 metres, inf where nothing is in the cell itself.
+    """
+    out = np.full_like(low, np.float32(np.inf))
+    near = np.empty(9, np.float32)
+    for x in range(low.shape[0]):
+        for y in range(low.shape[1]):
+            if low[x, y] == np.inf:
+                continue
+            count = 0
+            for i in range(max(x - 1, 0), min(x + 2, low.shape[0])):
+                for j in range(max(y - 1, 0), min(y + 2, low.shape[1])):
+                    if low[i, j] == np.inf:
+                        continue
+                    place = count
+                    while place > 0 and near[place - 1] > low[i, j]:
+                        near[place] = near[place - 1]
+                        place -= 1
+                    near[place] = low[i, j]
+                    count += 1
+            out[x, y] = near[min(1, count - 1)]
+            for k in range(1, count):
+                if near[k] - near[k - 1] <= near_m:
+                    out[x, y] = near[k]
+                    break
+    return out
+
+
+@njit(cache=True, nogil=True)
 def sums_around(values: Doubles, chosen: Bools, cells: Ints, size: Ints) -> Doubles:
     """Sums of the chosen voxels' values over the 3 x 3 raster cells around each voxel.
 
