@@ -41,7 +41,7 @@ Triple = tuple[float, float, float]
 class GridConfig(Section):
     """The box of space that is voxelized, metres in the sensor frame."""
 
-    min_m: Triple = (-201.6, -201.6, -13.6)
+    min_m: Triple = (-201.6, -201.6, -4.0)
     max_m: Triple = (201.6, 201.6, 15.2)
     voxel_m: Triple = (0.15, 0.15, 0.15)
 
