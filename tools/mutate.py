@@ -75,7 +75,11 @@ MUTATIONS = (
         _FEATURES,
     ),
     Mutation(
-        "voxels/features.py", "rank=1, size=3", "rank=0, size=3", _FEATURES,
+        "voxels/moments.py", "near[min(1, count - 1)]", "near[0]", _FEATURES,
+    ),
+    Mutation(
+        "voxels/moments.py", "near[k] - near[k - 1] <= near_m", "near[k] - near[0] >= near_m",
+        _FEATURES,
     ),
     Mutation(
         "model/sparse/torch.py", "partial(rows.flip, 1)", "rows.clone",

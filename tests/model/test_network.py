@@ -79,6 +79,14 @@ def test_features_show_a_kerb_and_ignore_stray_echoes(depths):
     np.testing.assert_allclose(near[(y < 0.99)], 0.0, atol=0.02)
 
 
+def test_features_take_the_second_lowest_where_no_two_agree():
+    points = np.array([[0.1, 0.1, -1.8], [1.4, 0.1, 0.0], [2.6, 0.1, 1.8]], np.float32)
+    voxels = voxelize(points, GRID)
+    features = voxel_features(points, np.full(3, 0.3, np.float32), voxels, GRID)
+    near = features[voxels.point_to_voxel, 8] * 0.3
+    np.testing.assert_allclose(near, [-0.3, 0.0, 0.0], atol=1e-5)  # cut at -0.3 and 0.9
+
+
 def test_features_tell_bright_rough_grass_from_asphalt_at_any_gain():
     rng = np.random.default_rng(0)
     x, y = np.mgrid[-7.9:7.9:0.06, -3.9:3.9:0.06].reshape(2, -1)
