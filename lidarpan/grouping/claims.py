@@ -124,18 +124,23 @@ def tempered(softmax: Array, semantic: Array, temperature: float) -> Array:
 
     softmax (N, C) float32, semantic (N,) uint8 -> (N,) float32; 0 where the class is void.
     """
-    power = 1.0 / temperature
-    out = np.zeros(len(semantic), np.float32)
+    power = np.float32(1.0 / temperature)
+    out, total = np.zeros(len(semantic), np.float32), np.float32(0)
     for i in range(len(semantic)):
         own = softmax[i, semantic[i]]
-        if semantic[i] == 0 or own <= 0.0:
-            continue
         if power == 1.0:
-            out[i] = own
+            out[i] = own if semantic[i] > 0 else np.float32(0)
             continue
-        total = 0.0
+        is_same = i > 0  # neighbours in a scan are often of one voxel
         for c in range(softmax.shape[1]):
-            if softmax[i, c] > 1e-7:
-                total += softmax[i, c] ** power
-        out[i] = own**power / max(total, 1e-12)
+            if not is_same:
+                break
+            is_same = softmax[i, c] == softmax[i - 1, c]
+        if not is_same:
+            total = np.float32(1e-12)
+            for c in range(softmax.shape[1]):
+                if softmax[i, c] > np.float32(1e-7):
+                    total += softmax[i, c] ** power
+        if semantic[i] > 0 and own > 0:
+            out[i] = own**power / total
     return out
