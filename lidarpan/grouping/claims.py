@@ -131,12 +131,10 @@ def tempered(softmax: Array, semantic: Array, temperature: float) -> Array:
         if power == 1.0:
             out[i] = own if semantic[i] > 0 else np.float32(0)
             continue
-        is_same = i > 0  # neighbours in a scan are often of one voxel
-        for c in range(softmax.shape[1]):
-            if not is_same:
-                break
-            is_same = softmax[i, c] == softmax[i - 1, c]
-        if not is_same:
+        c = 0  # neighbours in a scan are often of one voxel
+        while i > 0 and c < softmax.shape[1] and softmax[i, c] == softmax[i - 1, c]:
+            c += 1
+        if c < softmax.shape[1]:
             total = np.float32(1e-12)
             for c in range(softmax.shape[1]):
                 if softmax[i, c] > np.float32(1e-7):

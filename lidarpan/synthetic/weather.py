@@ -24,14 +24,18 @@ class Weather(NamedTuple):
 
 
 def parse_weather(text: str, rng: np.random.Generator) -> Weather:
-    """What "KIND", "KIND:STRENGTH" or "random" asks for; what is not said is drawn.
+    """What "KIND" or "KIND:STRENGTH" asks for, KIND one of CORRUPTIONS or "random".
+
+    Args:
+        text: what is asked for.
+        rng: draws what is not said.
 
     Raises:
         InputError: there is no such kind or strength.
     """
-    kind, _, strength = text.partition(":")
+    kind, colon, strength = text.partition(":")
     known = [*CORRUPTIONS, "random"]
-    if kind not in known or strength not in ("", *map(str, STRENGTHS)):
+    if kind not in known or (colon and strength not in map(str, STRENGTHS)):
         raise InputError(
             f"weather {text!r}: wanted KIND or KIND:STRENGTH, KIND one of {', '.join(known)}, "
             f"STRENGTH 1, 2 or 3"
@@ -52,7 +56,10 @@ def drive_in_weather(
 
 
 def in_weather(clean: SimulatedScan, weather: Weather, rng: np.random.Generator) -> SimulatedScan:
-    """The scan as it is taken in this weather; returns from drops or others' light are void."""
+    """The scan as it is taken in this weather, N points -> N' of them, with their truth.
+
+    Returns from drops, fog or another sensor's light are void and of no instance.
+    """
     scan, source = corrupt(clean.scan, *weather, rng)
     seen = np.maximum(source, 0)
     from_nothing = source < 0
