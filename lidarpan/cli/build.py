@@ -139,7 +139,9 @@ def adapt(
     full: Annotated[
         bool, typer.Option("--full", help="Teach the network too: minutes, not seconds.")
     ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Most training steps of --full.")] = 120,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Most training steps of each of the two parts of --full.")
+    ] = 120,
     scans: Annotated[int, typer.Option(min=2, help="Most scans to look at.")] = 24,
     sensor_height: SensorHeight = None,
     report: Annotated[

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lidarpan.config import LossConfig, parse_config
+import numpy as np
+
+from lidarpan.config import Config, LossConfig, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
 from lidarpan.model.copies import COPIES
 from lidarpan.model.device_network import voxel_network
@@ -19,15 +21,18 @@ from lidarpan.model.voxel_network import VoxelNetwork
 from lidarpan.model.weights import build_network, choose_device, find_weights
 from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.frame_paths import loader_of
+from lidarpan.scans.inspection import EXPECTED_HEIGHT_M
 from lidarpan.structures import InputError
 from lidarpan.synthetic.sensors.estimate import estimate_sensor
+from lidarpan.synthetic.sensors.random_sensor import with_unknowns
 from lidarpan.synthetic.sensors.sensor import Sensor
 from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.training.augment import Sample
 from lidarpan.training.own_scans import (
-    Judge,
+    Agreement,
     OwnScan,
     Say,
+    Steadiness,
     consistency,
     probabilities_of,
     read_own_scans,
@@ -35,7 +40,15 @@ from lidarpan.training.own_scans import (
     split_scans,
 )
 from lidarpan.training.shares import class_weights
-from lidarpan.training.teacher import Lesson, Taught, shares_of, teach, without_prior
+from lidarpan.training.teacher import (
+    Lesson,
+    Taught,
+    practise,
+    shares_of,
+    teach,
+    without_prior,
+)
+from lidarpan.voxels.intensity import brightness
 from lidarpan.whole_file import whole_file
 
 MOST_SCANS = 24
@@ -50,8 +63,14 @@ CLEARLY = 0.05
 LEAST_GAIN = 0.003
 """Agreement with the copies' average that a taught network must gain on the scans held out."""
 
-NUM_TOWNS = 8
-"""Simulated scans that are mixed with the own ones."""
+LOW_M, LOOKS_DOWN_RAD = 0.8, -0.14
+"""A sensor lower than this has a tenth of its beams lower than this, or scans in another frame."""
+
+STEADIER = 0.01
+"""Share of the points more that must keep their class for a practised network to be taken."""
+
+NUM_TOWNS = 48
+"""Simulated scans of the own sensor to practise on, and to mix with the own ones."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,8 @@ class Adapted:
         chosen: place in trials of the share taken; 0 = the old one.
         fitted: scans fitted to.
         held_out: scans judged by.
-        taught: the full form's way, or None.
+        practised: the full form's way on simulated scans of the sensor, or None.
+        taught: its way on the own scans after that, or None.
         sensor: the full form's idea of the sensor, or None.
     """
 
@@ -88,8 +108,14 @@ class Adapted:
     chosen: int
     fitted: tuple[Path, ...]
     held_out: tuple[Path, ...]
+    practised: Taught | None = None
     taught: Taught | None = None
     sensor: Sensor | None = None
+
+    @property
+    def is_practised(self) -> bool:
+        """Whether the practised network was steady enough to go on with."""
+        return self.practised is not None and self.practised.gain >= STEADIER
 
     @property
     def is_taught(self) -> bool:
@@ -99,7 +125,16 @@ class Adapted:
     @property
     def is_new(self) -> bool:
         """Whether anything but the old weights was written."""
-        return self.chosen > 0 or self.is_taught
+        return self.chosen > 0 or self.is_practised or self.is_taught
+
+    @property
+    def network(self) -> PanopticNetwork:
+        """The best one."""
+        if self.taught and self.is_taught:
+            return self.taught.network
+        if self.practised and self.is_practised:
+            return self.practised.network
+        return self.trials[self.chosen].network
 
 
 def adapt(
@@ -119,16 +154,18 @@ def adapt(
 
     The fast form chooses how far a scan is normalised by its own statistics: the share with which
     the network is steadiest when the scans are turned and scaled, where that is clearly ahead. The
-    full form goes on from there with a mean teacher on mixes of the scans with fresh simulated ones
-    of the same sensor, whose beams are told from the scans, and stops at the peak of its agreement.
-    Both are judged by scans held out; where neither gains, the old weights are written.
+    full form goes on from there. It practises on fresh simulated scans of the same sensor, whose
+    beams and noise are told from the scans; what comes of it is taken where it is steadier. Then a
+    mean teacher learns on mixes of the scans with the simulated ones what copies of the scans say
+    on average, and stops at the peak of its agreement. All are judged by scans held out; where
+    nothing gains, the old weights are written.
 
     Args:
         weights: to begin with, a shipped name or a .safetensors file.
         scan_paths: two or more scan files, or the FramePaths of any sources.
         out: .safetensors file to write.
         full: teach the network, minutes on two cores.
-        steps: most training steps of the full form.
+        steps: most training steps of each part of the full form.
         most_scans: scans to look at, evenly spread.
         sensor_height_m: None measures it in each scan.
         device: "auto", "cpu" or "cuda".
@@ -157,51 +194,46 @@ def adapt(
     chosen = max(range(len(trials)), key=lambda i: trials[i].consistency)
     if trials[chosen].consistency < trials[0].consistency + CLEARLY:
         chosen = 0
-    taught, sensor = None, None
+    result = Adapted(out, tuple(trials), chosen, tuple(fit_paths), tuple(held_paths))
     if full:
         fitted = read_own_scans(fit_paths, pipeline, sensor_height_m, load)
-        sensor = estimate_sensor([one.scan for one in fitted], fitted[0].height_m)
-        say(f"simulating {NUM_TOWNS} scans of {len(sensor.elevations_rad)} beams")
-        towns = simulate_like(sensor, pipeline, seed)
-        begin = PanopticPipeline.from_config(config, trials[chosen].network, tta=True)
-        taught = _teach(begin, trials[chosen].network, fitted, held_out, towns, steps, seed, say)
-    result = Adapted(
-        out, tuple(trials), chosen, tuple(fit_paths), tuple(held_paths), taught, sensor
-    )
+        result = _fit_fully(result, config, pipeline, fitted, held_out, steps, seed, say)
     _write(result, path, header)
     return result
 
 
-def _teach(
-    begin: PanopticPipeline,
-    network: PanopticNetwork,
+def _fit_fully(
+    result: Adapted,
+    config: Config,
+    pipeline: PanopticPipeline,
     fitted: Sequence[OwnScan],
     held_out: Sequence[OwnScan],
-    towns: Sequence[Sample],
     steps: int,
     seed: int,
     say: Say,
-) -> Taught:
-    """`teach` from a network, whose average over copies is the first teacher and the judge."""
-    old, classes = voxel_network(begin.network), begin.classes
+) -> Adapted:
+    """Practise on simulated scans of the sensor, then learn from what copies of own scans say."""
+    old, classes = voxel_network(pipeline.network), pipeline.classes
+    sensor = sensor_of(fitted, pipeline.sensor_height_m or EXPECTED_HEIGHT_M)
+    say(f"simulating {NUM_TOWNS} scans of {len(sensor.elevations_rad)} beams")
+    towns = simulate_like(sensor, pipeline, seed)
+    seen = (brightness(one.scan.points, one.scan.intensity, old.intensity) for one in fitted)
+    if not any(bright.any() for bright in seen):
+        towns = [replace(town, intensity=np.zeros_like(town.intensity)) for town in towns]
+    weight = class_weights(shares_of(towns, classes.num_classes), LossConfig().class_balance)
+    how: dict[str, Any] = {"class_weight": weight, "steps": steps, "seed": seed, "say": say}
+    steady = Steadiness(old, held_out)
+    practised = practise(result.network, towns, old, classes, steady, **how)
+    result = replace(result, sensor=sensor, practised=practised)
+    copies = voxel_network(PanopticPipeline.from_config(config, result.network, tta=True).network)
     lessons = []
     for own in fitted:
-        said = probabilities_of(old, own)
-        labels = begin.finish(own.prepared, said)
-        lessons.append(Lesson(own, without_prior(said, old), labels))
-    weight = class_weights(shares_of(towns, classes.num_classes), LossConfig().class_balance)
-    return teach(
-        network,
-        lessons,
-        towns,
-        old,
-        classes,
-        Judge(old, held_out),
-        class_weight=weight,
-        steps=steps,
-        seed=seed,
-        say=say,
-    )
+        said = probabilities_of(copies, own)
+        labels = pipeline.finish(own.prepared, said)
+        lessons.append(Lesson(own, without_prior(said, copies), labels))
+    agree = Agreement(copies, held_out)
+    taught = teach(result.network, lessons, towns, old, classes, agree, **how)
+    return replace(result, taught=taught)
 
 
 def try_shares(
@@ -225,6 +257,19 @@ def with_share(network: PanopticNetwork, share: float) -> PanopticNetwork:
     return changed
 
 
+def sensor_of(scans: Sequence[OwnScan], trained_height_m: float) -> Sensor:
+    """The sensor of scans that were raised to the height the network was trained at.
+
+    Where their origin lies near the ground and hardly a point below it, they are in the frame of a
+    vehicle whose sensor is somewhere above: at the trained height, as far as anyone can tell.
+    """
+    seen = [one.scan.raised(trained_height_m - one.height_m) for one in scans]
+    sensor = estimate_sensor(seen, float(np.median([one.height_m for one in scans])))
+    if sensor.height_m > LOW_M or np.quantile(sensor.elevations_rad, 0.1) < LOOKS_DOWN_RAD:
+        return sensor
+    return estimate_sensor([one.scan for one in scans], trained_height_m)
+
+
 def simulate_like(
     sensor: Sensor, pipeline: PanopticPipeline, seed: int, count: int = NUM_TOWNS
 ) -> list[Sample]:
@@ -232,10 +277,12 @@ def simulate_like(
     samples = []
     height_m = pipeline.sensor_height_m or sensor.height_m
     for k in range(count):
-        simulated = simulate_scan(5_000_000 + 1000 * seed + k, sensor)
+        town = 5_000_000 + 1000 * seed + k
+        simulated = simulate_scan(town, with_unknowns(sensor, np.random.default_rng([town, 12])))
         scan = simulated.scan.raised(sensor.height_m - height_m)
         labels = simulated.labels(pipeline.classes)
-        samples.append(Sample(scan.points, scan.intensity, labels.semantic, labels.instance))
+        bright = brightness(scan.points, scan.intensity, voxel_network(pipeline.network).intensity)
+        samples.append(Sample(scan.points, bright, labels.semantic, labels.instance))
     return samples
 
 
@@ -252,7 +299,7 @@ def _write(result: Adapted, source: Path, header: dict[str, Any]) -> None:
         "scans": len(result.fitted),
         "held_out": len(result.held_out),
         "share": trial.share,
+        "practised": result.practised.step if result.practised and result.is_practised else 0,
         "steps": result.taught.step if result.taught and result.is_taught else 0,
     }
-    network = result.taught.network if result.taught and result.is_taught else trial.network
-    save_weights(result.out, network.state_dict(), header, half=True)
+    save_weights(result.out, result.network.state_dict(), header, half=True)

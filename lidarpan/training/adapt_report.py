@@ -14,8 +14,9 @@ from lidarpan.pipeline import PanopticPipeline
 from lidarpan.scans.fields import LoadedScan
 from lidarpan.scans.files import load_scan
 from lidarpan.structures import PanopticLabels
-from lidarpan.training.adapt import CLEARLY, LEAST_GAIN, Adapted
+from lidarpan.training.adapt import CLEARLY, LEAST_GAIN, STEADIER, Adapted
 from lidarpan.training.own_scans import read_own_scans
+from lidarpan.training.teacher import Taught
 from lidarpan.whole_file import whole_file
 
 MOST_PICTURES = 3
@@ -106,24 +107,42 @@ def verdict(result: Adapted) -> str:
             f"{new.share:g} of a scan's own statistics in place of {old.share:g} "
             f"(steady {new.consistency:.3f}, not {old.consistency:.3f})"
         )
+    if result.practised and result.is_practised:
+        parts.append(
+            f"practised for {result.practised.step} steps on simulated scans of the sensor "
+            f"(+{result.practised.gain:.3f} steady)"
+        )
     if result.taught and result.is_taught:
-        parts.append(f"taught for {result.taught.step} steps (+{result.taught.gain:.4f} agreement)")
+        parts.append(
+            f"taught for {result.taught.step} steps by copies of the scans "
+            f"(+{result.taught.gain:.4f} agreement)"
+        )
     return f"Written: {' and '.join(parts)}."
 
 
 def _way(result: Adapted) -> list[str]:
     """The full form's course."""
-    if not result.taught or not result.sensor:
+    if not (result.practised and result.taught and result.sensor):
         return []
-    way = ", ".join(f"{step}: {value:.4f}" for step, value in result.taught.history)
     angles = np.degrees(result.sensor.elevations_rad)
     return [
         "",
-        f"Taught beside simulated scans of {len(angles)} beams from {angles[0]:.1f} to "
-        f"{angles[-1]:.1f} degrees and {result.sensor.azimuth_steps} steps a turn. Agreement by "
-        "step, the mean IoU with what the network said at first on average of turned, mirrored and "
-        f"scaled copies of the scans held out: {way}. A gain below {LEAST_GAIN} is not taken.",
+        f"The sensor as the scans tell it: {len(angles)} beams from {angles[0]:.1f} to "
+        f"{angles[-1]:.1f} degrees, {result.sensor.azimuth_steps} steps a turn, "
+        f"{result.sensor.height_m:.2f} m above the ground, ranges good to "
+        f"{1000 * result.sensor.range_noise_m:.0f} mm.",
+        "",
+        f"Practice on simulated scans of it, steady by step: {_course(result.practised)}. "
+        f"A gain below {STEADIER} is not taken.",
+        "",
+        "Taught on mixes of your scans with simulated ones. Agreement by step, the mean IoU with "
+        "what the network said at first on average of turned, mirrored and scaled copies of the "
+        f"scans held out: {_course(result.taught)}. A gain below {LEAST_GAIN} is not taken.",
     ]
+
+
+def _course(taught: Taught) -> str:
+    return ", ".join(f"{step}: {value:.4f}" for step, value in taught.history)
 
 
 def _counts(

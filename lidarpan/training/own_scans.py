@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lidarpan.inference import Handling
-from lidarpan.model.copies import Copy
+from lidarpan.model.copies import COPIES, Copy
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.outputs import PreparedScan, VoxelOutputs
@@ -83,21 +84,47 @@ def split_scans(paths: Sequence[Path], most: int) -> tuple[list[Path], list[Path
     return [path for path in chosen if path not in held_out], held_out
 
 
-class Judge:
-    """How far a network agrees with what the old one says of turned and scaled copies on average.
+class Judge(Protocol):
+    """Says how good a network is on scans held out, without labels; more is better."""
 
-    The average over copies (see `model.copies`) is right more often than the old network itself,
-    so that a network that comes nearer to it has gained. No labels are needed.
-    """
+    name: str
+
+    def __call__(self, network: PanopticNetwork) -> float:
+        """A number that only numbers of the same judge compare with."""
+        ...
+
+
+class Steadiness:
+    """Share of the points that keep their class where a scan is turned and scaled."""
+
+    name = "steady"
 
     def __init__(self, old: VoxelNetwork, held_out: Sequence[OwnScan]) -> None:
-        """old: with copies."""
+        """old: how networks are run."""
         self.old, self.held_out = old, held_out
-        self.reference = [best_class(old, one.prepared) for one in held_out]
+
+    def __call__(self, network: PanopticNetwork) -> float:
+        """As `consistency` says."""
+        return consistency(run_like(self.old, network), self.held_out, COPIES[0])
+
+
+class Agreement:
+    """How far a network agrees with what another says of turned and scaled copies on average.
+
+    The average over copies (see `model.copies`) is right more often than the network itself, so
+    that a network that comes nearer to it has gained.
+    """
+
+    name = "agreement"
+
+    def __init__(self, copies: VoxelNetwork, held_out: Sequence[OwnScan]) -> None:
+        """copies: a network that asks about copies."""
+        self.copies, self.held_out = copies, held_out
+        self.reference = [best_class(copies, one.prepared) for one in held_out]
 
     def __call__(self, network: PanopticNetwork) -> float:
         """Mean IoU of a network's classes with the reference's, over the held-out scans."""
-        plain = run_like(self.old, network)
+        plain = run_like(self.copies, network)
         size = 1 + network.semantic_head.out_features
         confusion = np.zeros((size, size))
         for one, reference in zip(self.held_out, self.reference, strict=True):

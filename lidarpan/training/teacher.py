@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,15 +23,17 @@ from lidarpan.training.augment import Sample
 from lidarpan.training.data import Batch, collate, make_batch
 from lidarpan.training.losses import PanopticLoss
 from lidarpan.training.own_scans import Judge, OwnScan, Say, probabilities_of, run_like
+from lidarpan.voxels.intensity import brightness
 
 KEEP = 0.7
 """Share of the voxels of each class, the surest ones, whose pseudo-label is believed."""
 
 LOWEST, HIGHEST = 0.4, 0.9  # a class's threshold lies between
 _DECAY = 0.98  # of the teacher's weights, at each step
-_RATE = 5e-5
+_PRACTICE_RATE, _TEACHING_RATE = 2e-4, 1e-4
 _PATIENCE = 3  # judgements in a row that do not gain
 _PASTED = 6  # simulated objects in an own scan
+_CHANGES = AugmentConfig(intensity_gain=0.0)  # brightness by rank knows no gain
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def pseudo_sample(lesson: Lesson, teacher: VoxelNetwork, thresholds: FloatArray)
     instance = np.where(semantic == labels.semantic, labels.instance, 0).astype(np.int32)
     is_object = labels.instance > 0
     semantic = np.where(is_object & (instance == 0), 0, semantic).astype(np.uint8)
-    return Sample(lesson.own.scan.points, lesson.own.scan.intensity, semantic, instance)
+    scan = lesson.own.scan
+    bright = brightness(scan.points, scan.intensity, teacher.intensity)
+    return Sample(scan.points, bright, semantic, instance)
 
 
 def without_prior(said: VoxelOutputs, network: VoxelNetwork) -> FloatArray:
@@ -121,6 +125,37 @@ class Taught:
         return max(value for _, value in self.history) - self.history[0][1]
 
 
+def practise(
+    network: PanopticNetwork,
+    towns: Sequence[Sample],
+    old: VoxelNetwork,
+    classes: ClassTable,
+    judge: Judge,
+    *,
+    class_weight: Tensor,
+    steps: int = 120,
+    judge_every: int = 40,
+    seed: int = 0,
+    say: Say = lambda text: None,
+) -> Taught:
+    """Train on simulated scans of the own sensor alone.
+
+    A network that was trained on sensors of many kinds reads one of them better for it. Arguments
+    as of `teach`.
+    """
+
+    def batches(teacher: VoxelNetwork) -> Iterator[Batch]:
+        rng = np.random.default_rng([seed, 78])
+        while True:
+            order = rng.permutation(len(towns))
+            for first, second in zip(order[::2], order[1::2], strict=False):
+                yield _batch((towns[first], towns[second]), rng, teacher, classes)
+
+    return _learn(
+        network, batches, old, judge, class_weight, _PRACTICE_RATE, steps, judge_every, say
+    )
+
+
 def teach(
     network: PanopticNetwork,
     lessons: Sequence[Lesson],
@@ -153,16 +188,42 @@ def teach(
         seed: of everything random.
         say: takes what is going on, in words.
     """
+    thresholds = class_thresholds(lessons)
+
+    def batches(teacher: VoxelNetwork) -> Iterator[Batch]:
+        rng = np.random.default_rng([seed, 77])
+        while True:
+            for k in rng.permutation(len(lessons)):
+                own = pseudo_sample(lessons[k], teacher, thresholds)
+                town = towns[int(rng.integers(len(towns)))]
+                pair = mix_both_ways(own, town, rng, classes.ground)
+                yield _batch(pair, rng, teacher, classes)
+
+    return _learn(
+        network, batches, old, judge, class_weight, _TEACHING_RATE, steps, judge_every, say
+    )
+
+
+def _learn(
+    network: PanopticNetwork,
+    batches_of: Callable[[VoxelNetwork], Iterator[Batch]],
+    old: VoxelNetwork,
+    judge: Judge,
+    class_weight: Tensor,
+    rate: float,
+    steps: int,
+    judge_every: int,
+    say: Say,
+) -> Taught:
+    """Train a student on batches that may ask its moving average, which is judged and kept."""
     student, teacher = _copied(network), _copied(network)
-    runner = run_like(old, teacher)
+    batches = batches_of(run_like(old, teacher))
     student.train()
     loss = PanopticLoss(class_weight, LossConfig())
-    optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
+        optimizer, rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
     )
-    thresholds = class_thresholds(lessons)
-    batches = _batches(lessons, towns, runner, classes, thresholds, seed)
     best, history = _copied(teacher), [(0, judge(teacher))]
     for step in range(1, steps + 1):
         batch = next(batches)
@@ -179,7 +240,7 @@ def teach(
         if agreed > max(value for _, value in history):
             best = _copied(teacher)
         history.append((step, agreed))
-        say(f"step {step} of {steps}: agreement {agreed:.4f}")
+        say(f"step {step} of {steps}: {judge.name} {agreed:.4f}")
         peak = max(range(len(history)), key=lambda i: history[i][1])
         if len(history) - 1 - peak >= _PATIENCE:
             break
@@ -187,22 +248,12 @@ def teach(
     return Taught(best, at, tuple(history))
 
 
-def _batches(
-    lessons: Sequence[Lesson],
-    towns: Sequence[Sample],
-    teacher: VoxelNetwork,
-    classes: ClassTable,
-    thresholds: FloatArray,
-    seed: int,
-) -> Iterator[Batch]:
-    rng = np.random.default_rng([seed, 77])
-    while True:
-        for k in rng.permutation(len(lessons)):
-            own = pseudo_sample(lessons[k], teacher, thresholds)
-            town = towns[int(rng.integers(len(towns)))]
-            pair = mix_both_ways(own, town, rng, classes.ground)
-            changed = (augment.perturb(one, rng, AugmentConfig()) for one in pair)
-            yield collate([make_batch(one, teacher.grid, classes) for one in changed])
+def _batch(
+    samples: Sequence[Sample], rng: np.random.Generator, like: VoxelNetwork, classes: ClassTable
+) -> Batch:
+    """Scans as a network sees them, changed at random."""
+    changed = (augment.perturb(one, rng, _CHANGES) for one in samples)
+    return collate([make_batch(one, like.grid, classes) for one in changed])
 
 
 def _copied(network: PanopticNetwork) -> PanopticNetwork:

@@ -5,7 +5,7 @@ import pytest
 
 from lidarpan.scans.beams import bands_of_elevation, find_beams
 from lidarpan.structures import InputError, Scan
-from lidarpan.synthetic.sensors.estimate import estimate_sensor
+from lidarpan.synthetic.sensors.estimate import USUAL_NOISE_M, estimate_sensor, range_noise
 from lidarpan.synthetic.sensors.presets import SENSORS
 from lidarpan.synthetic.sensors.sensor import make_sensor
 
@@ -75,6 +75,34 @@ def test_without_rings_and_order_a_common_sensor_is_taken():
     told = estimate_sensor([scan], 1.8)
     assert len(told.elevations_rad) == 64
     assert np.allclose(told.elevations_rad, sensor.elevations_rad, atol=np.radians(0.7))
+
+
+@pytest.mark.parametrize("noise_m", [0.004, 0.02])
+def test_the_noise_of_ranges_is_told_among_clutter(noise_m):
+    rng = np.random.default_rng(1)
+    step = np.radians(0.3)
+    azimuth = np.tile(np.arange(-np.pi, np.pi, step), 24)
+    beam = np.repeat(np.arange(24, dtype=np.int32), len(azimuth) // 24)
+    wall = 12 + 3 * np.cos(azimuth) + 0.5 * np.sin(3 * azimuth)
+    is_bush = np.repeat(rng.random(len(wall) // 24) < 0.3, 24)
+    reach = np.where(is_bush, rng.uniform(4, 11, len(wall)), wall)
+    reach += rng.normal(0, noise_m, len(wall))
+    points = np.stack([reach * np.cos(azimuth), reach * np.sin(azimuth), 0 * reach], axis=1)
+    told = range_noise(points, beam, float(step))
+    assert noise_m <= told < 1.6 * noise_m
+
+
+def test_noise_of_few_points_is_the_usual_one():
+    few = np.random.default_rng(0).normal(0, 10, (50, 3))
+    assert range_noise(few, np.zeros(50, np.int32), 0.1) == USUAL_NOISE_M
+
+
+def test_the_nearest_range_is_that_of_all_scans():
+    sensor = make_sensor(num_beams=16, azimuth_steps=400)
+    scan, _ = sweep(sensor)
+    near = Scan(scan.points[: scan.num_points // 2] * np.float32(0.5))
+    told = estimate_sensor([scan, near], 1.8)
+    assert told.min_range_m == pytest.approx(4.5, abs=0.2)
 
 
 def test_a_handful_of_points_is_refused():

@@ -1,5 +1,8 @@
 """Weights fitted to unlabelled scans: what is believed, what is taken, and what is left alone."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,16 +14,23 @@ from lidarpan.model.copies import COPIES, Copy
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.weights import build_network
 from lidarpan.pipeline import PanopticPipeline
-from lidarpan.structures import InputError
+from lidarpan.structures import InputError, Scan
+from lidarpan.synthetic.sensors.presets import SENSORS
+from lidarpan.synthetic.simulate import simulate_scan
 from lidarpan.training import adapt as adapt_module
-from lidarpan.training.adapt import adapt
+from lidarpan.training import teacher as teacher_module
+from lidarpan.training.adapt import adapt, sensor_of, simulate_like
 from lidarpan.training.adapt_report import write_report
 from lidarpan.training.augment import Sample
 from lidarpan.training.own_scans import (
+    Agreement,
+    OwnScan,
+    Steadiness,
     agreement,
     consistency,
     probabilities_of,
     read_own_scans,
+    run_like,
     split_scans,
 )
 from lidarpan.training.teacher import (
@@ -28,10 +38,12 @@ from lidarpan.training.teacher import (
     LOWEST,
     Lesson,
     class_thresholds,
+    practise,
     pseudo_sample,
     teach,
     without_prior,
 )
+from lidarpan.voxels.intensity import brightness
 
 KITTI = load_class_table("semantickitti")
 SMALL = Config.model_validate(
@@ -160,6 +172,58 @@ def test_what_is_not_sure_is_void(weights, own):
     assert (every.semantic[objects & ~kept] == 0).all()
 
 
+def test_a_network_is_taught_with_the_brightness_that_it_sees_in_use(weights, own):
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    teacher = voxel_network(pipeline.network)
+    assert teacher.intensity == "rank"
+    (lesson,) = lessons_of(pipeline, own[:1])
+    scan = own[0].scan
+    dimmer = replace(own[0], scan=replace(scan, intensity=scan.intensity**2 / 255))
+    every = np.zeros(19, np.float32)
+    sample = pseudo_sample(lesson, teacher, every)
+    assert np.array_equal(sample.intensity, brightness(scan.points, scan.intensity, "rank"))
+    assert not np.allclose(sample.intensity, scan.intensity, atol=0.05)
+    other = pseudo_sample(replace(lesson, own=dimmer), teacher, every)
+    assert np.array_equal(other.intensity, sample.intensity)
+
+
+def test_practice_scans_are_of_the_sensor_in_other_towns(weights):
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    sensor = replace(SENSORS["vlp16"], azimuth_steps=400, height_m=0.9)
+    first, second = simulate_like(sensor, pipeline, seed=1, count=2)
+    for sample in (first, second):
+        assert np.median(sample.points[sample.semantic == KITTI.id_of("road"), 2]) == pytest.approx(
+            -1.73, abs=0.2
+        )
+        assert 0 < sample.intensity.max() <= 0.926  # the brightest that a rank becomes
+        assert sample.semantic.any()
+    assert len(first.points) != len(second.points)
+    (again,) = simulate_like(sensor, pipeline, seed=1, count=1)
+    assert np.array_equal(again.points, first.points)
+
+
+@pytest.mark.parametrize("height_m", [1.1, 2.6])
+def test_beams_are_told_where_the_sensor_was(height_m):
+    sensor = replace(SENSORS["hdl32e"], azimuth_steps=300, height_m=height_m)
+    scan = simulate_scan(3, sensor).scan
+    raised = OwnScan(Path("x"), scan.raised(height_m - 1.73), height_m, None)
+    told = sensor_of([raised], 1.73)
+    assert told.height_m == height_m
+    assert len(told.elevations_rad) == 32
+    assert np.abs(told.elevations_rad - sensor.elevations_rad).max() < np.radians(0.2)
+
+
+def test_scans_in_the_frame_of_a_vehicle_are_seen_from_the_trained_height():
+    sensor = replace(SENSORS["hdl32e"], azimuth_steps=300, height_m=1.73)
+    scan = simulate_scan(3, sensor).scan  # from its own origin, which the file puts on the road
+    told = sensor_of([OwnScan(Path("x"), scan, 0.3, None)], 1.73)
+    assert told.height_m == 1.73
+    assert np.abs(told.elevations_rad - sensor.elevations_rad).max() < np.radians(0.2)
+    low = replace(sensor, height_m=0.5)
+    scan = simulate_scan(3, low).scan.raised(0.5 - 1.73)
+    assert sensor_of([OwnScan(Path("x"), scan, 0.5, None)], 1.73).height_m == 0.5
+
+
 def towns(rng):
     points = rng.uniform((-8, -8, -1.8), (8, 8, 1), (2000, 3)).astype(np.float32)
     semantic = np.where(points[:, 2] < -1, KITTI.id_of("road"), KITTI.id_of("building"))
@@ -179,6 +243,7 @@ def test_teaching_stops_at_the_peak(weights, own, network, verdicts, best, asked
         seen.append({k: v.clone() for k, v in candidate.state_dict().items()})
         return float(next(answers))
 
+    judge.name = "made up"
     before = {k: v.clone() for k, v in network.state_dict().items()}
     taught = teach(
         network,
@@ -201,6 +266,62 @@ def test_teaching_stops_at_the_peak(weights, own, network, verdicts, best, asked
     for name in before:
         if "running" in name:
             assert torch.equal(seen[-1][name], before[name])
+
+
+def test_practice_learns_the_simulated_scans(weights, network, monkeypatch):
+    monkeypatch.setattr(teacher_module, "_PRACTICE_RATE", 0.01)  # from nothing, in few steps
+    pipeline = PanopticPipeline.from_weights(weights, "cpu")
+    old = voxel_network(pipeline.network)
+    rng = np.random.default_rng(0)
+    made = [*towns(rng), *towns(rng)]
+
+    def judge(candidate):
+        told = run_like(old, candidate)
+        prepared = told.prepare(Scan(made[0].points, made[0].intensity))
+        inside = prepared.voxels.point_to_voxel >= 0
+        voxel = prepared.voxels.point_to_voxel[inside]
+        said = probabilities_of(told, OwnScan(Path("x"), None, 1.73, prepared)).probabilities
+        return float(said[voxel, made[0].semantic[inside].astype(int) - 1].mean())
+
+    judge.name = "sure of the truth"
+    lines = []
+    practised = practise(
+        network, made, old, KITTI, judge, class_weight=torch.ones(19), steps=60, judge_every=30,
+        say=lines.append,
+    )  # fmt: skip
+    assert practised.gain > 0.2
+    assert practised.step == 60
+    assert lines[0].startswith("step 30 of 60: sure of the truth ")
+
+
+def test_judges_know_the_network_they_began_with(weights, own, network):
+    plain = voxel_network(PanopticPipeline.from_weights(weights, "cpu").network)
+    assert Steadiness(plain, own)(network) == consistency(plain, own, COPIES[0])
+    assert Agreement(plain, own)(network) == 1.0  # without copies it agrees with itself
+
+
+def test_the_full_form_practises_teaches_and_reports(weights, scans, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt_module, "NUM_TOWNS", 2)
+    monkeypatch.setattr(adapt_module, "STEADIER", -1.0)
+    monkeypatch.setattr(adapt_module, "LEAST_GAIN", 2.0)
+    lines = []
+    result = adapt(
+        weights, scans, tmp_path / "my.safetensors", full=True, steps=2, device="cpu",
+        say=lines.append,
+    )  # fmt: skip
+    assert result.is_practised
+    assert not result.is_taught
+    assert result.network is result.practised.network
+    state, header = load_weights(result.out)
+    assert header["adapted"]["practised"] == result.practised.step
+    assert header["adapted"]["steps"] == 0
+    fitted = result.network.state_dict()["semantic_head.weight"]
+    assert torch.equal(state["semantic_head.weight"], fitted.half().float())
+    assert any(line.startswith("step 2 of 2: steady") for line in lines)
+    assert any(line.startswith("step 2 of 2: agreement") for line in lines)
+    text = write_report(result, weights, tmp_path / "report").read_text()
+    assert "Practice on simulated scans" in text
+    assert f"{len(result.sensor.elevations_rad)} beams" in text
 
 
 def test_without_a_gain_the_old_weights_come_back(weights, scans, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from lidarpan.scans.beams import bands_of_elevation, elevations, find_beams
 from lidarpan.structures import InputError, IntArray, Scan
@@ -14,6 +15,7 @@ from lidarpan.synthetic.sensors.sensor import Sensor
 _FAR_M = 8.0  # beams of one sensor start some centimetres apart: near points blur their angles
 _FEWEST_POINTS = 500
 _SECTOR_GAP_RAD = np.radians(30)
+USUAL_NOISE_M = 0.015  # where nothing tells
 _COMMON_BEAMS = (16, 32, 40, 64, 128)
 
 
@@ -32,14 +34,15 @@ def estimate_sensor(scans: Sequence[Scan], height_m: float) -> Sensor:
     """
     whole = max(scans, key=lambda scan: scan.num_points)
     points = whole.points.astype(np.float64)
-    reach = np.linalg.norm(points, axis=1)
+    reach = _reach(whole)
     if len(points) < _FEWEST_POINTS or not (reach > _FAR_M).any():
         raise InputError(
             f"wanted a scan of {_FEWEST_POINTS} points or more, some beyond {_FAR_M:g} m, to tell "
             f"the sensor by, got {len(points)} points"
         )
-    step_rad = _azimuth_step(points, find_beams(whole))
     beam = find_beams(whole)
+    step_rad = _azimuth_step(points, beam)
+    noise_m = USUAL_NOISE_M if beam is None else range_noise(points, beam, step_rad)
     if beam is None:
         per_step = len(points) * step_rad / (2 * np.pi)
         beam = bands_of_elevation(whole, min(_COMMON_BEAMS, key=lambda n: abs(n - per_step)))
@@ -54,12 +57,18 @@ def estimate_sensor(scans: Sequence[Scan], height_m: float) -> Sensor:
         name="estimated",
         elevations_rad=np.sort(np.array(table)),
         azimuth_steps=max(16, round(2 * np.pi / step_rad)),
-        min_range_m=float(np.percentile(reach, 0.2)),
+        min_range_m=min(float(np.percentile(_reach(scan), 0.2)) for scan in scans),
         max_range_m=float(np.clip(np.percentile(reach, 99.95), 20, 250)),
-        range_noise_m=0.02,
+        range_noise_m=noise_m,
         height_m=height_m,
         blind=_unseen(np.arctan2(points[:, 1], points[:, 0])),
     )
+
+
+def _reach(scan: Scan) -> NDArray[np.float64]:
+    """(N,) ranges, metres."""
+    reach: NDArray[np.float64] = np.linalg.norm(scan.points.astype(np.float64), axis=1)
+    return reach
 
 
 def _azimuth_step(points: NDArray[np.float64], beam: IntArray | None) -> float:
@@ -72,6 +81,29 @@ def _azimuth_step(points: NDArray[np.float64], beam: IntArray | None) -> float:
     steps = np.diff(azimuth[order])[same]
     steps = steps[steps > np.radians(0.02)]
     return float(np.median(steps)) if len(steps) else float(np.radians(0.2))
+
+
+def range_noise(points: NDArray[np.float64], beam: IntArray, step_rad: float) -> float:
+    """Standard deviation of a range about a smooth surface, metres.
+
+    From the fourth differences of the ranges along each beam, whose variance is 70 times that of
+    the ranges. Most surfaces are no smooth ones, so that the first decile of their sizes counts.
+
+    Args:
+        points: (N, 3) metres, from the sensor.
+        beam: (N,) of each.
+        step_rad: between neighbouring rays of a beam.
+    """
+    azimuth = np.arctan2(points[:, 1], points[:, 0])
+    order = np.lexsort((azimuth, beam))
+    is_next = (np.diff(beam[order]) == 0) & (np.diff(azimuth[order]) < 1.6 * step_rad)
+    five = np.logical_and.reduce([is_next[k : len(is_next) - 3 + k] for k in range(4)])
+    reach = np.linalg.norm(points[order], axis=1)
+    fourth = np.abs(np.diff(reach, 4))[five]
+    if len(fourth) < _FEWEST_POINTS:
+        return USUAL_NOISE_M
+    spread = float(np.quantile(fourth, 0.1)) / norm.ppf(0.55)
+    return float(np.clip(spread / np.sqrt(70), 0.002, 0.05))
 
 
 def _unseen(azimuth: NDArray[np.float64]) -> tuple[tuple[float, float, float], ...]:

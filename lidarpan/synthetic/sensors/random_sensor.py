@@ -103,6 +103,21 @@ def _mounted(sensor: Sensor, rng: np.random.Generator) -> Sensor:
     )
 
 
+def with_unknowns(sensor: Sensor, rng: np.random.Generator) -> Sensor:
+    """A sensor with what its scans do not tell drawn at random.
+
+    Offsets and gains of its beams, the share of empty rays and the range law of its intensity, from
+    the distributions of `random_sensor`.
+    """
+    return replace(
+        sensor,
+        beam_offset_m=float(abs(rng.normal(0, 0.015))),
+        empty_share=float(0.008 * np.exp(rng.normal(0, 0.8))),
+        range_law=float(rng.normal(0, 0.3)),
+        beam_gain=float(abs(rng.normal(0, 0.1))),
+    )
+
+
 def _within(sensor: Sensor, max_rays: int) -> Sensor:
     """The sensor with azimuth steps so wide that it casts at most max_rays."""
     share = 1.0 if sensor.sector_rad is None else float(np.diff(sensor.sector_rad)[0] / 2 / np.pi)
