@@ -13,12 +13,12 @@ def thin(sample: Sample, rng: np.random.Generator) -> Sample:
     """As one of seven poorer sensors would have taken it.
 
     Beams left out, azimuths left out, both, far points lost, a sector only, a sector of fewer beams
-    and azimuths, or a short range.
+    and azimuths (twice as often as each of the others), or a short range.
 
     The sensor is at (0, 0, 0). Beams and azimuths are bands of angles, as the beams of an unknown
     sensor are not known.
     """
-    match int(rng.integers(7)):
+    match int(rng.integers(8)):
         case 0:
             keep = some_beams(sample, rng)
         case 1:
@@ -29,7 +29,7 @@ def thin(sample: Sample, rng: np.random.Generator) -> Sample:
             keep = near_ones(sample, rng)
         case 4:
             keep = a_sector(sample, rng)
-        case 5:
+        case 5 | 6:
             keep = a_sector(sample, rng) & some_beams(sample, rng) & some_azimuths(sample, rng)
         case _:
             keep = _range_m(sample) < rng.uniform(25, 60)
@@ -55,8 +55,8 @@ def near_ones(sample: Sample, rng: np.random.Generator) -> BoolArray:
 
 
 def a_sector(sample: Sample, rng: np.random.Generator) -> BoolArray:
-    """40 to 200 degrees of azimuth. (N,)."""
-    start, width = rng.uniform(-np.pi, np.pi), rng.uniform(2 * np.pi / 9, 1.1 * np.pi)
+    """35 to 200 degrees of azimuth, narrow ones more often. (N,)."""
+    start, width = rng.uniform(-np.pi, np.pi), np.radians(np.exp(rng.uniform(*np.log([35, 200]))))
     azimuth = np.arctan2(sample.points[:, 1], sample.points[:, 0])
     return (azimuth - start) % (2 * np.pi) < width
 
