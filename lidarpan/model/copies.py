@@ -52,6 +52,16 @@ COPIES = (
 voxels, in which it errs elsewhere: two copies gave more than four in voxels of the own size."""
 
 
+MANY_COPIES = (
+    *COPIES,
+    Copy(2.5),
+    Copy(1.2, mirrored=True, voxels=4 / 3),
+    Copy(-1.0, scale=1.05),
+    Copy(-2.8, mirrored=True, scale=0.95),
+)
+"""Where time matters less, as for what a network is to learn."""
+
+
 def average_copies(
     prepared: PreparedScan,
     outputs: VoxelOutputs,

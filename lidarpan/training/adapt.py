@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lidarpan.config import Config, LossConfig, parse_config
+from lidarpan.config import LossConfig, parse_config
 from lidarpan.model.checkpoint import fit_weights, load_weights, save_weights
-from lidarpan.model.copies import COPIES
+from lidarpan.model.copies import COPIES, MANY_COPIES
 from lidarpan.model.device_network import voxel_network
 from lidarpan.model.inference import scan_norms
 from lidarpan.model.network import PanopticNetwork
@@ -155,10 +155,10 @@ def adapt(
     The fast form chooses how far a scan is normalised by its own statistics: the share with which
     the network is steadiest when the scans are turned and scaled, where that is clearly ahead. The
     full form goes on from there. It practises on fresh simulated scans of the same sensor, whose
-    beams and noise are told from the scans; what comes of it is taken where it is steadier. Then a
-    mean teacher learns on mixes of the scans with the simulated ones what copies of the scans say
-    on average, and stops at the peak of its agreement. All are judged by scans held out; where
-    nothing gains, the old weights are written.
+    beams and noise are told from the scans; what comes of it is taken where it is steadier. Then it
+    learns, beside simulated scans, to say of the own scans what it says on average of turned,
+    mirrored and scaled copies of them, and stops at the peak of its agreement. All are judged by
+    scans held out; where nothing gains, the old weights are written.
 
     Args:
         weights: to begin with, a shipped name or a .safetensors file.
@@ -197,14 +197,13 @@ def adapt(
     result = Adapted(out, tuple(trials), chosen, tuple(fit_paths), tuple(held_paths))
     if full:
         fitted = read_own_scans(fit_paths, pipeline, sensor_height_m, load)
-        result = _fit_fully(result, config, pipeline, fitted, held_out, steps, seed, say)
+        result = _fit_fully(result, pipeline, fitted, held_out, steps, seed, say)
     _write(result, path, header)
     return result
 
 
 def _fit_fully(
     result: Adapted,
-    config: Config,
     pipeline: PanopticPipeline,
     fitted: Sequence[OwnScan],
     held_out: Sequence[OwnScan],
@@ -225,12 +224,8 @@ def _fit_fully(
     steady = Steadiness(old, held_out)
     practised = practise(result.network, towns, old, classes, steady, **how)
     result = replace(result, sensor=sensor, practised=practised)
-    copies = voxel_network(PanopticPipeline.from_config(config, result.network, tta=True).network)
-    lessons = []
-    for own in fitted:
-        said = probabilities_of(copies, own)
-        labels = pipeline.finish(own.prepared, said)
-        lessons.append(Lesson(own, without_prior(said, copies), labels))
+    copies = run_like(old, result.network, MANY_COPIES)
+    lessons = [Lesson(own, without_prior(probabilities_of(copies, own), copies)) for own in fitted]
     agree = Agreement(copies, held_out)
     taught = teach(result.network, lessons, towns, old, classes, agree, **how)
     return replace(result, taught=taught)

@@ -135,7 +135,7 @@ def _way(result: Adapted) -> list[str]:
         f"Practice on simulated scans of it, steady by step: {_course(result.practised)}. "
         f"A gain below {STEADIER} is not taken.",
         "",
-        "Taught on mixes of your scans with simulated ones. Agreement by step, the mean IoU with "
+        "Taught by copies of your scans. Agreement by step, the mean IoU with "
         "what the network said at first on average of turned, mirrored and scaled copies of the "
         f"scans held out: {_course(result.taught)}. A gain below {LEAST_GAIN} is not taken.",
     ]

@@ -135,8 +135,10 @@ class Agreement:
         return agreement(confusion)
 
 
-def run_like(old: VoxelNetwork, network: PanopticNetwork) -> VoxelNetwork:
-    """Another network with the same grid, engine and prior, without copies."""
+def run_like(
+    old: VoxelNetwork, network: PanopticNetwork, copies: Sequence[Copy] = ()
+) -> VoxelNetwork:
+    """Another network with the same grid, engine and prior, and with copies of its own."""
     return VoxelNetwork(
         network,
         old.grid,
@@ -144,6 +146,7 @@ def run_like(old: VoxelNetwork, network: PanopticNetwork) -> VoxelNetwork:
         old.precision,
         zoom=old.zoom,
         prior=old.prior,
+        copies=copies,
         ground_m=old.ground_m,
         intensity=old.intensity,
     )

@@ -1,9 +1,9 @@
-"""A network taught on unlabelled scans by its own average, mixed with simulated scans."""
+"""A network that practises on simulated scans, and learns from copies of unlabelled ones."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,74 +13,38 @@ from torch import Tensor
 
 from lidarpan.classes import ClassTable
 from lidarpan.config import AugmentConfig, LossConfig
+from lidarpan.model.copies import Copy
 from lidarpan.model.inference import scan_norms
 from lidarpan.model.network import PanopticNetwork
 from lidarpan.model.outputs import VoxelOutputs
 from lidarpan.model.voxel_network import VoxelNetwork
-from lidarpan.structures import FloatArray, PanopticLabels
+from lidarpan.structures import FloatArray
 from lidarpan.training import augment
 from lidarpan.training.augment import Sample
 from lidarpan.training.data import Batch, collate, make_batch
 from lidarpan.training.losses import PanopticLoss
-from lidarpan.training.own_scans import Judge, OwnScan, Say, probabilities_of, run_like
+from lidarpan.training.own_scans import Judge, OwnScan, Say
 from lidarpan.voxels.intensity import brightness
+from lidarpan.voxels.moments import sum_over_points
+from lidarpan.voxels.voxelize import voxelize
 
-KEEP = 0.7
-"""Share of the voxels of each class, the surest ones, whose pseudo-label is believed."""
-
-LOWEST, HIGHEST = 0.4, 0.9  # a class's threshold lies between
-_DECAY = 0.98  # of the teacher's weights, at each step
-_PRACTICE_RATE, _TEACHING_RATE = 2e-4, 1e-4
+_DECAY = 0.98  # of the average of the weights, at each step
+_RATE = 2e-4
 _PATIENCE = 3  # judgements in a row that do not gain
-_PASTED = 6  # simulated objects in an own scan
 _CHANGES = AugmentConfig(intensity_gain=0.0)  # brightness by rank knows no gain
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """An own scan and what the old network says of it on the average of its copies.
+    """An own scan and what the network says of it on the average of its copies.
 
     Attributes:
         own: the scan.
         probabilities: (V, C - 1) float32 of its voxels, without the prior.
-        labels: its points' classes and objects.
     """
 
     own: OwnScan
     probabilities: FloatArray
-    labels: PanopticLabels
-
-
-def class_thresholds(lessons: Sequence[Lesson], keep: float = KEEP) -> FloatArray:
-    """(C - 1,) probability from which a voxel is believed to be of a class.
-
-    Each class keeps the same share of its voxels, so that rare and hard classes are taught too
-    (class-balanced self-training: Zou et al., ECCV 2018).
-    """
-    every = np.concatenate([lesson.probabilities for lesson in lessons])
-    best, sure = every.argmax(axis=1), every.max(axis=1)
-    out = np.full(every.shape[1], HIGHEST, np.float32)
-    for c in np.unique(best):
-        out[c] = np.quantile(sure[best == c], 1 - keep)
-    return np.clip(out, LOWEST, HIGHEST)
-
-
-def pseudo_sample(lesson: Lesson, teacher: VoxelNetwork, thresholds: FloatArray) -> Sample:
-    """An own scan with the labels that the copies' average and the teacher are sure of together."""
-    mean = (
-        lesson.probabilities + without_prior(probabilities_of(teacher, lesson.own), teacher)
-    ) / 2
-    best = mean.argmax(axis=1)
-    sure = mean[np.arange(len(best)), best] >= thresholds[best]
-    voxel = np.append(np.where(sure, best + 1, 0), 0).astype(np.uint8)  # row -1: outside the grid
-    semantic = voxel[lesson.own.prepared.voxels.point_to_voxel]
-    labels = lesson.labels
-    instance = np.where(semantic == labels.semantic, labels.instance, 0).astype(np.int32)
-    is_object = labels.instance > 0
-    semantic = np.where(is_object & (instance == 0), 0, semantic).astype(np.uint8)
-    scan = lesson.own.scan
-    bright = brightness(scan.points, scan.intensity, teacher.intensity)
-    return Sample(scan.points, bright, semantic, instance)
 
 
 def without_prior(said: VoxelOutputs, network: VoxelNetwork) -> FloatArray:
@@ -92,17 +56,24 @@ def without_prior(said: VoxelOutputs, network: VoxelNetwork) -> FloatArray:
     return plain
 
 
-def mix_both_ways(
-    own: Sample, town: Sample, rng: np.random.Generator, ground: tuple[int, ...]
-) -> tuple[Sample, Sample]:
-    """Simulated objects in the own scan, and sectors or beams of the own scan in the town.
+def copied_lesson(
+    lesson: Lesson, like: VoxelNetwork, classes: ClassTable, rng: np.random.Generator
+) -> tuple[Batch, FloatArray]:
+    """An own scan turned, mirrored and scaled at random, and what its voxels should be.
 
-    Mixing source into target and target into source (CoSMix, Saltori et al., ECCV 2022), with
-    PolarMix and LaserMix for whole surfaces.
+    Returns:
+        A batch without labels, and (V, C - 1) float32 mean probabilities of each voxel's points, 0
+        where nothing was said of them.
     """
-    first = augment.paste_instances(own, town, rng, _PASTED, ground)
-    mix = augment.polar_mix if rng.random() < 0.5 else augment.laser_mix
-    return first, mix(town, own, rng)
+    scan, known = lesson.own.scan, lesson.own.prepared.voxels.point_to_voxel
+    copy = Copy(rng.uniform(-np.pi, np.pi), rng.random() < 0.5, rng.uniform(0.95, 1.05))
+    points = copy.apply(scan.points, like.ground_m)
+    bright = brightness(points, scan.intensity, like.intensity)
+    none = np.zeros(len(points), np.int32)
+    batch = make_batch(Sample(points, bright, none.astype(np.uint8), none), like.grid, classes)
+    seen = voxelize(points, like.grid).point_to_voxel
+    sums, count = sum_over_points(lesson.probabilities, known, seen, len(batch.semantic))
+    return batch, sums / np.maximum(count, 1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -110,7 +81,7 @@ class Taught:
     """The best network that was met, and the way there.
 
     Attributes:
-        network: the teacher where it agreed most with the copies' average.
+        network: the average of the weights where it was best.
         step: when that was; 0 = before the first.
         history: (step, agreement) of each judgement.
     """
@@ -144,16 +115,14 @@ def practise(
     as of `teach`.
     """
 
-    def batches(teacher: VoxelNetwork) -> Iterator[Batch]:
+    def batches() -> Iterator[tuple[Batch, FloatArray]]:
         rng = np.random.default_rng([seed, 78])
+        nothing = np.zeros((0, classes.num_classes - 1), np.float32)
         while True:
-            order = rng.permutation(len(towns))
-            for first, second in zip(order[::2], order[1::2], strict=False):
-                yield _batch((towns[first], towns[second]), rng, teacher, classes)
+            pair = [_changed(towns[k], old, classes, rng) for k in rng.integers(len(towns), size=2)]
+            yield collate(pair), nothing
 
-    return _learn(
-        network, batches, old, judge, class_weight, _PRACTICE_RATE, steps, judge_every, say
-    )
+    return _learn(network, batches(), old, judge, class_weight, steps, judge_every, say)
 
 
 def teach(
@@ -170,10 +139,11 @@ def teach(
     seed: int = 0,
     say: Say = lambda text: None,
 ) -> Taught:
-    """Train on mixed scans; the teacher is the moving average of the student.
+    """Train on own scans, beside simulated ones, to say what copies of them say on average.
 
-    Mean teacher: Tarvainen and Valpola, NeurIPS 2017. Stops at the peak of the judge's agreement:
-    when three judgements in a row do not reach it.
+    The network learns whole probabilities (Hinton et al., 2015), not the classes that it is sure
+    of: those it would exaggerate. Stops at the peak of the judge's agreement: when three
+    judgements in a row do not reach it.
 
     Args:
         network: to begin with; it is copied.
@@ -188,57 +158,53 @@ def teach(
         seed: of everything random.
         say: takes what is going on, in words.
     """
-    thresholds = class_thresholds(lessons)
 
-    def batches(teacher: VoxelNetwork) -> Iterator[Batch]:
+    def batches() -> Iterator[tuple[Batch, FloatArray]]:
         rng = np.random.default_rng([seed, 77])
         while True:
             for k in rng.permutation(len(lessons)):
-                own = pseudo_sample(lessons[k], teacher, thresholds)
+                own, target = copied_lesson(lessons[k], old, classes, rng)
                 town = towns[int(rng.integers(len(towns)))]
-                pair = mix_both_ways(own, town, rng, classes.ground)
-                yield _batch(pair, rng, teacher, classes)
+                yield collate([own, _changed(town, old, classes, rng)]), target
 
-    return _learn(
-        network, batches, old, judge, class_weight, _TEACHING_RATE, steps, judge_every, say
-    )
+    return _learn(network, batches(), old, judge, class_weight, steps, judge_every, say)
 
 
 def _learn(
     network: PanopticNetwork,
-    batches_of: Callable[[VoxelNetwork], Iterator[Batch]],
+    batches: Iterator[tuple[Batch, FloatArray]],
     old: VoxelNetwork,
     judge: Judge,
     class_weight: Tensor,
-    rate: float,
     steps: int,
     judge_every: int,
     say: Say,
 ) -> Taught:
-    """Train a student on batches that may ask its moving average, which is judged and kept."""
-    student, teacher = _copied(network), _copied(network)
-    batches = batches_of(run_like(old, teacher))
+    """Train on batches, whose first voxels may have probabilities; judge and keep the average."""
+    student, mean = _copied(network), _copied(network)
     student.train()
     loss = PanopticLoss(class_weight, LossConfig())
-    optimizer = torch.optim.AdamW(student.parameters(), lr=rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
+        optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
     )
-    best, history = _copied(teacher), [(0, judge(teacher))]
+    best, history = _copied(mean), [(0, judge(mean))]
     for step in range(1, steps + 1):
-        batch = next(batches)
-        terms = loss(student(batch.voxels(old.grid, old.engine)), batch, old.grid)
+        batch, target = next(batches)
+        outputs = student(batch.voxels(old.grid, old.engine))
+        total = loss(outputs, batch, old.grid)["total"]
+        total = total + cross_entropy_of(outputs.semantic[: len(target)], target)
         optimizer.zero_grad()
-        terms["total"].backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 10.0)
         optimizer.step()
         schedule.step()
-        _follow(teacher, student)
+        _follow(mean, student)
         if step % judge_every and step != steps:
             continue
-        agreed = judge(teacher)
+        agreed = judge(mean)
         if agreed > max(value for _, value in history):
-            best = _copied(teacher)
+            best = _copied(mean)
         history.append((step, agreed))
         say(f"step {step} of {steps}: {judge.name} {agreed:.4f}")
         peak = max(range(len(history)), key=lambda i: history[i][1])
@@ -248,12 +214,18 @@ def _learn(
     return Taught(best, at, tuple(history))
 
 
-def _batch(
-    samples: Sequence[Sample], rng: np.random.Generator, like: VoxelNetwork, classes: ClassTable
+def cross_entropy_of(logits: Tensor, probabilities: FloatArray) -> Tensor:
+    """Mean cross-entropy of logits with probabilities, over rows that have any. (V, C - 1) each."""
+    target = torch.from_numpy(probabilities).to(logits.device)
+    count = (target.sum(dim=1) > 0).sum().clamp(min=1)
+    return -(target * logits.float().log_softmax(dim=1)).sum() / count
+
+
+def _changed(
+    town: Sample, like: VoxelNetwork, classes: ClassTable, rng: np.random.Generator
 ) -> Batch:
-    """Scans as a network sees them, changed at random."""
-    changed = (augment.perturb(one, rng, _CHANGES) for one in samples)
-    return collate([make_batch(one, like.grid, classes) for one in changed])
+    """A simulated scan as the network sees it, changed at random."""
+    return make_batch(augment.perturb(town, rng, _CHANGES), like.grid, classes)
 
 
 def _copied(network: PanopticNetwork) -> PanopticNetwork:
@@ -264,9 +236,9 @@ def _copied(network: PanopticNetwork) -> PanopticNetwork:
     return copied
 
 
-def _follow(teacher: PanopticNetwork, student: PanopticNetwork) -> None:
+def _follow(mean: PanopticNetwork, student: PanopticNetwork) -> None:
     with torch.no_grad():
-        for slow, fast in zip(teacher.parameters(), student.parameters(), strict=True):
+        for slow, fast in zip(mean.parameters(), student.parameters(), strict=True):
             slow.lerp_(fast, 1 - _DECAY)
 
 

@@ -58,7 +58,8 @@ def a_sector(sample: Sample, rng: np.random.Generator) -> BoolArray:
     """35 to 200 degrees of azimuth, narrow ones more often. (N,)."""
     start, width = rng.uniform(-np.pi, np.pi), np.radians(np.exp(rng.uniform(*np.log([35, 200]))))
     azimuth = np.arctan2(sample.points[:, 1], sample.points[:, 0])
-    return (azimuth - start) % (2 * np.pi) < width
+    inside: BoolArray = (azimuth - start) % (2 * np.pi) < width
+    return inside
 
 
 def _some(band: NDArray[np.int64], rng: np.random.Generator) -> BoolArray:

@@ -34,16 +34,13 @@ from lidarpan.training.own_scans import (
     split_scans,
 )
 from lidarpan.training.teacher import (
-    HIGHEST,
-    LOWEST,
     Lesson,
-    class_thresholds,
+    copied_lesson,
+    cross_entropy_of,
     practise,
-    pseudo_sample,
     teach,
     without_prior,
 )
-from lidarpan.voxels.intensity import brightness
 
 KITTI = load_class_table("semantickitti")
 SMALL = Config.model_validate(
@@ -102,11 +99,7 @@ def network(weights):
 
 def lessons_of(pipeline, own):
     old = voxel_network(pipeline.network)
-    said = [probabilities_of(old, one) for one in own]
-    return [
-        Lesson(one, without_prior(out, old), pipeline.finish(one.prepared, out))
-        for one, out in zip(own, said, strict=True)
-    ]
+    return [Lesson(one, without_prior(probabilities_of(old, one), old)) for one in own]
 
 
 def test_scans_are_split_evenly_and_wholly():
@@ -143,48 +136,35 @@ def test_the_prior_is_taken_out_of_what_is_learnt(weights, own):
     assert without_prior(plain, other) is plain.probabilities
 
 
-def test_each_class_keeps_its_surest_voxels(own):
-    rng = np.random.default_rng(0)
-    sharp = rng.dirichlet(np.full(19, 0.1), 3000).astype(np.float32)
-    lesson = Lesson(own[0], sharp, None)
-    thresholds = class_thresholds([lesson], keep=0.6)
-    best, sure = sharp.argmax(1), sharp.max(1)
-    for c in range(19):
-        assert LOWEST <= thresholds[c] <= HIGHEST
-        kept = (sure[best == c] >= thresholds[c]).mean()
-        if LOWEST < thresholds[c] < HIGHEST:
-            assert kept == pytest.approx(0.6, abs=0.02)
-
-
-def test_what_is_not_sure_is_void(weights, own):
+def test_a_copied_lesson_has_the_brightness_in_use_and_the_answers_of_its_points(weights, own):
     pipeline = PanopticPipeline.from_weights(weights, "cpu")
-    teacher = voxel_network(pipeline.network)
+    like = voxel_network(pipeline.network)
     (lesson,) = lessons_of(pipeline, own[:1])
-    none = pseudo_sample(lesson, teacher, np.full(19, 1.1, np.float32))
-    assert not none.semantic.any()
-    assert not none.instance.any()
-    every = pseudo_sample(lesson, teacher, np.zeros(19, np.float32))
-    inside = own[0].prepared.voxels.point_to_voxel >= 0
-    objects = lesson.labels.instance > 0
-    assert (every.semantic[inside & ~objects] > 0).all()
-    kept = every.instance > 0
-    assert (every.semantic[kept] == lesson.labels.semantic[kept]).all()
-    assert (every.semantic[objects & ~kept] == 0).all()
-
-
-def test_a_network_is_taught_with_the_brightness_that_it_sees_in_use(weights, own):
-    pipeline = PanopticPipeline.from_weights(weights, "cpu")
-    teacher = voxel_network(pipeline.network)
-    assert teacher.intensity == "rank"
-    (lesson,) = lessons_of(pipeline, own[:1])
-    scan = own[0].scan
+    batch, target = copied_lesson(lesson, like, KITTI, np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    copy = Copy(rng.uniform(-np.pi, np.pi), rng.random() < 0.5, rng.uniform(0.95, 1.05))
+    scan = lesson.own.scan
+    points = copy.apply(scan.points, like.ground_m)
+    in_use = like.prepare(Scan(points, scan.intensity))
+    assert like.intensity == "rank"
+    assert np.array_equal(batch.features.numpy(), in_use.features)
+    assert not batch.semantic.any()
+    was, now = lesson.own.prepared.voxels.point_to_voxel, in_use.voxels.point_to_voxel
+    for voxel in (0, 7, len(target) - 1):
+        here = lesson.probabilities[was[(now == voxel) & (was >= 0)]]
+        assert np.allclose(target[voxel], here.mean(0) if len(here) else 0, atol=1e-6)
     dimmer = replace(own[0], scan=replace(scan, intensity=scan.intensity**2 / 255))
-    every = np.zeros(19, np.float32)
-    sample = pseudo_sample(lesson, teacher, every)
-    assert np.array_equal(sample.intensity, brightness(scan.points, scan.intensity, "rank"))
-    assert not np.allclose(sample.intensity, scan.intensity, atol=0.05)
-    other = pseudo_sample(replace(lesson, own=dimmer), teacher, every)
-    assert np.array_equal(other.intensity, sample.intensity)
+    other, _ = copied_lesson(replace(lesson, own=dimmer), like, KITTI, np.random.default_rng(3))
+    assert torch.equal(other.features, batch.features)
+
+
+def test_cross_entropy_of_probabilities():
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [5.0, -5.0]])
+    target = np.array([[0.25, 0.75], [0.0, 1.0], [0.0, 0.0]], np.float32)
+    log = logits.log_softmax(1)
+    want = -(0.25 * log[0, 0] + 0.75 * log[0, 1] + log[1, 1]) / 2  # the last says nothing
+    assert torch.allclose(cross_entropy_of(logits, target), want)
+    assert cross_entropy_of(logits[:0], target[:0]) == 0.0
 
 
 def test_practice_scans_are_of_the_sensor_in_other_towns(weights):
@@ -269,7 +249,7 @@ def test_teaching_stops_at_the_peak(weights, own, network, verdicts, best, asked
 
 
 def test_practice_learns_the_simulated_scans(weights, network, monkeypatch):
-    monkeypatch.setattr(teacher_module, "_PRACTICE_RATE", 0.01)  # from nothing, in few steps
+    monkeypatch.setattr(teacher_module, "_RATE", 0.01)  # from nothing, in few steps
     pipeline = PanopticPipeline.from_weights(weights, "cpu")
     old = voxel_network(pipeline.network)
     rng = np.random.default_rng(0)
