@@ -101,15 +101,6 @@ def _rate(share: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (share - RISE) / (1 - RISE)))
 
 
-def _to(batch: Batch, device: torch.device) -> Batch:
-    fields: dict[str, Any] = {
-        name: value.to(device, non_blocking=True)
-        for name, value in batch._asdict().items()
-        if isinstance(value, Tensor)
-    }
-    return batch._replace(**fields)
-
-
 def _begin(config: Config, start: dict[str, Tensor] | None, shares: Any, device: Any) -> Run:
     network = build_network(config)
     if start:
@@ -200,7 +191,7 @@ def train(arguments: argparse.Namespace, began: float) -> None:
         while (now := time.monotonic()) - began < seconds:
             if run.step == arguments.steps:
                 break
-            batch = _to(next(batches), device)
+            batch = next(batches).moved_to(device)
             waited += time.monotonic() - now
             share = (now - begin) / (seconds - (begin - began))
             terms = run.learn(batch, config, share, engine)

@@ -60,6 +60,11 @@ class Batch(NamedTuple):
             self.features, self.indices, grid.shape, batch_size=self.batch_size, engine=engine
         )
 
+    def moved_to(self, device: torch.device) -> Batch:
+        """The same on another device; a copy from pinned memory is not waited for."""
+        tensors = [part.to(device, non_blocking=True) for part in self[:-1]]
+        return Batch._make([*tensors, self.batch_size])
+
 
 class Pair(NamedTuple):
     """What the student learns from, and the same scans whole and unchanged, for its teacher.

@@ -183,7 +183,8 @@ def _learn(
     """Train on batches, whose first voxels may have probabilities; judge and keep the average."""
     student, mean = _copied(network), _copied(network)
     student.train()
-    loss = PanopticLoss(class_weight, LossConfig())
+    device = next(student.parameters()).device
+    loss = PanopticLoss(class_weight, LossConfig()).to(device)
     optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
@@ -191,6 +192,7 @@ def _learn(
     best, history = _copied(mean), [(0, judge(mean))]
     for step in range(1, steps + 1):
         batch, target = next(batches)
+        batch = batch.moved_to(device)
         outputs = student(batch.voxels(old.grid, old.engine))
         total = loss(outputs, batch, old.grid)["total"]
         total = total + cross_entropy_of(outputs.semantic[: len(target)], target)

@@ -158,6 +158,16 @@ def test_a_copied_lesson_has_the_brightness_in_use_and_the_answers_of_its_points
     assert torch.equal(other.features, batch.features)
 
 
+def test_a_batch_moves_as_a_whole(weights, own):
+    like = voxel_network(PanopticPipeline.from_weights(weights, "cpu").network)
+    (lesson,) = lessons_of(PanopticPipeline.from_weights(weights, "cpu"), own[:1])
+    batch, _ = copied_lesson(lesson, like, KITTI, np.random.default_rng(0))
+    moved = batch.moved_to(torch.device("meta"))
+    assert moved.batch_size == batch.batch_size
+    assert {part.device.type for part in moved[:-1]} == {"meta"}
+    assert [part.shape for part in moved[:-1]] == [part.shape for part in batch[:-1]]
+
+
 def test_cross_entropy_of_probabilities():
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0], [5.0, -5.0]])
     target = np.array([[0.25, 0.75], [0.0, 1.0], [0.0, 0.0]], np.float32)
