@@ -40,9 +40,9 @@ def taken(result: Adapted) -> str:
     if result.chosen:
         parts.append(f"share {result.trials[result.chosen].share:g}")
     if result.practised and result.is_practised:
-        parts.append(f"practice ({result.practised.step})")
+        parts.append(f"practice ({result.practised.step}, {result.practised.gain:+.3f} steady)")
     if result.taught and result.is_taught:
-        parts.append(f"teacher ({result.taught.step})")
+        parts.append(f"teacher ({result.taught.step}, {result.taught.gain:+.3f} agreement)")
     return ", ".join(parts) or "nothing"
 
 

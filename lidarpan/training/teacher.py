@@ -30,6 +30,7 @@ from lidarpan.voxels.voxelize import voxelize
 
 _DECAY = 0.98  # of the average of the weights, at each step
 _RATE = 2e-4
+_BESIDE = 0.2  # weight of the simulated scan beside an own one: they are not quite of its sensor
 _PATIENCE = 3  # judgements in a row that do not gain
 _CHANGES = AugmentConfig(intensity_gain=0.0)  # brightness by rank knows no gain
 
@@ -195,7 +196,9 @@ def _learn(
         batch = batch.moved_to(device)
         outputs = student(batch.voxels(old.grid, old.engine))
         total = loss(outputs, batch, old.grid)["total"]
-        total = total + cross_entropy_of(outputs.semantic[: len(target)], target)
+        if len(target):
+            own = cross_entropy_of(outputs.semantic[: len(target)], target)
+            total = _BESIDE * total + own
         optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 10.0)
