@@ -51,7 +51,6 @@ COPIES = (
 """Within what training shows the network: any turn, both hands, 5 % smaller and larger, and larger
 voxels, in which it errs elsewhere: two copies gave more than four in voxels of the own size."""
 
-
 MANY_COPIES = (
     *COPIES,
     Copy(2.5),

@@ -215,7 +215,7 @@ def _fit_fully(
     old, classes = voxel_network(pipeline.network), pipeline.classes
     sensor = sensor_of(fitted, pipeline.sensor_height_m or EXPECTED_HEIGHT_M)
     say(f"simulating {NUM_TOWNS} scans of {len(sensor.elevations_rad)} beams")
-    towns = simulate_like(sensor, pipeline, seed)
+    towns = simulate_like(sensor, pipeline, seed, NUM_TOWNS)
     seen = (brightness(one.scan.points, one.scan.intensity, old.intensity) for one in fitted)
     if not any(bright.any() for bright in seen):
         towns = [replace(town, intensity=np.zeros_like(town.intensity)) for town in towns]
@@ -266,7 +266,7 @@ def sensor_of(scans: Sequence[OwnScan], trained_height_m: float) -> Sensor:
 
 
 def simulate_like(
-    sensor: Sensor, pipeline: PanopticPipeline, seed: int, count: int = NUM_TOWNS
+    sensor: Sensor, pipeline: PanopticPipeline, seed: int, count: int
 ) -> list[Sample]:
     """Labelled scans of towns by a sensor, at the height the network was trained at."""
     samples = []

@@ -62,6 +62,12 @@ def copied_lesson(
 ) -> tuple[Batch, FloatArray]:
     """An own scan turned, mirrored and scaled at random, and what its voxels should be.
 
+    Args:
+        lesson: the scan, and what is said of its voxels.
+        like: whose grid and brightness the batch is of.
+        classes: the class table.
+        rng: draws the copy.
+
     Returns:
         A batch without labels, and (V, C - 1) float32 mean probabilities of each voxel's points, 0
         where nothing was said of them.
@@ -84,7 +90,7 @@ class Taught:
     Attributes:
         network: the average of the weights where it was best.
         step: when that was; 0 = before the first.
-        history: (step, agreement) of each judgement.
+        history: (step, what the judge said) of each judgement.
     """
 
     network: PanopticNetwork
@@ -93,7 +99,7 @@ class Taught:
 
     @property
     def gain(self) -> float:
-        """Agreement gained from the first network to the best."""
+        """What the judge said of the best network, less what it said of the first."""
         return max(value for _, value in self.history) - self.history[0][1]
 
 
@@ -112,8 +118,19 @@ def practise(
 ) -> Taught:
     """Train on simulated scans of the own sensor alone.
 
-    A network that was trained on sensors of many kinds reads one of them better for it. Arguments
-    as of `teach`.
+    A network that was trained on sensors of many kinds reads one of them better for it.
+
+    Args:
+        network: to begin with; it is copied.
+        towns: labelled simulated scans of the sensor, one or more.
+        old: how networks are run.
+        classes: the class table.
+        judge: of networks.
+        class_weight: (C - 1,) of the cross-entropy.
+        steps: most steps, of two scans each.
+        judge_every: steps between judgements.
+        seed: of everything random.
+        say: takes what is going on, in words.
     """
 
     def batches() -> Iterator[tuple[Batch, FloatArray]]:

@@ -35,6 +35,7 @@ from lidarpan.training.own_scans import (
 )
 from lidarpan.training.teacher import (
     Lesson,
+    Taught,
     copied_lesson,
     cross_entropy_of,
     practise,
@@ -312,6 +313,27 @@ def test_the_full_form_practises_teaches_and_reports(weights, scans, tmp_path, m
     text = write_report(result, weights, tmp_path / "report").read_text()
     assert "Practice on simulated scans" in text
     assert f"{len(result.sensor.elevations_rad)} beams" in text
+
+
+@pytest.mark.parametrize("has_intensity", [True, False])
+def test_practice_has_intensity_where_the_own_scans_have(
+    weights, scans, tmp_path, monkeypatch, has_intensity
+):
+    drive = []
+    for k, path in enumerate(scans[:2]):
+        rows = np.fromfile(path, np.float32).reshape(-1, 4)
+        drive.append(tmp_path / f"{k}.bin")
+        (rows * np.float32([1, 1, 1, has_intensity])).tofile(drive[-1])
+    seen = []
+
+    def practise(network, towns, *rest, **others):
+        seen.extend(towns)
+        return Taught(network, 0, ((0, 0.0),))
+
+    monkeypatch.setattr(adapt_module, "NUM_TOWNS", 2)
+    monkeypatch.setattr(adapt_module, "practise", practise)
+    adapt(weights, drive, tmp_path / "my.safetensors", full=True, steps=1, device="cpu")
+    assert [bool(town.intensity.any()) for town in seen] == [has_intensity] * 2
 
 
 def test_without_a_gain_the_old_weights_come_back(weights, scans, tmp_path, monkeypatch):
