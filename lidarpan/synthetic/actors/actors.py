@@ -68,7 +68,7 @@ _MAKERS: dict[str, Maker] = {
     "motorcycle": lambda rng: motorcycles.motorcycle(rng)[0],
     "bicyclist": _rider(two_wheelers.bicycle, helmet=0.5),
     "motorcyclist": _rider(motorcycles.motorcycle, helmet=0.98),
-    **{kind: partial(people.person, kind) for kind in ("pedestrian", "child", "worker")},
+    **{kind: partial(people.person, kind) for kind in people.KINDS},
     "cone": street_objects.cone,
     "barrier": street_objects.barrier,
 }

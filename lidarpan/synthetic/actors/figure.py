@@ -167,7 +167,7 @@ def _coat(body: Body, pose: Pose) -> Mesh:
 
 
 def random_body(rng: np.random.Generator, kind: str) -> Body:
-    """Measures of a random pedestrian, child, worker or rider."""
+    """Measures of a random person of a kind, or of a rider."""
     if kind == "child":
         return Body(rng.uniform(0.9, 1.45), rng.uniform(1.05, 1.3))
     height = float(np.clip(rng.normal(1.72, 0.09), 1.5, 1.95))

@@ -1,4 +1,4 @@
-"""People as triangle meshes: walking, standing, sitting, stooping, crouching, with their loads."""
+"""People as triangle meshes: walking, standing, stooping, crouching, seated, with their loads."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from lidarpan.synthetic.actors import primitives as p
 from lidarpan.synthetic.actors.figure import Body, Pose, figure, random_body
 from lidarpan.synthetic.actors.mesh import Mesh
 
-# shares of walking, standing, sitting, stooping, crouching
+# shares of walking, standing, stooping, crouching, sitting on a seat, sitting on the ground
 _HABITS = {
-    "pedestrian": (0.48, 0.36, 0.10, 0.03, 0.03),
-    "child": (0.54, 0.32, 0.08, 0.02, 0.04),
-    "worker": (0.25, 0.38, 0.0, 0.17, 0.20),
+    "pedestrian": (0.53, 0.40, 0.03, 0.04, 0.0, 0.0),
+    "child": (0.60, 0.33, 0.02, 0.05, 0.0, 0.0),
+    "worker": (0.25, 0.37, 0.17, 0.21, 0.0, 0.0),
+    "seated": (0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    "resting": (0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
 }
+KINDS = tuple(_HABITS)
+"""The kinds of people."""
 
 
 def person(kind: str, rng: np.random.Generator) -> list[Mesh]:
-    """A pedestrian, child or worker in a random pose, with what they carry."""
-    body = random_body(rng, kind)
+    """A person of one of KINDS in a random pose, with what they carry."""
+    is_small = kind in ("seated", "resting") and rng.random() < 0.12
+    body = random_body(rng, "child" if is_small else kind)
     load: list[Mesh] = []
-    poses = (walking, standing, sitting, stooping, crouching)
-    take_pose = poses[int(rng.choice(5, p=_HABITS[kind]))]
-    if take_pose in (sitting, crouching):
+    poses = (walking, standing, stooping, crouching, sitting, resting)
+    take_pose = poses[int(rng.choice(len(poses), p=_HABITS[kind]))]
+    if take_pose not in (walking, standing, stooping):
         body = replace(body, coat=0.0)
     pose, free = take_pose(body, rng), take_pose in (walking, standing)
     if kind == "worker":
@@ -98,6 +103,24 @@ def crouching(body: Body, rng: np.random.Generator) -> Pose:
         return Pose((0.0, rng.uniform(0.14, 0.2) * h), lean, feet, hands)
     feet = ((0.24 * h, 0.07 * h, z), (-0.22 * h, -0.07 * h, z))
     return Pose((0.0, rng.uniform(0.25, 0.3) * h), lean, feet, hands)
+
+
+def resting(body: Body, rng: np.random.Generator) -> Pose:
+    """On the ground or a kerb, knees drawn up or legs stretched out."""
+    h, z = body.height, body.ankle
+    hip, lean = rng.uniform(0.05, 0.1) * h, rng.uniform(-0.1, 0.5)
+    if rng.random() < 0.6:
+        reach, rise = rng.uniform(0.2, 0.34) * h, rng.uniform(0.14, 0.26) * h
+        hands = ((0.2 * h, 0.07 * h, rise), (0.2 * h, -0.07 * h, rise))
+    elif rng.random() < 0.5:  # leaning back on the hands
+        reach, lean = rng.uniform(0.36, 0.46) * h, rng.uniform(-0.45, -0.15)
+        hands = ((-0.2 * h, 0.13 * h, 0.03 * h), (-0.2 * h, -0.13 * h, 0.03 * h))
+    else:
+        reach = rng.uniform(0.36, 0.46) * h
+        hands = ((0.18 * h, 0.07 * h, 0.14 * h), (0.18 * h, -0.07 * h, 0.14 * h))
+    apart = rng.uniform(0.04, 0.1) * h
+    feet = ((reach, apart, z), (reach * rng.uniform(0.75, 1.0), -apart, z))
+    return Pose((0.0, hip), lean, feet, hands)
 
 
 def _vest(body: Body, pose: Pose) -> Mesh:

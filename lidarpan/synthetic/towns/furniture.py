@@ -82,11 +82,7 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
             size = (draw(rng, 0.6, 1.4), 0.35, draw(rng, 0.9, 1.5))
             site.add("box", pose, size, "clutter", "metal")
         case 2:
-            site.add("box", pose, (1.7, 0.45, 0.08), "clutter", "wood", bottom=0.4)
-            back, at = (1.7, 0.06, 0.45), (0, 0.25)
-            site.add("box", pose, back, "clutter", "wood", at=at, bottom=0.45, anchor=pose[:2])
-            for side in (-0.7, 0.7):
-                site.add("box", pose, (0.08, 0.4, 0.4), "clutter", "metal", at=(side, 0))
+            add_bench(site, pose, rng)
         case 3:
             site.add("tube", pose, (0.9, 0.9, 0.6), "clutter", "concrete", parameter=1.15)
             size = (0.9, 0.9, 0.8)
@@ -105,6 +101,40 @@ def add_clutter(site: Site, pose: Pose, rng: np.random.Generator) -> None:
             wide = draw(rng, 0.35, 0.6)
             size = (wide, wide, draw(rng, 0.8, 1.2))
             site.add("tube", pose, size, "clutter", "metal", parameter=1.0)
+
+
+def add_bench(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A bench along the pose's x axis, with or without a back; who sits on it looks against y."""
+    site.add("box", pose, (1.7, 0.45, 0.08), "clutter", "wood", bottom=0.4)
+    if rng.random() < 0.75:
+        back, at = (1.7, 0.06, 0.45), (0, 0.25)
+        site.add("box", pose, back, "clutter", "wood", at=at, bottom=0.45, anchor=pose[:2])
+    for side in (-0.7, 0.7):
+        site.add("box", pose, (0.08, 0.4, 0.4), "clutter", "metal", at=(side, 0))
+
+
+def add_table(site: Site, pose: Pose, wide: float, tall: float, made: str) -> None:
+    """A round table on one leg, metres across and high."""
+    site.add("tube", pose, (0.07, 0.07, tall), "clutter", "metal", parameter=1.0)
+    size = (wide, wide, 0.04)
+    site.add("tube", pose, size, "clutter", made, bottom=tall - 0.04, parameter=1.0)
+
+
+def add_chair(site: Site, pose: Pose, made: str) -> None:
+    """A chair that looks along the pose's x axis."""
+    site.add("box", pose, (0.42, 0.42, 0.05), "clutter", made, bottom=0.4)
+    back, at = (0.04, 0.42, 0.4), (-0.2, 0)
+    site.add("box", pose, back, "clutter", made, at=at, bottom=0.45, anchor=pose[:2])
+    for x, y in ((0.18, 0.18), (0.18, -0.18), (-0.18, 0.18), (-0.18, -0.18)):
+        leg = (0.03, 0.03, 0.4)
+        site.add("box", pose, leg, "clutter", "metal", at=(x, y), anchor=pose[:2])
+
+
+def add_parasol(site: Site, pose: Pose, wide: float) -> None:
+    """An open parasol."""
+    site.add("tube", pose, (0.06, 0.06, 2.5), "clutter", "metal", parameter=1.0)
+    size = (wide, wide, 0.4)
+    site.add("tube", pose, size, "clutter", "cloth", bottom=2.1, parameter=0.1)
 
 
 def add_shelter(site: Site, pose: Pose, rng: np.random.Generator) -> None:

@@ -1,4 +1,4 @@
-"""What is found here and there along a street: groups, racks, bus stops, road works."""
+"""What is found here and there along a street: groups, cafés, racks, bus stops, road works."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lidarpan.synthetic.towns.furniture import add_shelter
+from lidarpan.synthetic.towns.furniture import (
+    add_bench,
+    add_chair,
+    add_parasol,
+    add_shelter,
+    add_table,
+)
 from lidarpan.synthetic.towns.layout import Layout, Street
 from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 from lidarpan.synthetic.towns.stock import VARIANTS
@@ -77,6 +83,7 @@ def gather(here: Stretch, side: int) -> None:
         pose = street.frame(here.somewhere(), side * offset)
         if here.free(pose, 0.0):
             group(here.site, pose, rng)
+    _sit_down(here, side)
     for _ in range(int(rng.poisson(0.6 if walk else 0.0))):
         pose = street.frame(here.somewhere(), side * (edge - 0.35))
         if here.free(pose, 0.5):
@@ -117,6 +124,67 @@ def group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
         site.put(kind, variant(kind, rng), (px, py, pose[2] + turn))
 
 
+def _sit_down(here: Stretch, side: int) -> None:
+    """People who sit on the kerb or before a wall, on benches, and at the tables of a café."""
+    street, rng, profile = here.street, here.rng, here.street.profile
+    walk, edge = profile.sidewalk[side], profile.edge(side)
+    away = 0.0 if side < 0 else np.pi  # the frame's y axis leads to the road
+    for _ in range(int(rng.poisson(0.4 if walk else 0.2))):
+        offset = edge - 0.5 if rng.random() < 0.5 else edge - walk + 0.3
+        x, y, yaw = street.frame(here.somewhere(), side * offset)
+        if here.free((x, y, yaw), 0.5):
+            rest(here.site, (x, y, yaw + away + np.pi), rng)
+    for _ in range(int(rng.poisson(0.2 if walk > 1.8 else 0.0))):
+        x, y, yaw = street.frame(here.somewhere(), side * (edge - 0.5))
+        if here.free((x, y, yaw), 1.0):
+            bench(here.site, (x, y, yaw + away + np.pi), rng)
+    if walk > 2.8 and rng.random() < 0.12:
+        x, y, yaw = street.frame(here.somewhere(), side * edge)
+        if here.free((x, y, yaw), 4.0):
+            size = (draw(rng, 3, 10), min(walk - 1.4, draw(rng, 1.6, 6)))
+            cafe(here.site, (x, y, yaw + away), size, rng)
+
+
+def rest(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """One to four people on the ground in a row along x, who look against y."""
+    step = draw(rng, 0.55, 0.95)
+    for k in range(pick(rng, (1, 1, 2, 2, 3, 4))):
+        at = place(pose, k * step, float(rng.normal(0, 0.1)))
+        turn = float(rng.normal(0, 0.4)) - np.pi / 2
+        site.put("resting", variant("resting", rng), (*at, pose[2] + turn))
+
+
+def bench(site: Site, pose: Pose, rng: np.random.Generator) -> None:
+    """A bench along x, and who sits on it and looks against y."""
+    add_bench(site, pose, rng)
+    for x in (-0.55, 0.0, 0.55):
+        if rng.random() < 0.4:
+            yaw = pose[2] - np.pi / 2 + float(rng.normal(0, 0.2))
+            site.put("seated", variant("seated", rng), (*place(pose, x, -0.12), yaw))
+
+
+def cafe(site: Site, pose: Pose, size: tuple[float, float], rng: np.random.Generator) -> None:
+    """Tables with chairs and guests, size[0] metres along x and size[1] metres along y."""
+    busy, shaded, pitch = draw(rng, 0.1, 0.8), rng.random() < 0.4, draw(rng, 1.8, 2.6)
+    made, wide, tall = pick(rng, ("wood", "plastic", "metal")), draw(rng, 0.6, 1.0), 0.72
+    around = pick(rng, (2, 2, 3, 4))
+    for x in np.arange(0.9, max(size[0], 1.0), pitch):
+        for y in np.arange(0.8, max(size[1], 0.9), pitch):
+            yaw = pose[2] + draw(rng, 0, 6.3)
+            table = (*place(pose, float(x), float(y)), yaw)
+            add_table(site, table, wide, tall, made)
+            if shaded and rng.random() < 0.7:
+                add_parasol(site, table, draw(rng, 2.0, 3.2))
+            for k in range(around):
+                angle = 2 * np.pi * k / around + float(rng.normal(0, 0.15))
+                reach = wide / 2 + draw(rng, 0.15, 0.4)
+                at = place(table, reach * float(np.cos(angle)), reach * float(np.sin(angle)))
+                chair = (*at, yaw + angle + np.pi)
+                add_chair(site, chair, made)
+                if rng.random() < busy:
+                    site.put("seated", variant("seated", rng), chair)
+
+
 def _bus_stop(here: Stretch, side: int, s: float) -> None:
     rng, profile = here.rng, here.street.profile
     pose = along(here.street, s, side * (profile.edge(side) - 0.6), side)
@@ -144,6 +212,9 @@ def road_works(here: Stretch) -> None:
     for _ in range(int(rng.integers(1, 5))):
         x, y, _ = street.frame(s0 + draw(rng, 1, run), (inner + outer) / 2)
         here.put("worker", (x, y, draw(rng, 0, 6.28)))
+    if rng.random() < 0.15:
+        x, y, _ = street.frame(s0 + draw(rng, 1, run), outer)
+        rest(here.site, (x, y, draw(rng, 0, 6.28)), rng)
     if rng.random() < 0.7:
         pose = street.frame(s0 + run / 2, (inner + outer) / 2)
         here.put("construction_vehicle" if rng.random() < 0.65 else "truck", pose)

@@ -181,7 +181,7 @@ def _walks(
 ) -> dict[int, float]:
     """Widths of the sidewalks of a street: from low to high metres, or by a chance a square's."""
     drawn = {side: draw(rng, low, high) for side in (-1, 1)}
-    wide = {side: draw(rng, high, 11.0) if rng.random() < square else drawn[side] for side in drawn}
+    wide = {side: draw(rng, high, 16.0) if rng.random() < square else drawn[side] for side in drawn}
     return {side: wide[side] if rng.random() < chance else 0.0 for side in wide}
 
 

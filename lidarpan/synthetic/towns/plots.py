@@ -8,7 +8,7 @@ from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
 from lidarpan.synthetic.towns.fences import add_fence
 from lidarpan.synthetic.towns.furniture import add_clutter, add_sign
 from lidarpan.synthetic.towns.gardens import boundary, house, turned
-from lidarpan.synthetic.towns.gatherings import group, variant
+from lidarpan.synthetic.towns.gatherings import bench, cafe, group, rest, variant
 from lidarpan.synthetic.towns.parcels import Parcel
 from lidarpan.synthetic.towns.site import Pose, Site, draw, draw_log, pick, place
 from lidarpan.synthetic.towns.vegetation import add_hedge, add_plants, add_thicket, add_tree
@@ -66,7 +66,7 @@ def _terrace(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 
 
 def _plaza(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
-    """A paved square: trees in the pavement, tubs, benches, people, a front behind."""
+    """A paved square: trees in the pavement, beds, benches, a café, people, a front behind."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
     site.paint_rectangle(pick(rng, _FORECOURTS[:4]), frame, -half, -0.1, half, depth)
     for _ in range(int(rng.poisson(4))):
@@ -74,11 +74,23 @@ def _plaza(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     for _ in range(int(rng.poisson(3))):
         at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth - 12))
         add_clutter(site, (*at, draw(rng, 0, 6.3)), rng)
-    for _ in range(int(rng.poisson(1.5))):
-        at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth - 12))
-        group(site, (*at, draw(rng, 0, 6.3)), rng)
-    height = draw(rng, 6, 30)
-    add_building(site, frame, 0, depth - 6, 2 * half, 11, height, rng, "flat", use="block")
+    for gathering, mean in ((group, 1.5), (bench, 1.5), (rest, 0.5)):
+        for _ in range(int(rng.poisson(mean))):
+            at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth - 12))
+            gathering(site, (*at, draw(rng, 0, 6.3)), rng)
+    for _ in range(int(rng.poisson(0.6))):  # a bed with shrubs
+        x, y = draw(rng, -half, half), draw(rng, 0.5, depth - 14)
+        wide, deep = draw(rng, 1.5, 6), draw(rng, 1.5, 6)
+        site.paint_rectangle(pick(rng, ("soil", "lawn")), frame, x, y, x + wide, y + deep)
+        add_thicket(site, frame, x, y, x + wide, y + deep, rng, draw(rng, 2, 20))
+    if rng.random() < 0.35:
+        size = (draw(rng, 4, 12), draw(rng, 2, 7))
+        cafe(site, turned(frame, draw(rng, 0, half), draw(rng, 0.5, depth - 14)), size, rng)
+    if rng.random() < 0.7:
+        height = draw(rng, 6, 30)
+        add_building(site, frame, 0, depth - 6, 2 * half, 11, height, rng, "flat", use="block")
+    else:
+        add_backdrop(site, frame, half, depth - 11, depth, rng)
 
 
 def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> None:
@@ -183,6 +195,10 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         boundary(site, frame, -half, half, 0.4, rng)
     if rng.random() < 0.5:
         add_clutter(site, (*place(frame, a - 0.8, 2.0), frame[2] + np.pi / 2), rng)
+    for gathering, mean in ((bench, 0.6), (rest, 0.5)):
+        for _ in range(int(rng.poisson(mean))):
+            at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth))
+            gathering(site, (*at, draw(rng, 0, 6.3)), rng)
 
 
 _PATHS = ("path", "sidewalk", "sidewalk_asphalt", "sidewalk_setts", "sidewalk_flush")
