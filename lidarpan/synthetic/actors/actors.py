@@ -64,7 +64,7 @@ _MAKERS: dict[str, Maker] = {
     "trailer": trailers.trailer,
     "construction_vehicle": machines.construction_vehicle,
     "tram": buses.tram,
-    "bicycle": lambda rng: two_wheelers.bicycle(rng)[0],
+    "bicycle": two_wheelers.parked_bicycle,
     "motorcycle": lambda rng: motorcycles.motorcycle(rng)[0],
     "bicyclist": _rider(two_wheelers.bicycle, helmet=0.5),
     "motorcyclist": _rider(motorcycles.motorcycle, helmet=0.98),

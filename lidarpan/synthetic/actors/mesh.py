@@ -37,6 +37,14 @@ class Mesh:
         return Mesh(vertices, self.triangles, self.kind, self.material)
 
 
+    def rolled(self, roll_rad: float) -> Mesh:
+        """The mesh turned about x."""
+        c, s = np.cos(roll_rad), np.sin(roll_rad)
+        rotation = np.array([[1, 0, 0], [0, c, -s], [0, s, c]], np.float32)
+        vertices: FloatArray = (self.vertices @ rotation.T).astype(np.float32)
+        return Mesh(vertices, self.triangles, self.kind, self.material)
+
+
 def make_mesh(vertices: object, triangles: object, kind: int, material: int) -> Mesh:
     """A mesh of one kind and material from anything array-like. (M, 3), (T, 3) -> Mesh."""
     vertex_array = np.ascontiguousarray(vertices, np.float32).reshape(-1, 3)

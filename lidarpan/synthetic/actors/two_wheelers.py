@@ -108,6 +108,17 @@ def bicycle(rng: np.random.Generator) -> tuple[list[Mesh], Seat]:
     return parts, Seat(hip, lean, (ankles[0], ankles[1]), (wrists[0], wrists[1]))
 
 
+def parked_bicycle(rng: np.random.Generator) -> list[Mesh]:
+    """A bicycle that nobody rides: on its stand, leant against something, or lying."""
+    parts, _ = bicycle(rng)
+    side, luck = (1 if rng.random() < 0.5 else -1), rng.random()
+    if luck < 0.65:
+        roll = rng.uniform(0.0, 0.12)
+    else:
+        roll = rng.uniform(0.12, 0.35) if luck < 0.9 else rng.uniform(1.3, 1.5)
+    return [part.rolled(side * roll) for part in parts]
+
+
 def _spoked_wheel(center: p.Array, radius: float, steer: float) -> list[Mesh]:
     """Tyre, hub, and four bars across it as spokes."""
     angle = np.pi * np.arange(4) / 4 + 0.2

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lidarpan.synthetic.towns.facades import Wall, draw_facade
-from lidarpan.synthetic.towns.site import Pose, Site, draw, place
+from lidarpan.synthetic.towns.site import Pose, Site, draw, pick, place
 
 
 def add_building(
@@ -52,6 +52,32 @@ def add_building(
             wall.add_balconies()
         if side == ivied:
             wall.add_ivy()
+
+
+def add_canopy(
+    site: Site, pose: Pose, size: tuple[float, float, float], rng: np.random.Generator
+) -> None:
+    """A flat roof on posts: a carport, a covered walkway, a filling station, a pavilion.
+
+    Args:
+        site: takes the parts.
+        pose: of its middle.
+        size: length, width and clear height, metres.
+        rng: source of chance.
+    """
+    length, width, height = size
+    made, wide = pick(rng, ("wood", "metal", "concrete")), draw(rng, 0.08, 0.35)
+    roof = (length + 0.4, width + 0.4, draw(rng, 0.12, 0.6))
+    site.add("box", pose, roof, "building", made, bottom=height, anchor=pose[:2])
+    spans = max(1, round(length / draw(rng, 3, 6)))
+    xs, y = np.linspace(-length / 2, length / 2, spans + 1), width / 2
+    post = (wide, wide, height + 0.3)
+    for x in xs:
+        for at in ((float(x), y), (float(x), -y)):
+            site.add("box", pose, post, "building", made, at=at, bottom=-0.3, anchor=pose[:2])
+    if rng.random() < 0.4:  # closed behind
+        wall = (length, 0.1, height)
+        site.add("box", pose, wall, "building", made, at=(0, y), anchor=pose[:2])
 
 
 def add_backdrop(

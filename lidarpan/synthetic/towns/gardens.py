@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
+from lidarpan.synthetic.towns.buildings import add_backdrop, add_building, add_canopy
 from lidarpan.synthetic.towns.fences import add_fence
 from lidarpan.synthetic.towns.furniture import add_clutter
 from lidarpan.synthetic.towns.parcels import Parcel
@@ -51,7 +51,7 @@ def turned(frame: Pose, x: float, y: float) -> Pose:
 def house(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     """A house in a garden with a drive and a path, fenced off in one way or another."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    garden = pick(rng, ("lawn", "lawn", "lawn", "soil", "meadow"))
+    garden = pick(rng, ("lawn", "lawn", "turf", "soil", "meadow"))
     site.paint_rectangle(garden, frame, -half, 0, half, depth)
     if rng.random() < 0.45:
         inner = [(-half, 1.0), (half, 1.0), (half, depth), (-half, depth)]
@@ -122,8 +122,12 @@ def _drive(
     surface = pick(rng, ("driveway", "driveway", "driveway_gravel", "lot"))
     site.paint_rectangle(surface, frame, low, -0.05, high, end)
     middle = (low + high) / 2
-    if rng.random() < 0.45:
+    luck = rng.random()
+    if luck < 0.45:
         add_building(site, frame, middle, end + 2.6, 3.2, 5.5, 2.4, rng, "flat")
+    elif luck < 0.6:
+        size = (wide, min(5.5, end), draw(rng, 2.1, 2.8))
+        add_canopy(site, (*place(frame, middle, end - size[1] / 2), frame[2]), size, rng)
     if rng.random() < 0.5 and end > 5.2:
         y = draw(rng, 2.6, end - 2.4)
         kind = "van" if rng.random() < 0.1 else "car"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lidarpan.synthetic.towns.buildings import add_backdrop, add_building
+from lidarpan.synthetic.towns.buildings import add_backdrop, add_building, add_canopy
 from lidarpan.synthetic.towns.fences import add_fence
 from lidarpan.synthetic.towns.furniture import add_clutter, add_sign
 from lidarpan.synthetic.towns.gardens import boundary, house, turned
@@ -44,14 +44,14 @@ def develop(parcel: Parcel, seed: int) -> Site:
 
 
 _FORECOURTS = (
-    "sidewalk", "sidewalk", "sidewalk_setts", "sidewalk_asphalt", "bay", "lawn", "yard"
+    "sidewalk", "sidewalk", "sidewalk_setts", "sidewalk_asphalt", "bay", "lawn", "turf", "yard"
 )  # fmt: skip
 
 
 def _terrace(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     """A house of a closed street front, its wall at the edge of the pavement."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    back = pick(rng, ("lawn", "lawn", "soil", "yard"))
+    back = pick(rng, ("lawn", "turf", "soil", "yard"))
     site.paint_rectangle(back, frame, -half, 0, half, depth)
     step = draw(rng, 0.0, 0.25)
     deep = min(draw(rng, 9, 15), depth - 1)
@@ -81,16 +81,26 @@ def _plaza(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     for _ in range(int(rng.poisson(0.6))):  # a bed with shrubs
         x, y = draw(rng, -half, half), draw(rng, 0.5, depth - 14)
         wide, deep = draw(rng, 1.5, 6), draw(rng, 1.5, 6)
-        site.paint_rectangle(pick(rng, ("soil", "lawn")), frame, x, y, x + wide, y + deep)
+        site.paint_rectangle(pick(rng, ("soil", "lawn", "turf")), frame, x, y, x + wide, y + deep)
         add_thicket(site, frame, x, y, x + wide, y + deep, rng, draw(rng, 2, 20))
     if rng.random() < 0.35:
         size = (draw(rng, 4, 12), draw(rng, 2, 7))
         cafe(site, turned(frame, draw(rng, 0, half), draw(rng, 0.5, depth - 14)), size, rng)
+    if rng.random() < 0.25:
+        _roof_over(site, frame, half, draw(rng, 2, depth - 12), rng)
     if rng.random() < 0.7:
         height = draw(rng, 6, 30)
         add_building(site, frame, 0, depth - 6, 2 * half, 11, height, rng, "flat", use="block")
     else:
         add_backdrop(site, frame, half, depth - 11, depth, rng)
+
+
+def _roof_over(
+    site: Site, frame: Pose, half: float, y: float, rng: np.random.Generator
+) -> None:
+    """A canopy along the street, y metres behind it."""
+    size = (draw(rng, 4, 2 * half), draw(rng, 2, 7), draw_log(rng, 2.3, 5.5))
+    add_canopy(site, (*place(frame, draw(rng, -half, half) / 2, y), frame[2]), size, rng)
 
 
 def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> None:
@@ -100,13 +110,13 @@ def _block(site: Site, parcel: Parcel, use: str, rng: np.random.Generator) -> No
         setback = float(rng.choice((0.0, 0.0, rng.uniform(1.5, 4), rng.uniform(3, 8))))
         ground, low, high = pick(rng, _FORECOURTS), 6.0, 22.0
     elif use == "flats":
-        setback, ground, low, high = draw(rng, 3, 10), "lawn", 8.5, 16.0
+        setback, ground, low, high = draw(rng, 3, 10), pick(rng, ("lawn", "turf")), 8.5, 16.0
     else:
         setback = draw(rng, 6, 14)
         ground, low, high = pick(rng, ("lot", "yard")), 4.0, 9.0
     site.paint_rectangle(ground, frame, -half, 0, half, depth)
     if use == "row" and setback and rng.random() < 0.7:
-        site.paint_rectangle("lawn", frame, -half, 0, half, setback)
+        site.paint_rectangle(pick(rng, ("lawn", "turf")), frame, -half, 0, half, setback)
         boundary(site, frame, -half, -0.8, 0.3, rng)
         boundary(site, frame, 0.8, half, 0.3, rng)
     deep = min(draw(rng, 10, 15), depth - setback - 1)
@@ -160,13 +170,15 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     ground = pick(rng, ("lot", "lot", "bay", "driveway_gravel"))
     site.paint_rectangle(ground, frame, -half, 0, half, depth)
     rim = draw(rng, 0.6, 2.0)
-    site.paint_rectangle("lawn", frame, -half, 0, half * 0.6, rim)
+    site.paint_rectangle(pick(rng, ("lawn", "turf")), frame, -half, 0, half * 0.6, rim)
     boundary(site, frame, -half, half * 0.55, rim / 2, rng, bare=0.4)
     fill = draw(rng, 0.3, 0.9)
     lined = rng.random() < 0.65
     for y in np.arange(rim + 3, depth - 3, 8.2):
         lines = lined and ground != "driveway_gravel"
         _park_row(site, frame, -half + 2, half - 2, float(y), rng, fill, lines)
+    if rng.random() < 0.2:
+        _roof_over(site, frame, half, draw(rng, 5, depth - 5), rng)
     for x in (-half + 0.3, half - 0.3):
         boundary(site, turned(frame, x, 0), 1.0, depth, 0.0, rng)
     boundary(site, frame, -half, half, depth - 0.4, rng)
@@ -177,7 +189,7 @@ def _lot(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 
 def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    site.paint_rectangle(pick(rng, ("lawn", "meadow")), frame, -half, 0, half, depth)
+    site.paint_rectangle(pick(rng, ("lawn", "turf", "meadow")), frame, -half, 0, half, depth)
     site.raise_land(float(rng.normal(0.3, 0.7)), frame, [(-half, 3), (half, 3), (0, depth)])
     add_backdrop(site, frame, half, 14, depth, rng)
     a = 0.0
@@ -195,6 +207,8 @@ def _park(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         boundary(site, frame, -half, half, 0.4, rng)
     if rng.random() < 0.5:
         add_clutter(site, (*place(frame, a - 0.8, 2.0), frame[2] + np.pi / 2), rng)
+    if rng.random() < 0.15:
+        _roof_over(site, frame, half, draw(rng, 2, depth - 4), rng)
     for gathering, mean in ((bench, 0.6), (rest, 0.5)):
         for _ in range(int(rng.poisson(mean))):
             at = place(frame, draw(rng, -half, half), draw(rng, 0.5, depth))
@@ -226,7 +240,7 @@ def _woods(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
 def _screen(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
     """A long hedge, wall or fence before something that is hardly seen."""
     frame, half, depth = parcel.frame, parcel.width / 2, parcel.depth
-    site.paint_rectangle("lawn", frame, -half, 0, half, depth)
+    site.paint_rectangle(pick(rng, ("lawn", "turf")), frame, -half, 0, half, depth)
     y = draw(rng, 0.4, 3.0)
     luck = rng.random()
     if luck < 0.6:

@@ -44,10 +44,10 @@ def _look(rng: np.random.Generator) -> dict[str, str]:
     walk = pick(rng, _WALKS)
     return {
         "sidewalk": walk,
-        "strip": pick(rng, ("verge", "verge", "verge", "soil", walk, walk)),
+        "strip": pick(rng, ("verge", "verge", "turf", "turf", "soil", walk, walk)),
         "bay": pick(rng, _BAYS),
         "bay_line": pick(rng, ("bay_line", "")),
-        "median": pick(rng, ("island", "verge", "verge", "rails")),
+        "median": pick(rng, ("island", "verge", "verge", "turf", "turf", "rails")),
     }
 
 
@@ -189,4 +189,4 @@ def _paint_refuge(site: Site, layout: Layout, junction: Junction, rng: np.random
     start = junction.s + pick(rng, (-1, 1)) * draw(rng, 10, 16)
     half = draw(rng, 0.5, 1.0)
     outline = main.ribbon(start, start + draw(rng, 3, 12), -half, half)
-    site.cover(pick(rng, ("island", "island", "verge")), outline)
+    site.cover(pick(rng, ("island", "island", "verge", "turf")), outline)
