@@ -27,13 +27,15 @@ LIMITS = {
     "trailer": ((2.9, 14.0), (1.2, 2.7), (0.8, 4.1), 400),
     "construction_vehicle": ((1.8, 14.5), (0.8, 6.8), (1.2, 5.8), 500),
     "tram": ((15.5, 31.0), (2.2, 2.8), (4.0, 5.0), 600),
-    "bicycle": ((1.1, 2.0), (0.35, 0.8), (0.65, 1.7), 350),
+    "bicycle": ((1.1, 2.0), (0.35, 1.5), (0.4, 1.7), 350),
     "motorcycle": ((1.5, 2.4), (0.6, 1.1), (1.0, 1.7), 350),
     "bicyclist": ((1.1, 2.0), (0.5, 1.2), (1.2, 2.2), 720),
     "motorcyclist": ((1.5, 2.4), (0.6, 1.3), (1.4, 2.0), 720),
     "pedestrian": ((0.25, 1.8), (0.4, 1.3), (0.7, 2.3), 460),
     "child": ((0.15, 1.0), (0.25, 0.9), (0.4, 1.6), 350),
     "worker": ((0.25, 1.4), (0.4, 1.2), (0.7, 2.1), 400),
+    "seated": ((0.3, 1.1), (0.25, 0.9), (0.6, 1.6), 350),
+    "resting": ((0.3, 1.6), (0.25, 1.0), (0.4, 1.2), 350),
     "cone": ((0.15, 0.9), (0.15, 0.65), (0.35, 1.4), 100),
     "barrier": ((0.3, 0.72), (0.9, 4.6), (0.65, 1.3), 200),
 }
@@ -161,6 +163,26 @@ def test_people_stand_apart_in_pose_and_build():
     assert np.percentile(sizes[:, 2], 80) > 1.7
     assert np.std(sizes[:, 0]) > 0.1
     assert np.mean([actor.size_m[2] for actor in actors("child", 15)]) < 1.4
+
+
+def test_people_sit_on_seats_and_on_the_ground():
+    seated, resting = (
+        np.array([actor.size_m[2] for actor in actors(kind, 40)]) for kind in ("seated", "resting")
+    )
+    assert 1.2 < np.median(seated) < 1.4
+    assert 0.85 < np.median(resting) < 1.0
+    low = [actor.mesh.vertices[actor.mesh.vertices[:, 2] < 0.45] for actor in actors("seated")]
+    assert np.mean([np.ptp(part[:, 0]) > 0.4 for part in low]) > 0.5  # thighs and shins reach out
+
+
+def test_parked_bicycles_lean_and_some_lie():
+    roll = []
+    for actor in actors("bicycle", 60):
+        y, z = actor.mesh.vertices[:, 1], actor.mesh.vertices[:, 2]
+        high, low = z > 0.8 * z.max(), z < 0.2 * z.max()
+        roll.append(np.arctan2(abs(y[high].mean() - y[low].mean()), 0.8 * z.max()))
+    assert 0.02 < np.mean(np.array(roll) > 0.5) < 0.25
+    assert 0.15 < np.mean((np.array(roll) > 0.12) & (np.array(roll) < 0.4)) < 0.5
 
 
 def test_limbs_reach_where_the_pose_says():

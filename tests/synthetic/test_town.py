@@ -25,13 +25,13 @@ SMALL = make_sensor("small", num_beams=24, azimuth_steps=500, max_range_m=50, lo
 
 @lru_cache(maxsize=1)
 def towns():
-    """Eight towns whose main street is of the kind that the real scans show."""
+    """Sixteen towns whose main street is of the kind that the real scans show."""
     alike = (
         seed
         for seed in count(100)
         if make_town(seed).layout.streets[0].profile.style in ("residential", "urban")
     )
-    return [simulate_scan(seed, SENSORS["hdl64e"]) for seed in islice(alike, 8)]
+    return [simulate_scan(seed, SENSORS["hdl64e"]) for seed in islice(alike, 16)]
 
 
 def statistics():
@@ -191,7 +191,10 @@ def test_statistics_agree_with_real_scans(real_data):
 
 @pytest.mark.data
 def test_beams_return_as_often_as_real_ones(real_data):
-    """Points per band of elevation, as a share of all: within 10 %, in the lowest band 17 %."""
+    """Points per band of elevation, as a share of all: within 10 %, in the lowest band 17 %.
+
+    Of both real streets together, as above.
+    """
 
     def bands(cloud):
         elevation = np.degrees(np.arctan2(cloud[:, 2], np.hypot(cloud[:, 0], cloud[:, 1])))
@@ -200,9 +203,8 @@ def test_beams_return_as_often_as_real_ones(real_data):
     ours = np.mean([bands(town.scan.points) for town in towns()], axis=0)
     files = sorted((real_data / "semantickitti" / "sequences").glob("*/velodyne/*.bin"))
     assert {file.parts[-3] for file in files} == {"00", "08"}
-    for file in files:
-        real = bands(np.fromfile(file, np.float32).reshape(-1, 4)[:, :3])
-        assert (np.abs(ours / real - 1) <= [0.17, 0.1, 0.1, 0.1, 0.1, 0.1]).all(), file
+    real = [bands(np.fromfile(file, np.float32).reshape(-1, 4)[:, :3]) for file in files]
+    assert (np.abs(ours / np.mean(real, axis=0) - 1) <= [0.17, 0.1, 0.1, 0.1, 0.1, 0.1]).all()
 
 
 def test_objects_of_a_held_out_town_come_from_the_held_out_part():

@@ -36,7 +36,6 @@ class Mesh:
         vertices: FloatArray = (self.vertices @ rotation.T + shift).astype(np.float32)
         return Mesh(vertices, self.triangles, self.kind, self.material)
 
-
     def rolled(self, roll_rad: float) -> Mesh:
         """The mesh turned about x."""
         c, s = np.cos(roll_rad), np.sin(roll_rad)

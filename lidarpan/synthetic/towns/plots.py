@@ -88,16 +88,14 @@ def _plaza(site: Site, parcel: Parcel, rng: np.random.Generator) -> None:
         cafe(site, turned(frame, draw(rng, 0, half), draw(rng, 0.5, depth - 14)), size, rng)
     if rng.random() < 0.25:
         _roof_over(site, frame, half, draw(rng, 2, depth - 12), rng)
-    if rng.random() < 0.7:
+    if rng.random() < 0.85:
         height = draw(rng, 6, 30)
         add_building(site, frame, 0, depth - 6, 2 * half, 11, height, rng, "flat", use="block")
     else:
         add_backdrop(site, frame, half, depth - 11, depth, rng)
 
 
-def _roof_over(
-    site: Site, frame: Pose, half: float, y: float, rng: np.random.Generator
-) -> None:
+def _roof_over(site: Site, frame: Pose, half: float, y: float, rng: np.random.Generator) -> None:
     """A canopy along the street, y metres behind it."""
     size = (draw(rng, 4, 2 * half), draw(rng, 2, 7), draw_log(rng, 2.3, 5.5))
     add_canopy(site, (*place(frame, draw(rng, -half, half) / 2, y), frame[2]), size, rng)
