@@ -41,6 +41,7 @@ from lidarpan.training.own_scans import (
 )
 from lidarpan.training.shares import class_weights
 from lidarpan.training.teacher import (
+    Course,
     Lesson,
     Taught,
     practise,
@@ -220,14 +221,12 @@ def _fit_fully(
     if not any(bright.any() for bright in seen):
         towns = [replace(town, intensity=np.zeros_like(town.intensity)) for town in towns]
     weight = class_weights(shares_of(towns, classes.num_classes), LossConfig().class_balance)
-    how: dict[str, Any] = {"class_weight": weight, "steps": steps, "seed": seed, "say": say}
-    steady = Steadiness(old, held_out)
-    practised = practise(result.network, towns, old, classes, steady, **how)
+    course = Course(old, classes, weight, steps, seed, say)
+    practised = practise(result.network, towns, Steadiness(old, held_out), course)
     result = replace(result, sensor=sensor, practised=practised)
     copies = run_like(old, result.network, MANY_COPIES)
     lessons = [Lesson(own, without_prior(probabilities_of(copies, own), copies)) for own in fitted]
-    agree = Agreement(copies, held_out)
-    taught = teach(result.network, lessons, towns, old, classes, agree, **how)
+    taught = teach(result.network, lessons, towns, Agreement(copies, held_out), course)
     return replace(result, taught=taught)
 
 

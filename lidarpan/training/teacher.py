@@ -103,18 +103,37 @@ class Taught:
         return max(value for _, value in self.history) - self.history[0][1]
 
 
+@dataclass(frozen=True)
+class Course:
+    """What practising and learning from copies have in common.
+
+    Attributes:
+        old: how networks are run.
+        classes: the class table.
+        class_weight: (C - 1,) of the cross-entropy.
+        steps: most steps, of two scans each.
+        seed: of everything random.
+        say: takes what is going on, in words.
+    """
+
+    old: VoxelNetwork
+    classes: ClassTable
+    class_weight: Tensor
+    steps: int = 120
+    seed: int = 0
+    say: Say = lambda text: None
+
+    def changed(self, town: Sample, rng: np.random.Generator) -> Batch:
+        """A simulated scan as the network sees it, changed at random."""
+        return make_batch(augment.perturb(town, rng, _CHANGES), self.old.grid, self.classes)
+
+
 def practise(
     network: PanopticNetwork,
     towns: Sequence[Sample],
-    old: VoxelNetwork,
-    classes: ClassTable,
     judge: Judge,
-    *,
-    class_weight: Tensor,
-    steps: int = 120,
+    course: Course,
     judge_every: int = 40,
-    seed: int = 0,
-    say: Say = lambda text: None,
 ) -> Taught:
     """Train on simulated scans of the own sensor alone.
 
@@ -123,39 +142,28 @@ def practise(
     Args:
         network: to begin with; it is copied.
         towns: labelled simulated scans of the sensor, one or more.
-        old: how networks are run.
-        classes: the class table.
         judge: of networks.
-        class_weight: (C - 1,) of the cross-entropy.
-        steps: most steps, of two scans each.
+        course: how.
         judge_every: steps between judgements.
-        seed: of everything random.
-        say: takes what is going on, in words.
     """
 
     def batches() -> Iterator[tuple[Batch, FloatArray]]:
-        rng = np.random.default_rng([seed, 78])
-        nothing = np.zeros((0, classes.num_classes - 1), np.float32)
+        rng = np.random.default_rng([course.seed, 78])
+        nothing = np.zeros((0, course.classes.num_classes - 1), np.float32)
         while True:
-            pair = [_changed(towns[k], old, classes, rng) for k in rng.integers(len(towns), size=2)]
+            pair = [course.changed(towns[k], rng) for k in rng.integers(len(towns), size=2)]
             yield collate(pair), nothing
 
-    return _learn(network, batches(), old, judge, class_weight, steps, judge_every, say)
+    return _learn(network, batches(), judge, course, judge_every, "practice")
 
 
 def teach(
     network: PanopticNetwork,
     lessons: Sequence[Lesson],
     towns: Sequence[Sample],
-    old: VoxelNetwork,
-    classes: ClassTable,
     judge: Judge,
-    *,
-    class_weight: Tensor,
-    steps: int = 120,
+    course: Course,
     judge_every: int = 20,
-    seed: int = 0,
-    say: Say = lambda text: None,
 ) -> Taught:
     """Train on own scans, beside simulated ones, to say what copies of them say on average.
 
@@ -167,42 +175,36 @@ def teach(
         network: to begin with; it is copied.
         lessons: the own scans.
         towns: labelled simulated scans of the same sensor.
-        old: how networks are run.
-        classes: the class table.
         judge: of networks.
-        class_weight: (C - 1,) of the cross-entropy.
-        steps: most steps, of two scans each.
+        course: how.
         judge_every: steps between judgements.
-        seed: of everything random.
-        say: takes what is going on, in words.
     """
 
     def batches() -> Iterator[tuple[Batch, FloatArray]]:
-        rng = np.random.default_rng([seed, 77])
+        rng = np.random.default_rng([course.seed, 77])
         while True:
             for k in rng.permutation(len(lessons)):
-                own, target = copied_lesson(lessons[k], old, classes, rng)
+                own, target = copied_lesson(lessons[k], course.old, course.classes, rng)
                 town = towns[int(rng.integers(len(towns)))]
-                yield collate([own, _changed(town, old, classes, rng)]), target
+                yield collate([own, course.changed(town, rng)]), target
 
-    return _learn(network, batches(), old, judge, class_weight, steps, judge_every, say)
+    return _learn(network, batches(), judge, course, judge_every, "own scans")
 
 
 def _learn(
     network: PanopticNetwork,
     batches: Iterator[tuple[Batch, FloatArray]],
-    old: VoxelNetwork,
     judge: Judge,
-    class_weight: Tensor,
-    steps: int,
+    course: Course,
     judge_every: int,
-    say: Say,
+    part: str,
 ) -> Taught:
     """Train on batches, whose first voxels may have probabilities; judge and keep the average."""
+    steps, old = course.steps, course.old
     student, mean = _copied(network), _copied(network)
     student.train()
     device = next(student.parameters()).device
-    loss = PanopticLoss(class_weight, LossConfig()).to(device)
+    loss = PanopticLoss(course.class_weight, LossConfig()).to(device)
     optimizer = torch.optim.AdamW(student.parameters(), lr=_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, _RATE, total_steps=steps + 1, pct_start=0.1, cycle_momentum=False
@@ -228,7 +230,7 @@ def _learn(
         if agreed > max(value for _, value in history):
             best = _copied(mean)
         history.append((step, agreed))
-        say(f"step {step} of {steps}: {judge.name} {agreed:.4f}")
+        course.say(f"{part}, step {step} of {steps}: {judge.name} {agreed:.4f}")
         peak = max(range(len(history)), key=lambda i: history[i][1])
         if len(history) - 1 - peak >= _PATIENCE:
             break
@@ -241,13 +243,6 @@ def cross_entropy_of(logits: Tensor, probabilities: FloatArray) -> Tensor:
     target = torch.from_numpy(probabilities).to(logits.device)
     count = (target.sum(dim=1) > 0).sum().clamp(min=1)
     return -(target * logits.float().log_softmax(dim=1)).sum() / count
-
-
-def _changed(
-    town: Sample, like: VoxelNetwork, classes: ClassTable, rng: np.random.Generator
-) -> Batch:
-    """A simulated scan as the network sees it, changed at random."""
-    return make_batch(augment.perturb(town, rng, _CHANGES), like.grid, classes)
 
 
 def _copied(network: PanopticNetwork) -> PanopticNetwork:

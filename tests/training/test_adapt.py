@@ -34,6 +34,7 @@ from lidarpan.training.own_scans import (
     split_scans,
 )
 from lidarpan.training.teacher import (
+    Course,
     Lesson,
     Taught,
     copied_lesson,
@@ -240,11 +241,8 @@ def test_teaching_stops_at_the_peak(weights, own, network, verdicts, best, asked
         network,
         lessons_of(pipeline, own),
         towns(np.random.default_rng(0)),
-        voxel_network(pipeline.network),
-        KITTI,
         judge,
-        class_weight=torch.ones(19),
-        steps=5,
+        Course(voxel_network(pipeline.network), KITTI, torch.ones(19), steps=5),
         judge_every=1,
     )
     assert len(seen) == asked
@@ -276,13 +274,11 @@ def test_practice_learns_the_simulated_scans(weights, network, monkeypatch):
 
     judge.name = "sure of the truth"
     lines = []
-    practised = practise(
-        network, made, old, KITTI, judge, class_weight=torch.ones(19), steps=60, judge_every=30,
-        say=lines.append,
-    )  # fmt: skip
+    course = Course(old, KITTI, torch.ones(19), steps=60, say=lines.append)
+    practised = practise(network, made, judge, course, judge_every=30)
     assert practised.gain > 0.2
     assert practised.step == 60
-    assert lines[0].startswith("step 30 of 60: sure of the truth ")
+    assert lines[0].startswith("practice, step 30 of 60: sure of the truth ")
 
 
 def test_judges_know_the_network_they_began_with(weights, own, network):
