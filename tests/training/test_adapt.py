@@ -304,8 +304,8 @@ def test_the_full_form_practises_teaches_and_reports(weights, scans, tmp_path, m
     assert header["adapted"]["steps"] == 0
     fitted = result.network.state_dict()["semantic_head.weight"]
     assert torch.equal(state["semantic_head.weight"], fitted.half().float())
-    assert any(line.startswith("step 2 of 2: steady") for line in lines)
-    assert any(line.startswith("step 2 of 2: agreement") for line in lines)
+    assert any(line.startswith("practice, step 2 of 2: steady") for line in lines)
+    assert any(line.startswith("own scans, step 2 of 2: agreement") for line in lines)
     text = write_report(result, weights, tmp_path / "report").read_text()
     assert "Practice on simulated scans" in text
     assert f"{len(result.sensor.elevations_rad)} beams" in text
