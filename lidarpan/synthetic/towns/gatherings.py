@@ -115,10 +115,13 @@ def _row_of(here: Stretch, side: int, s: float) -> None:
         here.put_where_free(kind, street.frame(s + k * step, offset))
 
 
+_SOMEONE = (*12 * ["pedestrian"], "child", "child", "resting")
+
+
 def group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
     """One to five people close together."""
     for _ in range(pick(rng, (1, 1, 2, 2, 3, 5, 7))):
-        kind = "child" if rng.random() < 0.15 else "pedestrian"
+        kind = pick(rng, _SOMEONE)
         px, py = place(pose, float(rng.normal(0, 0.9)), float(rng.normal(0, 0.35)))
         turn = pick(rng, (0, np.pi)) + float(rng.normal(0, 0.6))
         site.put(kind, variant(kind, rng), (px, py, pose[2] + turn))
@@ -129,12 +132,12 @@ def _sit_down(here: Stretch, side: int) -> None:
     street, rng, profile = here.street, here.rng, here.street.profile
     walk, edge = profile.sidewalk[side], profile.edge(side)
     away = 0.0 if side < 0 else np.pi  # the frame's y axis leads to the road
-    for _ in range(int(rng.poisson(0.4 if walk else 0.2))):
+    for _ in range(int(rng.poisson(0.8 if walk else 0.3))):
         offset = edge - 0.5 if rng.random() < 0.5 else edge - walk + 0.3
         x, y, yaw = street.frame(here.somewhere(), side * offset)
         if here.free((x, y, yaw), 0.5):
             rest(here.site, (x, y, yaw + away + np.pi), rng)
-    for _ in range(int(rng.poisson(0.2 if walk > 1.8 else 0.0))):
+    for _ in range(int(rng.poisson(0.4 if walk > 1.8 else 0.0))):
         x, y, yaw = street.frame(here.somewhere(), side * (edge - 0.5))
         if here.free((x, y, yaw), 1.0):
             bench(here.site, (x, y, yaw + away + np.pi), rng)
