@@ -51,6 +51,7 @@ class Pose:
         feet: (x, y, z) of the left and the right ankle.
         hands: (x, y, z) of the left and the right wrist.
         helmet: whether the head carries one.
+        spread: how far bent knees point outwards: 0 = ahead, 1 = half, much more = sideways.
     """
 
     hip: tuple[float, float]
@@ -58,6 +59,7 @@ class Pose:
     feet: tuple[ArrayLike, ArrayLike]
     hands: tuple[ArrayLike, ArrayLike]
     helmet: bool = False
+    spread: float = 0.0
 
     @property
     def up(self) -> p.Array:
@@ -98,7 +100,8 @@ def figure(body: Body, pose: Pose) -> list[Mesh]:
     for side, foot, hand in zip((1.0, -1.0), pose.feet, pose.hands, strict=True):
         joint = hip + np.array([0.0, side * 0.052 * h * g, -0.01 * h])
         ankle = np.asarray(foot, np.float64)
-        parts.append(_limb(joint, ankle, body.leg, (0.066, 0.046, 0.036), (1.0, 0.0, 0.1), body))
+        knee_way = (1.0, side * pose.spread, 0.1)
+        parts.append(_limb(joint, ankle, body.leg, (0.066, 0.046, 0.036), knee_way, body))
         sole = np.array([[-0.045, 0.0, -0.018], [0.1, side * 0.012, -0.018]]) * h
         parts.append(p.tube(ankle + sole, np.array([0.028, 0.02]) * h, "rubber", 5))
         at = shoulder + np.array([0.0, side * 0.116 * h * g, 0.0])

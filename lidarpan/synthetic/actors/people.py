@@ -32,7 +32,7 @@ def person(kind: str, rng: np.random.Generator) -> list[Mesh]:
     if take_pose not in (walking, standing, stooping):
         body = replace(body, coat=0.0)
     pose, free = take_pose(body, rng), take_pose in (walking, standing)
-    if kind == "worker":
+    if kind == "worker" or (kind == "resting" and not is_small and rng.random() < 0.25):
         pose = replace(pose, helmet=bool(rng.random() < 0.7))
         load.append(_vest(body, pose))
     elif free and rng.random() < 0.45:
@@ -100,16 +100,21 @@ def crouching(body: Body, rng: np.random.Generator) -> Pose:
     lean = rng.uniform(0.15, 0.8)
     if rng.random() < 0.5:
         feet = ((0.14 * h, 0.09 * h, z), (0.1 * h, -0.09 * h, z))
-        return Pose((0.0, rng.uniform(0.14, 0.2) * h), lean, feet, hands)
+        spread = rng.uniform(0.0, 1.2)
+        return Pose((0.0, rng.uniform(0.14, 0.2) * h), lean, feet, hands, spread=spread)
     feet = ((0.24 * h, 0.07 * h, z), (-0.22 * h, -0.07 * h, z))
     return Pose((0.0, rng.uniform(0.25, 0.3) * h), lean, feet, hands)
 
 
 def resting(body: Body, rng: np.random.Generator) -> Pose:
-    """On the ground or a kerb, knees drawn up or legs stretched out."""
+    """On the ground or a kerb, knees drawn up, legs stretched out, or cross-legged."""
     h, z = body.height, body.ankle
     hip, lean = rng.uniform(0.05, 0.1) * h, rng.uniform(-0.1, 0.5)
-    if rng.random() < 0.6:
+    if rng.random() < 0.25:
+        hands = ((0.17 * h, 0.12 * h, 0.1 * h), (0.17 * h, -0.12 * h, 0.1 * h))
+        feet = ((0.2 * h, 0.02 * h, z), (0.15 * h, -0.02 * h, z))
+        return Pose((0.0, hip), lean, feet, hands, spread=rng.uniform(2.0, 6.0))
+    if rng.random() < 0.55:
         reach, rise = rng.uniform(0.2, 0.34) * h, rng.uniform(0.14, 0.26) * h
         hands = ((0.2 * h, 0.07 * h, rise), (0.2 * h, -0.07 * h, rise))
     elif rng.random() < 0.5:  # leaning back on the hands
