@@ -3,12 +3,14 @@ import pytest
 import torch
 
 from lidarpan.model import norm as norm_module
-from lidarpan.model.norm import MIN_ROWS, ScanNorm
+from lidarpan.model.norm import MIN_ROWS, MIN_ROWS_IN_USE, ScanNorm
 from lidarpan.model.sparse.modules import SparseTensor
 from lidarpan.model.sparse.norm_kernel import column_moments
 from lidarpan.model.sparse.tensor import Level
 
 CHANNELS = 3
+LARGE = [MIN_ROWS_IN_USE + 1000, MIN_ROWS_IN_USE + 200]
+"""Voxels of two scans that borrow nothing."""
 
 
 def tensor(counts, shuffle=False):
@@ -55,7 +57,7 @@ def slow_twin(norm, x):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("counts", [[900], [4500], [3], [5000, 400], [900, 20, 300], [5, 0, 1]])
+@pytest.mark.parametrize("counts", [[900], [9000], [3], [5000, 400], [900, 20, 300], [5, 0, 1]])
 @pytest.mark.parametrize("learning", [False, True])  # without gradients numba does single scans
 def test_norm_is_its_formula(share, shuffle, counts, learning):
     norm, x = make_norm(share).eval(), tensor(counts, shuffle)
@@ -92,7 +94,7 @@ def test_one_scan_in_training_is_batch_norm_in_training():
 
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_training_and_use_agree_and_other_scans_change_nothing(shuffle):
-    norm, x = make_norm(), tensor([5000, 4200, 50], shuffle)
+    norm, x = make_norm(), tensor([*LARGE, 50], shuffle)
     used = norm.eval()(x)
     stored = norm.running_mean.clone()
     trained = norm.train()(x)
@@ -117,7 +119,7 @@ def test_gradients_flow_through_the_statistics(monkeypatch):
 
 
 def test_a_linear_change_of_the_input_is_undone():
-    norm, x = make_norm().eval(), tensor([5000, 4200])
+    norm, x = make_norm().eval(), tensor(LARGE)
     changed = x.with_features(x.features * torch.tensor([3.0, 0.5, 10.0]) + 4)
     torch.testing.assert_close(norm(changed), norm(x), atol=2e-4, rtol=1e-3)
 
