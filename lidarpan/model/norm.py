@@ -16,8 +16,8 @@ MIN_ROWS, MIN_ROWS_IN_USE = 256, 8000
 
 In use it borrows sooner than in training: a narrow or sparse scan, and the coarse levels of any
 scan, hold too little of a street to tell its statistics, and a noise that training has to live with
-need not be borne any more. Scores of dense scans are flat from 2,500 to 12,000, those of narrow ones
-rise.
+need not be borne any more. Scores of dense scans are flat from 2,500 to 12,000, those of narrow
+ones rise.
 """
 
 
