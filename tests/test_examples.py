@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 
 import lidarpan
-from lidarpan.bench.scans import street_scan
 from lidarpan.classes import load_class_table
 from lidarpan.datasets.label_files import read_prediction
+from lidarpan.synthetic.sensors.sensor import make_sensor
+from lidarpan.synthetic.simulate import simulate_scan
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = load_class_table("semantickitti")
+SENSOR = make_sensor("small", num_beams=32, azimuth_steps=600, lowest_deg=-24)
 
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory):
-    """Two street scans as KITTI files, their heights as classes and as probabilities."""
+    """Two scans of towns as KITTI files, their heights as classes and as probabilities."""
     folder = tmp_path_factory.mktemp("examples")
     for kind in ("scans", "semantic", "softmax"):
         (folder / kind).mkdir()
     for k in range(2):
-        scan = street_scan(12_000, seed=k)
+        scan = simulate_scan(k, SENSOR).scan
         rows = np.column_stack([scan.points, scan.intensity]).astype(np.float32)
         rows.tofile(folder / "scans" / f"{k}.bin")
         z, names = scan.points[:, 2], ("road", "car", "building")
