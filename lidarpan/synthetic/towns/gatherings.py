@@ -119,7 +119,7 @@ _SOMEONE = (*12 * ["pedestrian"], "child", "child", "resting")
 
 
 def group(site: Site, pose: Pose, rng: np.random.Generator) -> None:
-    """One to five people close together."""
+    """One to seven people close together, some of whom sit."""
     for _ in range(pick(rng, (1, 1, 2, 2, 3, 5, 7))):
         kind = pick(rng, _SOMEONE)
         px, py = place(pose, float(rng.normal(0, 0.9)), float(rng.normal(0, 0.35)))
